@@ -1,0 +1,16 @@
+//! The domain of Handover: what a job is, what a generation is, which generations are kept.
+//!
+//! Invariant: nothing here reads a clock, a file or the environment. Time, text and directory listings are
+//! arguments; decisions are values that somebody else carries out.
+
+pub mod error;
+pub mod generation;
+pub mod job;
+pub mod layout;
+pub mod manifest;
+pub mod receipt;
+pub mod retention;
+pub mod state;
+pub mod units;
+
+pub use error::{Failure, Kind};
