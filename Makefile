@@ -1,0 +1,49 @@
+# Every target installs first what it needs and does not find; that takes a moment when nothing is missing.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Scenarios to run, separated by commas; default: all.
+SCENARIO ?=
+export SCENARIO
+
+bootstrap = @scripts/bootstrap.sh
+
+.PHONY: help demo build test lint unit molecule lab clean bootstrap
+
+help: ## Show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: ## Back two small hosts up to each other and restore, in some minutes
+	$(bootstrap) build lab rust python
+	@scripts/build.sh
+	@scripts/demo.sh
+
+build: ## Build the executables for x86_64 and aarch64 into build/ and library/
+	$(bootstrap) build rust python
+	@scripts/build.sh
+
+test: bootstrap ## Run everything: static checks, unit tests, build, documentation, all scenarios
+	@scripts/test.sh lint unit build docs molecule
+
+lint: ## Run the static checks
+	$(bootstrap) build test rust python cargo
+	@scripts/test.sh lint
+
+unit: ## Run the tests of the Rust workspace
+	$(bootstrap) build test rust python cargo
+	@scripts/test.sh unit
+
+molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
+	$(bootstrap) build lab rust python
+	@scripts/test.sh build molecule
+
+lab: ## Build the image that the scenarios' hosts run
+	$(bootstrap) lab
+	@molecule/shared/lab image
+
+bootstrap: ## Install all that the other targets need
+	$(bootstrap) build test lab rust python cargo
+
+clean: ## Remove what was built, and the lab's hosts; keeps the installed tools
+	@! command -v $${LAB_ENGINE:-podman} >/dev/null || molecule/shared/lab clean
+	rm -rf build target library/backup_collect library/backup_transport library/backup_rotate library/backup_restore

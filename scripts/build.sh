@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Builds the executables for each architecture into build/linux-<arch>/, and those for this machine's architecture, where
+# Ansible looks for modules, into library/. An architecture without a target here is reported and left out, unless it is this machine's own.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+arches=(x86_64 aarch64)
+no_target=3
+max_bytes=$((4 * 1000 * 1000))
+
+# Prints the target to build an architecture for; says why on stderr if there is none.
+target_for() {
+    local arch=$1 musl=$1-unknown-linux-musl glibc=$1-unknown-linux-gnu
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$musl/lib" ] && have cargo-zigbuild; then
+        echo "$musl"
+    elif [ "$arch" = "$(host_arch)" ]; then
+        warn "no target $musl or no cargo-zigbuild: building $arch with static glibc instead"
+        echo "$glibc"
+    else
+        warn "$arch is not built: \`rustup target add $musl\` and cargo-zigbuild (\`make bootstrap\`) are needed"
+        return 1
+    fi
+}
+
+compile() {
+    local target=$1 packages=() name
+    for name in "${executables[@]}"; do packages+=(--package "${name//_/-}"); done
+    case $target in
+        *-musl) cargo zigbuild --release --locked --bins --target "$target" "${packages[@]}" ;;
+        *) RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bins --target "$target" "${packages[@]}" ;;
+    esac
+}
+
+# An executable goes to hosts of which we know nothing: no loader, no libraries, no symbols, and not too large to copy.
+check() {
+    local file=$1 arch=$2 machine size
+    size=$(stat -c %s "$file")
+    machine=$(readelf -h "$file" | sed -n 's/^ *Machine: *//p')
+    case $arch/$machine in
+        x86_64/*X86-64 | aarch64/AArch64) ;;
+        *) die "$file is for \`$machine\`, not for $arch" ;;
+    esac
+    ! readelf -lW "$file" | grep -q 'INTERP' || die "$file is not statically linked: it asks for a loader"
+    ! readelf -dW "$file" 2>/dev/null | grep -q 'NEEDED' || die "$file is not statically linked: it asks for shared libraries"
+    ! readelf -SW "$file" | grep -qE '\.(symtab|debug_info)' || die "$file is not stripped"
+    [ "$size" -le "$max_bytes" ] || die "$file has $size bytes, more than $max_bytes"
+    printf '    %-28s %4d kB  %s\n' "$(basename "$file")" $((size / 1000)) "$3" >&2
+}
+
+# Puts a file in place only if it differs, so that nothing that depends on it is done again.
+place() {
+    cmp -s "$1" "$2" || install -D -m 0755 "$1" "$2"
+}
+
+build() {
+    local arch=$1 target name built
+    target=$(target_for "$arch") || return "$no_target"
+    built=${CARGO_TARGET_DIR:-target}/$target/release
+    say "building for $arch ($target)"
+    compile "$target" || return 1
+    for name in "${executables[@]}"; do
+        check "$built/$name" "$arch" "$target"
+        place "$built/$name" "build/linux-$arch/$name" || return 1
+        [ "$arch" != "$(host_arch)" ] || place "$built/$name" "library/$name" || return 1
+    done
+}
+
+failed=()
+left_out=()
+for arch in "${arches[@]}"; do
+    status=0
+    (build "$arch") || status=$?
+    case $status in
+        0) ;;
+        "$no_target") left_out+=("$arch") ;;
+        *) failed+=("$arch") ;;
+    esac
+done
+[ ${#left_out[@]} -eq 0 ] || warn "left out: ${left_out[*]}; hosts of that kind cannot be served from here"
+[ ${#failed[@]} -eq 0 ] || die "not built: ${failed[*]}"

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Runs the groups of stages that are named: lint, unit, build, docs, molecule. `SCENARIO=a,b` restricts molecule.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=stages.sh
+. "$(dirname "$0")/stages.sh"
+
+lab=molecule/shared/lab
+scenario_limit=1500 # seconds; a scenario that hangs is a failure with a name
+
+if ! [ -t 1 ]; then export NO_COLOR=1 ANSIBLE_NOCOLOR=1; fi
+
+lint() {
+    stage "rust format" cargo fmt --all --check
+    stage "rust lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+    stage "dependencies" cargo deny --locked check --hide-inclusion-graph licenses bans sources
+    stage "dependency advisories" advisories
+    stage "shell" shell_files
+    stage "yaml" yamllint --strict .
+    stage "ansible lints" ansible-lint
+}
+
+advisories() {
+    if ! GIT_TERMINAL_PROMPT=0 timeout 60 cargo deny fetch db >/dev/null 2>&1; then
+        warn "the database of advisories cannot be reached from here: not checked"
+        return 77
+    fi
+    cargo deny --locked check --disable-fetch advisories
+}
+
+shell_files() {
+    local files
+    mapfile -t files < <(git ls-files --cached --others --exclude-standard |
+        while read -r file; do
+            if [ -f "$file" ] && head -c 64 "$file" | head -n1 | grep -qE '^#!.*[/ ](ba|da)?sh\b|^# shellcheck shell='; then echo "$file"; fi
+        done)
+    shellcheck --external-sources "${files[@]}"
+}
+
+unit() {
+    stage "unit tests" cargo nextest run --workspace --locked
+    stage "documentation tests" cargo test --workspace --doc --locked --quiet
+}
+
+build() {
+    stage "executables" scripts/build.sh
+    built=$stage_ok
+}
+
+docs() {
+    stage "module documentation" module_documentation
+}
+
+# `ansible-doc` exits with 0 for what it does not know, so its answer must name the module.
+module_documentation() {
+    local name status=0
+    for name in "${executables[@]}"; do
+        if ! ansible-doc --module-path library --type module --json "$name" | grep -q "\"$name\": {"; then
+            warn "ansible-doc knows nothing of $name: library/$name.yml beside library/$name must describe it"
+            status=1
+        fi
+    done
+    return $status
+}
+
+molecule_scenarios() {
+    local file scenario
+    $lab clean # what an interrupted run left
+    for file in molecule/*/molecule.yml; do
+        scenario=$(basename "$(dirname "$file")")
+        case ",${SCENARIO:-$scenario}," in
+            *",$scenario,"*) stage "scenario $scenario" scenario "$scenario" || true ;;
+        esac
+    done
+}
+
+scenario() {
+    if ! $built; then
+        warn "not run: the executables were not built"
+        return 1
+    fi
+    timeout --foreground "$scenario_limit" molecule test --scenario-name "$1"
+}
+
+# Two runs would remove each other's hosts. The lock is not inherited: hosts that outlive us must not hold it.
+if [[ " $* " == *" molecule "* && -z "${HANDOVER_TEST_LOCKED:-}" ]]; then
+    mkdir -p build
+    status=0
+    HANDOVER_TEST_LOCKED=1 flock --nonblock --close --conflict-exit-code 75 build/.test-lock "$0" "$@" || status=$?
+    [ "$status" -ne 75 ] || die "another run of the scenarios is under way in this folder"
+    exit "$status"
+fi
+
+built=true
+for group in "$@"; do
+    case $group in
+        lint | unit | build | docs) "$group" ;;
+        molecule) molecule_scenarios ;;
+        *) die "unknown group \`$group\`: known are lint, unit, build, docs, molecule" ;;
+    esac
+done
+stages_end
