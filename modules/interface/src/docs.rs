@@ -1,0 +1,315 @@
+//! The documentation that `ansible-doc` shows, made from the declarations that the executable runs with.
+
+use std::path::Path;
+
+use clap::{Arg, ArgAction, Command, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::options::{self, ACTION, DEFAULT_ACTION};
+use crate::outcome::{self, RESERVED};
+use crate::scalar::{Scalar, Shape};
+use crate::yaml::Yaml;
+
+/// An executable and what its documentation says beyond its options.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// Name of the executable and of the module.
+    pub name: &'static str,
+    /// One line without a full stop.
+    pub summary: &'static str,
+    /// Paragraphs.
+    pub description: &'static [&'static str],
+    /// Tasks, in YAML.
+    pub examples: &'static str,
+    /// What the actions return.
+    pub returns: fn() -> Vec<Returned>,
+}
+
+/// The fields that an executable adds to the result. Made by [`report!`](crate::report), so that every field is documented.
+pub trait Report: Serialize {
+    /// Name and documentation of every field.
+    const FIELDS: &'static [(&'static str, &'static str)];
+}
+
+/// One report with example values, from which types and samples of the documentation are taken.
+#[derive(Debug)]
+pub struct Returned {
+    when: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+    sample: Result<Map<String, Value>, String>,
+}
+
+impl Returned {
+    /// `when` completes "returned": `always`, `success`, `action status`.
+    pub fn new<R: Report>(when: &'static str, sample: &R) -> Self {
+        Self { when, fields: R::FIELDS, sample: outcome::fields(sample).map_err(|error| error.to_string()) }
+    }
+}
+
+/// Declares a report: a plain struct whose fields must have documentation.
+///
+/// ```
+/// backup_interface::report! {
+///     /// What one run did.
+///     #[derive(Debug, serde::Serialize)]
+///     pub struct RunReport {
+///         /// Bytes that were read.
+///         pub bytes: u64,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! report {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $( $(#[doc = $doc:literal])+ $(#[serde($($serde:tt)*)])* $field_vis:vis $field:ident : $type:ty ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        $vis struct $name {
+            $( $(#[doc = $doc])+ $(#[serde($($serde)*)])* $field_vis $field: $type, )+
+        }
+
+        impl $crate::Report for $name {
+            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), concat!($($doc),+))),+];
+        }
+    };
+}
+
+/// Compares the committed documentation `<library>/<name>.yml` with what the executable would print.
+///
+/// # Errors
+/// A message that says what is wrong and how to mend it.
+pub fn check<C: Subcommand>(module: &Module, library: impl AsRef<Path>) -> Result<(), String> {
+    let path = library.as_ref().join(format!("{}.yml", module.name));
+    let wanted = sidecar::<C>(module)?;
+    let found = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if found == wanted {
+        return Ok(());
+    }
+    Err(format!(
+        "{path} is not what `{name} docs` prints: run `{name} docs > {path}`",
+        path = path.display(),
+        name = module.name
+    ))
+}
+
+/// The documentation file of a module.
+///
+/// # Errors
+/// Names the option or the field that cannot be documented.
+pub fn sidecar<C: Subcommand>(module: &Module) -> Result<String, String> {
+    let mut grammar = options::grammar::<C>(module);
+    grammar.build();
+    let mut yaml = Yaml::default();
+    yaml.comment(&format!("Made by `{} docs`.", module.name));
+    yaml.block("DOCUMENTATION", |yaml| documentation(yaml, module, &grammar))?;
+    yaml.literal("EXAMPLES", module.examples);
+    yaml.block("RETURN", |yaml| returned(yaml, &(module.returns)()))?;
+    Ok(yaml.finish())
+}
+
+fn documentation(yaml: &mut Yaml, module: &Module, grammar: &Command) -> Result<(), String> {
+    yaml.scalar("module", module.name);
+    yaml.scalar("short_description", module.summary);
+    yaml.texts("description", module.description.iter().copied());
+    yaml.scalar("version_added", env!("CARGO_PKG_VERSION"));
+    yaml.list("author", ["Handover"]);
+    yaml.block("attributes", |yaml| {
+        for (name, text) in [
+            ("check_mode", "Plans what it would do and changes nothing."),
+            ("diff_mode", "Returns what differs when asked to."),
+        ] {
+            yaml.block(name, |yaml| {
+                yaml.texts("description", [text]);
+                yaml.scalar("support", "full");
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })?;
+    let actions: Vec<&Command> = options::actions(grammar).collect();
+    yaml.block("options", |yaml| {
+        action_option(yaml, &actions)?;
+        let mut seen: Vec<&str> = vec![ACTION];
+        for action in &actions {
+            for arg in options::options(action) {
+                let name = arg.get_id().as_str();
+                if !seen.contains(&name) {
+                    seen.push(name);
+                    option(yaml, name, arg, &actions)?;
+                } else if name == ACTION {
+                    return Err(format!("{}: the option {ACTION} is reserved", action.get_name()));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn action_option(yaml: &mut Yaml, actions: &[&Command]) -> Result<(), String> {
+    let names: Vec<&str> = actions.iter().map(|action| action.get_name()).collect();
+    yaml.block(ACTION, |yaml| {
+        let mut texts = vec!["What to do.".to_owned()];
+        for action in actions {
+            texts.push(format!("V({}): {}", action.get_name(), sentence(&about(action)?)));
+        }
+        yaml.texts("description", texts.iter().map(String::as_str));
+        yaml.scalar("type", "str");
+        if names.contains(&DEFAULT_ACTION) {
+            yaml.scalar("default", DEFAULT_ACTION);
+        } else {
+            yaml.flag("required", true);
+        }
+        yaml.list("choices", names);
+        Ok(())
+    })
+}
+
+fn option(yaml: &mut Yaml, name: &str, arg: &Arg, actions: &[&Command]) -> Result<(), String> {
+    if matches!(arg.get_action(), ArgAction::Count) {
+        return Err(format!("option {name}: a counted flag cannot be given in a task"));
+    }
+    let help = arg
+        .get_long_help()
+        .or_else(|| arg.get_help())
+        .ok_or_else(|| format!("option {name} has no documentation"))?
+        .to_string();
+    let having = |required: bool| {
+        actions.iter().filter(move |action| {
+            options::options(action).any(|arg| arg.get_id() == name && (arg.is_required_set() || !required))
+        })
+    };
+    yaml.block(name, |yaml| {
+        let mut texts: Vec<String> = help.split("\n\n").map(|text| sentence(&text.replace('\n', " "))).collect();
+        if having(false).count() < actions.len() {
+            let names: Vec<String> = having(false).map(|action| format!("O({ACTION}={})", action.get_name())).collect();
+            texts.push(format!("Only with {}.", names.join(", ")));
+        }
+        yaml.texts("description", texts.iter().map(String::as_str));
+        let shape = Shape::of(arg);
+        yaml.scalar("type", if shape.list { "list" } else { type_name(shape.scalar) });
+        if shape.list {
+            yaml.scalar("elements", type_name(shape.scalar));
+        }
+        if having(true).count() == actions.len() {
+            yaml.flag("required", true);
+        }
+        let choices: Vec<String> = arg
+            .get_possible_values()
+            .iter()
+            .filter(|value| !value.is_hide_set())
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        if !choices.is_empty() && shape.scalar != Scalar::Bool {
+            yaml.list("choices", choices.iter().map(String::as_str));
+        }
+        let defaults: Vec<String> =
+            arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+        match (defaults.as_slice(), shape) {
+            ([], Shape { scalar: Scalar::Bool, list: false }) if matches!(arg.get_action(), ArgAction::SetTrue) => {
+                yaml.flag("default", false);
+            }
+            ([], _) => {}
+            (values, Shape { list: true, .. }) => yaml.list("default", values.iter().map(String::as_str)),
+            ([value, ..], Shape { scalar: Scalar::Bool, .. }) => yaml.flag("default", value == "true"),
+            ([value, ..], Shape { scalar: Scalar::Int | Scalar::Float, .. }) => yaml.plain("default", value),
+            ([value, ..], _) => yaml.scalar("default", value),
+        }
+        Ok(())
+    })
+}
+
+fn returned(yaml: &mut Yaml, reports: &[Returned]) -> Result<(), String> {
+    for (name, text, when, kind) in [
+        ("msg", "What happened, in one line.", "always", "str"),
+        ("kind", "The class of the failure; docs/protocol.md lists them.", "failure", "str"),
+        ("hint", "What to do about the failure.", "failure", "str"),
+        ("rc", "The exit status that the same call has on the command line.", "failure", "int"),
+    ] {
+        entry(yaml, name, text, when, kind, None)?;
+    }
+    let mut seen = Vec::new();
+    for report in reports {
+        let sample = report.sample.as_ref().map_err(|error| format!("a sample cannot be shown: {error}"))?;
+        if let Some(extra) = sample.keys().find(|key| !report.fields.iter().any(|(name, _)| name == key)) {
+            return Err(format!("the sample has a field {extra} that the report does not declare"));
+        }
+        for &(name, text) in report.fields {
+            let value = sample.get(name).ok_or_else(|| format!("the sample has no field {name}"))?;
+            if RESERVED.contains(&name) {
+                return Err(format!("the field {name} is reserved"));
+            }
+            if !seen.contains(&name) {
+                seen.push(name);
+                entry(
+                    yaml,
+                    name,
+                    text,
+                    report.when,
+                    json_type(value).ok_or_else(|| format!("the sample of {name} is null"))?,
+                    Some(value),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entry(
+    yaml: &mut Yaml,
+    name: &str,
+    text: &str,
+    when: &str,
+    kind: &str,
+    sample: Option<&Value>,
+) -> Result<(), String> {
+    yaml.block(name, |yaml| {
+        yaml.texts("description", [sentence(text).as_str()]);
+        yaml.scalar("returned", when);
+        yaml.scalar("type", kind);
+        if let Some(sample) = sample {
+            // JSON is YAML.
+            yaml.plain("sample", &sample.to_string());
+        }
+        Ok(())
+    })
+}
+
+fn about(command: &Command) -> Result<String, String> {
+    command
+        .get_about()
+        .map(ToString::to_string)
+        .ok_or_else(|| format!("action {} has no documentation", command.get_name()))
+}
+
+/// clap cuts the full stop of a summary; Ansible's descriptions are sentences.
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.ends_with(['.', ':', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+const fn type_name(scalar: Scalar) -> &'static str {
+    match scalar {
+        Scalar::Bool => "bool",
+        Scalar::Int => "int",
+        Scalar::Float => "float",
+        Scalar::Path => "path",
+        Scalar::Mapping => "dict",
+        Scalar::Mode | Scalar::Text => "str",
+    }
+}
+
+fn json_type(value: &Value) -> Option<&'static str> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    })
+}
