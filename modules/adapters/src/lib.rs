@@ -1,1 +1,18 @@
-//! placeholder
+//! The outside world, one file per product.
+//!
+//! Every module wraps one thing that is not ours (a program, a system call, a daemon) behind plain data and a typed
+//! error that knows its [`backup_core::Kind`]. No module knows what a job is, or why it is called.
+//!
+//! Invariants: children are started only by [`command`]; clocks are read only by [`host`]; files that must survive a
+//! crash are changed only by [`publish`]; `unsafe` is only in `sys`.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod command;
+pub mod fault;
+pub mod host;
+pub mod lock;
+pub mod publish;
+pub mod signals;
+pub mod space;
+mod sys;
+pub mod users;

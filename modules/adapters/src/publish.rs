@@ -1,0 +1,307 @@
+//! Durable changes to the file system: the only place that renames, removes or replaces what must survive a crash.
+//!
+//! Order everywhere: write, fsync the file, fsync the directory, rename, fsync both parents. Removal goes the other
+//! way round: first what makes a thing valid, then the rest. Every error names the action and the path. Every step
+//! that a crash may separate from the next is a [`fault::point`].
+
+use crate::{fault, host, sys};
+use backup_core::{Failure, Kind};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// Who shall own a new file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+impl From<&crate::users::Account> for Owner {
+    fn from(account: &crate::users::Account) -> Self {
+        Self { uid: account.uid, gid: account.gid }
+    }
+}
+
+/// A change to the file system that did not happen, or is not known to be durable.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Something is there already that must not be replaced.
+    #[error("cannot publish {}: it exists already", path.display())]
+    Exists {
+        /// The name that is taken.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb: `create`, `write`, `sync`, …
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Failure for PublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Exists { .. } => Kind::Io,
+            Self::Io { source, .. } => kind_of(source),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { path, .. } if self.kind() == Kind::NoSpace => {
+                Some(format!("Free room (bytes, inodes or quota) on the file system of {}.", path.display()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The kind that an operating-system error means wherever it happens.
+pub fn kind_of(error: &io::Error) -> Kind {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Kind::NoSpace,
+        ErrorKind::PermissionDenied => Kind::Permission,
+        ErrorKind::NotFound => Kind::NotFound,
+        _ => Kind::Io,
+    }
+}
+
+type Result<T> = std::result::Result<T, PublishError>;
+
+fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> PublishError + 'a {
+    move |source| PublishError::Io { action, path: path.to_owned(), source }
+}
+
+/// Replaces or creates the file `path` in one step: readers see the old contents or the new, also after a crash.
+pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
+    let temporary = temporary_beside(path)?;
+    let written = write_new(&temporary, bytes, mode, owner).and_then(|()| {
+        fault::point("publish.write.synced");
+        fs::rename(&temporary, path).map_err(at("replace", path))
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    fault::point("publish.write.renamed");
+    sync_parent(path)
+}
+
+/// Writes and syncs the new file `path`; it must not exist. The directory entry is not synced yet.
+fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at("create", path))?;
+    file.write_all(bytes).map_err(at("write", path))?;
+    if let Some(Owner { uid, gid }) = owner {
+        fchown(&file, Some(uid), Some(gid)).map_err(at("set the owner of", path))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
+    file.sync_all().map_err(at("sync", path))
+}
+
+const TEMPORARY: &[u8] = b".tmp";
+
+fn temporary_beside(path: &Path) -> Result<PathBuf> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}", host::random_hex(4).map_err(at("name a temporary file for", path))?));
+    name.push(".tmp");
+    Ok(path.with_file_name(name))
+}
+
+/// Removes what an interrupted [`write_atomic`] left in `directory`. Only for who holds the lock of its writers.
+pub fn remove_temporaries(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory).map_err(at("read", directory))? {
+        let entry = entry.map_err(at("read", directory))?;
+        let name = entry.file_name();
+        if name.as_bytes().starts_with(b".") && name.as_bytes().ends_with(TEMPORARY) {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory `path` and its missing parents, each with exactly this mode and owner, durably. Existing
+/// directories are left as they are.
+pub fn create_dirs(path: &Path, mode: u32, owner: Option<Owner>) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_dirs(parent, mode, owner)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        result => result.map_err(at("create", path))?,
+    }
+    let directory = File::open(path).map_err(at("open", path))?;
+    if let Some(Owner { uid, gid }) = owner {
+        fchown(&directory, Some(uid), Some(gid)).map_err(at("set the owner of", path))?;
+    }
+    directory.set_permissions(fs::Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
+    sync_parent(path)
+}
+
+/// Publishes the finished directory `staging` as `target`: everything in it is synced, then it takes its name in one
+/// step. Refuses a target that exists. Both must be on one file system.
+pub fn publish_dir(staging: &Path, target: &Path) -> Result<()> {
+    sync_tree(staging)?;
+    fault::point("publish.dir.synced");
+    move_dir(staging, target)
+}
+
+/// Moves a directory (or file) that is durable already; refuses a target that exists. One file system.
+pub fn move_dir(from: &Path, to: &Path) -> Result<()> {
+    rename_new(from, to)?;
+    fault::point("publish.dir.renamed");
+    sync_parent(to)?;
+    sync_parent(from)
+}
+
+fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    match sys::rename2(from, to, sys::RENAME_NOREPLACE) {
+        Err(error) if unsupported(&error) => {
+            // Not atomic, but only where the file system knows no better, and callers hold a lock.
+            if to.symlink_metadata().is_ok() {
+                return Err(PublishError::Exists { path: to.to_owned() });
+            }
+            fs::rename(from, to).map_err(at("move to its place", from))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(PublishError::Exists { path: to.to_owned() }),
+        result => result.map_err(at("move to its place", from)),
+    }
+}
+
+fn unsupported(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(nix::libc::EINVAL | nix::libc::ENOSYS))
+}
+
+/// Swaps two names on one file system, in one step where it can. Afterwards both are durable.
+pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+    match sys::rename2(one, other, sys::RENAME_EXCHANGE) {
+        Err(error) if unsupported(&error) => {
+            let aside = temporary_beside(other)?;
+            rename_new(other, &aside)?;
+            fault::point("publish.exchange.aside");
+            // A crash here leaves the old tree under its hidden name and nothing lost.
+            if let Err(error) = rename_new(one, other) {
+                let _ = rename_new(&aside, other);
+                return Err(error);
+            }
+            rename_new(&aside, one)?;
+        }
+        result => result.map_err(at("exchange", other))?,
+    }
+    fault::point("publish.exchange.done");
+    sync_parent(one)?;
+    sync_parent(other)
+}
+
+/// Removes a file durably. That it is gone already is fine.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        result => result.map_err(at("remove", path))?,
+    }
+    fault::point("publish.removed");
+    sync_parent(path)
+}
+
+/// Removes a directory with all that is in it. The `seals` (names in it) go first and durably, so that what a crash
+/// leaves over can never be taken for whole. That it is gone already is fine. Symbolic links are removed, not followed.
+pub fn remove_tree(path: &Path, seals: &[&str]) -> Result<()> {
+    if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(());
+    }
+    for seal in seals {
+        remove_file(&path.join(seal))?;
+    }
+    fault::point("publish.tree.unsealed");
+    fs::remove_dir_all(path).map_err(at("remove", path))?;
+    fault::point("publish.tree.removed");
+    sync_parent(path)
+}
+
+/// Syncs every regular file and directory under `root`, then `root` itself. Follows no links.
+pub fn sync_tree(root: &Path) -> Result<()> {
+    for entry in fs::read_dir(root).map_err(at("read", root))? {
+        let entry = entry.map_err(at("read", root))?;
+        let kind = entry.file_type().map_err(at("read", root))?;
+        let path = entry.path();
+        if kind.is_dir() {
+            sync_tree(&path)?;
+        } else if kind.is_file() {
+            sync(&path)?;
+        }
+    }
+    sync(root)
+}
+
+/// Syncs one file or directory.
+pub fn sync(path: &Path) -> Result<()> {
+    let file =
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).map_err(at("open", path))?;
+    file.sync_all().map_err(at("sync", path))
+}
+
+/// Syncs the directory that holds `path`.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
+        Some(parent) => sync(parent),
+        None => Ok(()),
+    }
+}
+
+/// Writes out everything that is dirty on the file system of `path`, mapped pages included.
+pub fn sync_fs(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(at("open", path))?;
+    nix::unistd::syncfs(file.as_fd()).map_err(io::Error::from).map_err(at("sync the file system of", path))
+}
+
+/// Copies `length` bytes from `from` at `from_offset` to `to` at `to_offset`, inside the kernel where it can (which
+/// shares blocks on file systems that can share). Returns fewer bytes only at the end of `from`.
+pub fn copy_range(from: &File, mut from_offset: u64, to: &File, mut to_offset: u64, length: u64) -> io::Result<u64> {
+    const STEP: u64 = 1 << 30;
+    let mut copied = 0;
+    while copied < length {
+        let step = STEP.min(length - copied);
+        let mut source = from_offset.cast_signed();
+        let mut target = to_offset.cast_signed();
+        let wanted = usize::try_from(step).unwrap_or(usize::MAX);
+        let count = match nix::fcntl::copy_file_range(from, Some(&mut source), to, Some(&mut target), wanted) {
+            Ok(count) => count as u64,
+            // Not between these two: other file systems, an old kernel, a special file.
+            Err(nix::Error::EXDEV | nix::Error::EINVAL | nix::Error::ENOSYS | nix::Error::EOPNOTSUPP) => {
+                copy_step(from, from_offset, to, to_offset, step)?
+            }
+            Err(nix::Error::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if count == 0 {
+            break;
+        }
+        copied += count;
+        from_offset += count;
+        to_offset += count;
+    }
+    Ok(copied)
+}
+
+fn copy_step(from: &File, from_offset: u64, to: &File, to_offset: u64, step: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; usize::try_from(step).unwrap_or(usize::MAX).min(1 << 20)];
+    let count = from.read_at(&mut buffer, from_offset)?;
+    to.write_all_at(&buffer[..count], to_offset)?;
+    Ok(count as u64)
+}
