@@ -14,3 +14,5 @@ pub mod state;
 pub mod units;
 
 pub use error::{Failure, Kind};
+pub use generation::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId};
+pub use job::{Job, StreamName};

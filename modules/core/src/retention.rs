@@ -1,1 +1,43 @@
-//! placeholder
+//! Retention: which generations are kept, and why.
+
+use crate::units::Span;
+use serde::{Deserialize, Serialize};
+
+/// What a store keeps. A generation stays if any rule keeps it; rules left out keep nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The newest N.
+    #[serde(alias = "last")]
+    pub generations: Option<u32>,
+    /// One per hour, for the last N hours that have one.
+    pub hourly: Option<u32>,
+    /// One per day.
+    pub daily: Option<u32>,
+    /// One per ISO week.
+    pub weekly: Option<u32>,
+    /// One per month.
+    pub monthly: Option<u32>,
+    /// One per year.
+    pub yearly: Option<u32>,
+    /// Everything within this time before the newest.
+    pub within: Option<Span>,
+    /// Nothing older than this, whatever the other rules keep; never the last verified copy.
+    pub max_age: Option<Span>,
+}
+
+impl Policy {
+    fn counts(&self) -> [Option<u32>; 6] {
+        [self.generations, self.hourly, self.daily, self.weekly, self.monthly, self.yearly]
+    }
+
+    /// Whether no rule that keeps anything was given at all.
+    pub fn is_empty(&self) -> bool {
+        self.counts().iter().all(Option::is_none) && self.within.is_none()
+    }
+
+    /// Whether rules were given, but each keeps nothing (`generations: 0`).
+    pub fn keeps_nothing(&self) -> bool {
+        self.counts().iter().all(|n| n.unwrap_or(0) == 0) && self.within.is_none_or(|span| span.0 == 0)
+    }
+}

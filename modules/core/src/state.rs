@@ -1,1 +1,52 @@
-//! placeholder
+//! What a source remembers about a job between runs: small JSON files in the job's state directory.
+
+use crate::{GenerationKind, GenerationRef, Kind, manifest::Tree};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Name of the file that holds the random id of this source installation (`<state>/instance`, one line of hex).
+pub const INSTANCE: &str = "instance";
+
+/// `<state>/<job>/<stream>.json`: how collecting a stream went last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CollectState {
+    /// Format number of this file, 1.
+    pub format: u32,
+    /// The last attempt, whatever came of it.
+    pub last_attempt: Option<Timestamp>,
+    /// Why the last attempt failed; `None` after success.
+    pub last_failure: Option<FailureNote>,
+    /// The newest generation that was sealed here.
+    pub last_good: Option<Good>,
+    /// The newest full that was sealed here.
+    pub last_full: Option<Good>,
+}
+
+/// A failure as it is remembered, mailed and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureNote {
+    /// When.
+    pub at: Timestamp,
+    /// Class.
+    pub kind: Kind,
+    /// Message.
+    pub msg: String,
+}
+
+/// A generation that was sealed here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Good {
+    /// Which.
+    pub generation: GenerationRef,
+    /// Full or incremental.
+    pub kind: GenerationKind,
+    /// What the source held.
+    pub tree: Tree,
+    /// Stored bytes of its artifacts.
+    pub stored_bytes: u64,
+    /// How long the collection took, milliseconds.
+    pub duration_ms: u64,
+    /// How long the services stood still, milliseconds.
+    pub downtime_ms: u64,
+}
