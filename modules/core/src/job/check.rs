@@ -65,7 +65,7 @@ impl Found {
         if !is_clean(path) {
             self.add(
                 key,
-                format!("{path:?} is not a plain absolute path"),
+                format!("{:?} is not a plain absolute path", path.display().to_string()),
                 "Write the path from `/`, without `.`, `..`, doubled or trailing slashes.",
             );
         }
