@@ -15,7 +15,7 @@ help: ## Show this list
 
 demo: ## Back two small hosts up to each other and restore, in some minutes
 	$(bootstrap) build lab rust python
-	@scripts/build.sh
+	@scripts/build.sh native
 	@scripts/demo.sh
 
 build: ## Build the executables for x86_64 and aarch64 into build/ and library/

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds the executables for each architecture into build/linux-<arch>/, and those for this machine's architecture, where
 # Ansible looks for modules, into library/. An architecture without a target here is reported and left out, unless it is this machine's own.
+# Arguments: architectures, or `native`; default all.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-arches=(x86_64 aarch64)
+[ $# -gt 0 ] || set -- x86_64 aarch64
+arches=("${@/#native/$(host_arch)}")
 no_target=3
 max_bytes=$((4 * 1000 * 1000))
 

@@ -18,6 +18,7 @@ stage() {
         *) word=FAILED stages_failed=$((stages_failed + 1)) ;;
     esac
     stage_rows+=("$(printf '%-32s %-8s %4d s' "$name" "$word" $((SECONDS - started)))")
+    # shellcheck disable=SC2034 # read by callers
     stage_ok=$([ "$word" = FAILED ] && echo false || echo true)
 }
 
