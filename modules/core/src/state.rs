@@ -1,6 +1,6 @@
 //! What a source remembers about a job between runs: small JSON files in the job's state directory.
 
-use crate::{GenerationKind, GenerationRef, Kind, manifest::Tree};
+use crate::{GenerationId, GenerationKind, GenerationRef, Kind, manifest::Tree};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct CollectState {
     pub last_good: Option<Good>,
     /// The newest full that was sealed here.
     pub last_full: Option<Good>,
+    /// What the last attempt found waiting in the handover point although a transport should have taken it; empty: the
+    /// previous transport did its work.
+    pub previous_transport_failed: Vec<GenerationId>,
 }
 
 /// A failure as it is remembered, mailed and shown.
@@ -41,6 +44,8 @@ pub struct Good {
     pub generation: GenerationRef,
     /// Full or incremental.
     pub kind: GenerationKind,
+    /// The full that an incremental differs from.
+    pub base: Option<GenerationRef>,
     /// What the source held.
     pub tree: Tree,
     /// Stored bytes of its artifacts.
