@@ -444,7 +444,7 @@ pub struct Peer {
     pub port: u16,
     /// Login; default: the stream's user (pull) or the sink's (push).
     pub user: Option<String>,
-    /// Private key; default `/home/<own user>/.ssh/handover_ed25519`.
+    /// Private key; default: see [`StreamOf::identity`].
     pub identity: Option<PathBuf>,
     /// Pinned host keys.
     #[serde(default = "default_known_hosts")]
@@ -636,13 +636,14 @@ impl StreamOf<'_> {
         })
     }
 
-    /// The private key to log in with.
+    /// The private key to log in with: one per job, because a key in `authorized_keys` is bound to one job.
+    /// Default `/home/<own user>/.ssh/handover-<job>_ed25519` (push), `…/handover-<source>--<job>_ed25519` (pull).
     pub fn identity(&self) -> PathBuf {
-        self.stream
-            .transport
-            .peer
-            .identity
-            .clone()
-            .unwrap_or_else(|| home(self.own_user()).join(".ssh/handover_ed25519"))
+        let name = match self.stream.transport.mode {
+            Mode::Push => self.job.job.clone(),
+            Mode::Pull => format!("{}--{}", self.job.source, self.job.job),
+        };
+        let default = || home(self.own_user()).join(format!(".ssh/handover-{name}_ed25519"));
+        self.stream.transport.peer.identity.clone().unwrap_or_else(default)
     }
 }

@@ -200,8 +200,8 @@ streams:
         let logs = job.stream(crate::StreamName::Logs).unwrap();
         assert_eq!(data.handover_root().to_str(), Some("/home/dataBackupSource/handover"));
         assert_eq!(logs.store_root().to_str(), Some("/home/logBackupSource/store"));
-        assert_eq!(data.identity().to_str(), Some("/home/dataBackupSource/.ssh/handover_ed25519"));
-        assert_eq!(logs.identity().to_str(), Some("/home/dataBackupSink/.ssh/handover_ed25519"));
+        assert_eq!(data.identity().to_str(), Some("/home/dataBackupSource/.ssh/handover-shop_ed25519"));
+        assert_eq!(logs.identity().to_str(), Some("/home/dataBackupSink/.ssh/handover-web1--shop_ed25519"));
         assert_eq!((data.peer_user(), logs.peer_user()), ("dataBackupSink", "logBackupSource"));
         assert_eq!((data.store_retention().generations, logs.store_retention().generations), (Some(1), Some(0)));
         assert_eq!(data.sink_store_root().to_str(), Some("/home/dataBackupSink/store/web1"));
