@@ -214,11 +214,3 @@ fn main() -> ExitCode {
         Command::Crash(args) => Ok(crash(&args)),
     })
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_documentation_can_be_made() {
-        backup_interface::docs::sidecar::<super::Command>(&super::MODULE).unwrap();
-    }
-}

@@ -184,7 +184,7 @@ fn option(yaml: &mut Yaml, name: &str, arg: &Arg, actions: &[&Command]) -> Resul
     };
     yaml.block(name, |yaml| {
         let mut texts: Vec<String> = help.split("\n\n").map(|text| sentence(&text.replace('\n', " "))).collect();
-        if having(false).count() < actions.len() {
+        if having(false).all(|action| action.get_name() != DEFAULT_ACTION) {
             let names: Vec<String> = having(false).map(|action| format!("O({ACTION}={})", action.get_name())).collect();
             texts.push(format!("Only with {}.", names.join(", ")));
         }

@@ -111,8 +111,10 @@ const PLAN: &str = "plan";
 pub(crate) enum InputError {
     #[error("cannot read the module arguments from {from}")]
     Read { from: String, source: std::io::Error },
-    #[error("the module arguments in {from} are not one JSON object")]
+    #[error("the module arguments in {from} are not JSON")]
     Json { from: String, source: serde_json::Error },
+    #[error("the module arguments in {from} are not a JSON object")]
+    NotAnObject { from: String },
 }
 
 impl Failure for InputError {
@@ -136,5 +138,10 @@ pub(crate) fn read(mode: &Mode) -> Result<Map<String, Value>, InputError> {
         }
     };
     let bytes = bytes.map_err(|source| InputError::Read { from: from.clone(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| InputError::Json { from, source })
+    // The value itself stays out of the message: it may hold a secret.
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(given)) => Ok(given),
+        Ok(_) => Err(InputError::NotAnObject { from }),
+        Err(source) => Err(InputError::Json { from, source }),
+    }
 }

@@ -224,3 +224,98 @@ fn option_name(shown: &str) -> String {
     let word = shown.split([' ', '=']).next().unwrap_or(shown);
     word.trim_matches(['-', '<', '>', '[', ']', '.']).replace('-', "_").to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scalar::Mapping;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Sample {
+        /// Take what is given.
+        Run(Taken),
+    }
+
+    #[derive(Debug, clap::Args)]
+    struct Taken {
+        /// A word.
+        word: Option<String>,
+        /// Words.
+        #[arg(long)]
+        many_words: Vec<String>,
+        /// A number.
+        #[arg(long)]
+        number: Option<i64>,
+        /// A mapping.
+        #[arg(long)]
+        mapping: Option<Mapping>,
+        /// A flag.
+        #[arg(long)]
+        flag: bool,
+    }
+
+    const MODULE: Module =
+        Module { name: "sample", summary: "Sample", description: &[], examples: "", returns: Vec::new };
+
+    fn taken(task: Value) -> Result<Taken, OptionError> {
+        let mut grammar = grammar::<Sample>(&MODULE);
+        grammar.build();
+        let Value::Object(given) = task else { panic!("{task} is not an object") };
+        let line = command_line(&grammar, given)?.into_iter().map(Into::into).collect();
+        let (Sample::Run(taken), _, _) =
+            parse::<Sample>(&mut grammar, line).map_err(|error| explain(&error, &grammar))?;
+        Ok(taken)
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(any::<String>(), inner, 0..4)
+                    .prop_map(|map| map.into_iter().collect::<Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn text_arrives_as_it_was_given(word in ".+", many in prop::collection::vec(".+", 1..4), number: i64) {
+            let taken = taken(json!({"word": word, "many_words": many, "number": number, "flag": number % 2 == 0})).unwrap();
+            prop_assert_eq!(taken.word.unwrap(), word);
+            prop_assert_eq!(taken.many_words, many);
+            prop_assert_eq!(taken.number, Some(number));
+            prop_assert_eq!(taken.flag, number % 2 == 0);
+        }
+
+        #[test]
+        fn mappings_arrive_as_they_were_given(mapping in prop::collection::btree_map(any::<String>(), any_json(), 0..4)) {
+            let mapping: Map<String, Value> = mapping.into_iter().collect();
+            // Floats are rounded once by their way through text; nothing else may change.
+            let expected: Map<String, Value> = serde_json::from_str(&serde_json::to_string(&mapping).unwrap()).unwrap();
+            prop_assert_eq!(taken(json!({"mapping": mapping})).unwrap().mapping.unwrap().0, expected);
+        }
+
+        #[test]
+        fn any_value_is_taken_or_refused_by_name(value in any_json(), option in "word|many_words|number|mapping|flag") {
+            if let Err(error) = taken(json!({&option: value})) {
+                prop_assert!(error.to_string().starts_with(&format!("option {option}: ")), "{}", error);
+            }
+        }
+
+        #[test]
+        fn any_key_is_known_or_named(key in ".*") {
+            if let Err(error) = taken(json!({&key: "1"})) {
+                prop_assert!(error.to_string().contains(&key), "{}", error);
+            }
+        }
+    }
+}

@@ -102,3 +102,49 @@ fn quoted(text: &str) -> String {
         );
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Read {
+        scalar: String,
+        list: Vec<String>,
+        texts: Vec<String>,
+    }
+
+    proptest! {
+        #[test]
+        fn printable_text_is_read_back_as_it_was_written(text in "\\P{C}*", paragraph in "[^\\p{C}\\p{Z}]+( [^\\p{C}\\p{Z}]+){0,40}") {
+            let mut yaml = Yaml::default();
+            yaml.comment("a comment");
+            yaml.scalar("scalar", &text);
+            yaml.list("list", [text.as_str(), "null", "yes", "a: b", "0640"]);
+            yaml.texts("texts", [paragraph.as_str()]);
+            let read: Read = serde_saphyr::from_str(&yaml.finish()).unwrap();
+            prop_assert_eq!(&read.scalar, &text);
+            prop_assert_eq!(&read.list[0], &text);
+            prop_assert_eq!(&read.list[1..], ["null", "yes", "a: b", "0640"]);
+            prop_assert_eq!(&read.texts, &[paragraph]);
+        }
+    }
+
+    #[test]
+    fn blocks_and_literal_text_keep_their_shape() {
+        let mut yaml = Yaml::default();
+        yaml.block("outer", |yaml| {
+            yaml.flag("flag", true);
+            yaml.plain("number", "1");
+            Ok(())
+        })
+        .unwrap();
+        yaml.literal("text", "- a:\n    b\n\n- c\n");
+        let read: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(&yaml.finish()).unwrap();
+        assert_eq!(read["outer"], serde_json::json!({"flag": true, "number": 1}));
+        assert_eq!(read["text"], "- a:\n    b\n\n- c\n");
+    }
+}

@@ -1,0 +1,107 @@
+//! What keeps documentation true refuses what it cannot document.
+#![allow(clippy::unwrap_used)]
+
+use backup_interface::docs::{check, sidecar};
+use backup_interface::{Module, Returned, report};
+
+#[derive(clap::Subcommand)]
+#[allow(dead_code, reason = "only its declaration is read")]
+enum Good {
+    /// Run.
+    Run(Options),
+}
+
+#[derive(clap::Args)]
+#[allow(dead_code, reason = "only its declaration is read")]
+struct Options {
+    /// A path.
+    #[arg(long)]
+    path: String,
+}
+
+#[derive(clap::Subcommand)]
+#[allow(dead_code, reason = "only its declaration is read")]
+enum Undocumented {
+    /// Run.
+    Run {
+        #[arg(long)]
+        path: String,
+    },
+}
+
+#[derive(clap::Subcommand)]
+#[allow(dead_code, reason = "only its declaration is read")]
+enum Reserved {
+    /// Run.
+    Run {
+        /// The name is taken.
+        #[arg(long)]
+        action: String,
+    },
+}
+
+report! {
+    /// A report.
+    #[derive(serde::Serialize)]
+    struct Plain {
+        /// Found.
+        found: Option<u8>,
+    }
+}
+
+report! {
+    /// A report with a field that Ansible would take for its own.
+    #[derive(serde::Serialize)]
+    struct Failing {
+        /// Bad.
+        failed: bool,
+    }
+}
+
+report! {
+    /// A report whose field has another name in the result.
+    #[derive(serde::Serialize)]
+    struct Renamed {
+        /// Found.
+        #[serde(rename = "lost")]
+        found: bool,
+    }
+}
+
+const fn module(returns: fn() -> Vec<Returned>) -> Module {
+    Module {
+        name: "backup_none",
+        summary: "Nothing",
+        description: &["Does nothing."],
+        examples: "- backup_none:\n",
+        returns,
+    }
+}
+
+#[test]
+fn what_cannot_be_documented_is_named() {
+    let good = module(|| vec![Returned::new("always", &Plain { found: Some(1) })]);
+    assert!(sidecar::<Good>(&good).is_ok());
+    assert_eq!(sidecar::<Undocumented>(&good).unwrap_err(), "option path has no documentation");
+    assert_eq!(sidecar::<Reserved>(&good).unwrap_err(), "run: the option action is reserved");
+    let bad = |returns| sidecar::<Good>(&module(returns)).unwrap_err();
+    assert_eq!(bad(|| vec![Returned::new("always", &Plain { found: None })]), "the sample of found is null");
+    assert_eq!(bad(|| vec![Returned::new("always", &Failing { failed: true })]), "the field failed is reserved");
+    assert_eq!(
+        bad(|| vec![Returned::new("always", &Renamed { found: true })]),
+        "the sample has a field lost that the report does not declare"
+    );
+}
+
+#[test]
+fn documentation_that_differs_is_noticed_with_the_remedy() {
+    let module = module(Vec::new);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("backup_none.yml");
+    assert!(check::<Good>(&module, dir.path()).unwrap_err().contains("backup_none.yml: No such file"));
+    std::fs::write(&file, sidecar::<Good>(&module).unwrap()).unwrap();
+    check::<Good>(&module, dir.path()).unwrap();
+    std::fs::write(&file, "DOCUMENTATION: {}\n").unwrap();
+    let message = check::<Good>(&module, dir.path()).unwrap_err();
+    assert!(message.ends_with(&format!("run `backup_none docs > {}`", file.display())), "{message}");
+}
