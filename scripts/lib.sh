@@ -2,6 +2,7 @@
 # What every script here needs: the project's root, the tools' PATH, and one way to speak. Sourced, never run.
 
 set -euo pipefail
+shopt -s inherit_errexit
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
