@@ -133,15 +133,15 @@ fn documentation(yaml: &mut Yaml, module: &Module, grammar: &Command) -> Result<
     let actions: Vec<&Command> = options::actions(grammar).collect();
     yaml.block("options", |yaml| {
         action_option(yaml, &actions)?;
-        let mut seen: Vec<&str> = vec![ACTION];
-        for action in &actions {
-            for arg in options::options(action) {
-                let name = arg.get_id().as_str();
-                if !seen.contains(&name) {
-                    seen.push(name);
-                    option(yaml, name, arg, &actions)?;
-                } else if name == ACTION {
-                    return Err(format!("{}: the option {ACTION} is reserved", action.get_name()));
+        let mut seen: Vec<&Arg> = Vec::new();
+        for arg in actions.iter().flat_map(|action| options::options(action)) {
+            fits_tasks(arg)?;
+            match seen.iter().find(|other| other.get_id() == arg.get_id()) {
+                Some(other) if Shape::of(other) == Shape::of(arg) => {}
+                Some(_) => return Err(format!("option {} has another type in another action", arg.get_id())),
+                None => {
+                    seen.push(arg);
+                    option(yaml, arg, &actions)?;
                 }
             }
         }
@@ -168,43 +168,61 @@ fn action_option(yaml: &mut Yaml, actions: &[&Command]) -> Result<(), String> {
     })
 }
 
-fn option(yaml: &mut Yaml, name: &str, arg: &Arg, actions: &[&Command]) -> Result<(), String> {
-    if matches!(arg.get_action(), ArgAction::Count) {
-        return Err(format!("option {name}: a counted flag cannot be given in a task"));
+/// What a command line could express but a task could not.
+fn fits_tasks(arg: &Arg) -> Result<(), String> {
+    let name = arg.get_id().as_str();
+    if name == ACTION {
+        return Err(format!("option {ACTION} is reserved: it names the action"));
     }
+    if !matches!(arg.get_action(), ArgAction::Set | ArgAction::Append | ArgAction::SetTrue) {
+        return Err(format!("option {name} cannot be given in a task: {:?}", arg.get_action()));
+    }
+    match arg.get_long() {
+        Some(long) if long != name.replace('_', "-") => {
+            Err(format!("option {name} is called --{long} on the command line"))
+        }
+        None if !arg.is_positional() => Err(format!("option {name} has no long name")),
+        _ => Ok(()),
+    }
+}
+
+fn option(yaml: &mut Yaml, arg: &Arg, actions: &[&Command]) -> Result<(), String> {
+    let name = arg.get_id().as_str();
     let help = arg
         .get_long_help()
         .or_else(|| arg.get_help())
         .ok_or_else(|| format!("option {name} has no documentation"))?
         .to_string();
-    let having = |required: bool| {
-        actions.iter().filter(move |action| {
-            options::options(action).any(|arg| arg.get_id() == name && (arg.is_required_set() || !required))
-        })
+    let in_actions = |wanted: fn(&Arg) -> bool| -> Vec<&str> {
+        let has = |action: &&&Command| options::options(action).any(|arg| arg.get_id() == name && wanted(arg));
+        actions.iter().filter(has).map(|action| action.get_name()).collect()
     };
+    let (taken, required) = (in_actions(|_| true), in_actions(Arg::is_required_set));
+    let choices: Vec<_> = arg.get_possible_values().into_iter().filter(|value| !value.is_hide_set()).collect();
+    let shape = Shape::of(arg);
     yaml.block(name, |yaml| {
         let mut texts: Vec<String> = help.split("\n\n").map(|text| sentence(&text.replace('\n', " "))).collect();
-        if having(false).all(|action| action.get_name() != DEFAULT_ACTION) {
-            let names: Vec<String> = having(false).map(|action| format!("O({ACTION}={})", action.get_name())).collect();
-            texts.push(format!("Only with {}.", names.join(", ")));
+        for choice in &choices {
+            texts.extend(
+                choice.get_help().map(|help| format!("V({}): {}", choice.get_name(), sentence(&help.to_string()))),
+            );
+        }
+        if !taken.contains(&DEFAULT_ACTION) {
+            texts.push(format!("Only with {}.", named(&taken)));
+        }
+        if !required.is_empty() && required.len() < actions.len() {
+            texts.push(format!("Required with {}.", named(&required)));
         }
         yaml.texts("description", texts.iter().map(String::as_str));
-        let shape = Shape::of(arg);
         yaml.scalar("type", if shape.list { "list" } else { type_name(shape.scalar) });
         if shape.list {
             yaml.scalar("elements", type_name(shape.scalar));
         }
-        if having(true).count() == actions.len() {
+        if required.len() == actions.len() {
             yaml.flag("required", true);
         }
-        let choices: Vec<String> = arg
-            .get_possible_values()
-            .iter()
-            .filter(|value| !value.is_hide_set())
-            .map(|value| value.get_name().to_owned())
-            .collect();
         if !choices.is_empty() && shape.scalar != Scalar::Bool {
-            yaml.list("choices", choices.iter().map(String::as_str));
+            yaml.list("choices", choices.iter().map(clap::builder::PossibleValue::get_name));
         }
         let defaults: Vec<String> =
             arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
@@ -232,6 +250,14 @@ fn returned(yaml: &mut Yaml, reports: &[Returned]) -> Result<(), String> {
         entry(yaml, name, text, when, kind, None)?;
     }
     let mut seen = Vec::new();
+    let when = |name: &str| {
+        let all: Vec<&str> = reports
+            .iter()
+            .filter(|report| report.fields.iter().any(|(other, _)| *other == name))
+            .map(|report| report.when)
+            .collect();
+        all.join(", ")
+    };
     for report in reports {
         let sample = report.sample.as_ref().map_err(|error| format!("a sample cannot be shown: {error}"))?;
         if let Some(extra) = sample.keys().find(|key| !report.fields.iter().any(|(name, _)| name == key)) {
@@ -244,14 +270,8 @@ fn returned(yaml: &mut Yaml, reports: &[Returned]) -> Result<(), String> {
             }
             if !seen.contains(&name) {
                 seen.push(name);
-                entry(
-                    yaml,
-                    name,
-                    text,
-                    report.when,
-                    json_type(value).ok_or_else(|| format!("the sample of {name} is null"))?,
-                    Some(value),
-                )?;
+                let kind = json_type(value).ok_or_else(|| format!("the sample of {name} is null"))?;
+                entry(yaml, name, text, &when(name), kind, Some(value))?;
             }
         }
     }
@@ -278,6 +298,11 @@ fn entry(
     })
 }
 
+fn named(actions: &[&str]) -> String {
+    let all: Vec<String> = actions.iter().map(|action| format!("O({ACTION}={action})")).collect();
+    all.join(", ")
+}
+
 fn about(command: &Command) -> Result<String, String> {
     command
         .get_about()
@@ -298,7 +323,9 @@ const fn type_name(scalar: Scalar) -> &'static str {
         Scalar::Float => "float",
         Scalar::Path => "path",
         Scalar::Mapping => "dict",
-        Scalar::Mode | Scalar::Text => "str",
+        // Text or number.
+        Scalar::Mode => "raw",
+        Scalar::Text => "str",
     }
 }
 

@@ -78,8 +78,8 @@
 //! }
 //! ```
 //!
-//! `backup_collect docs > library/backup_collect.yml` writes the documentation; a test keeps it true:
-//! `backup_interface::docs::check::<Command>(&MODULE, library).unwrap()`.
+//! `backup_collect docs > library/backup_collect.yml` writes the documentation; a test of the executable keeps it true:
+//! `backup_interface::docs::check::<Command>(&MODULE, concat!(env!("CARGO_MANIFEST_DIR"), "/../../library")).unwrap()`.
 //!
 //! Names that an executable cannot give to options of its own: `action`, `check`, `diff`, `json`, `quiet`, `verbose`.
 

@@ -116,15 +116,29 @@ pub(crate) fn command_line(grammar: &Command, mut given: Map<String, Value>) -> 
         return Err(OptionError::new(ACTION, problem).with_hint(one_of(&names(grammar))));
     };
     let mut line = vec![grammar.get_name().to_owned(), name.to_owned()];
-    let mut positional = vec!["--".to_owned()];
-    for (key, value) in &given {
-        let Some(arg) = options(action).find(|arg| arg.get_id() == key) else {
-            return Err(unknown(key, action));
-        };
-        let target = if arg.is_positional() { &mut positional } else { &mut line };
-        target.extend(scalar::words(arg, value)?);
+    if let Some(key) = given.keys().find(|key| options(action).all(|arg| arg.get_id() != key.as_str())) {
+        return Err(unknown(key, action));
     }
-    line.append(&mut positional);
+    let mut positionals = vec!["--".to_owned()];
+    let mut left_out = None;
+    for arg in options(action) {
+        let words =
+            given.get(arg.get_id().as_str()).map_or_else(|| Ok(Vec::new()), |value| scalar::words(arg, value))?;
+        match (arg.is_positional(), words.is_empty(), left_out) {
+            (false, _, _) => line.extend(words),
+            (true, true, _) => left_out = left_out.or(Some(arg)),
+            (true, false, None) => positionals.extend(words),
+            // On a command line the later word would take the place of the one that is left out.
+            (true, false, Some(earlier)) => {
+                return Err(OptionError::general(format!(
+                    "missing option {}: {} needs it",
+                    earlier.get_id(),
+                    arg.get_id()
+                )));
+            }
+        }
+    }
+    line.append(&mut positionals);
     Ok(line)
 }
 
@@ -284,6 +298,29 @@ mod tests {
                     .prop_map(|map| map.into_iter().collect::<Map<_, _>>().into()),
             ]
         })
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Ordered {
+        /// Take two words.
+        Run {
+            /// The first.
+            zebra: Option<String>,
+            /// The second.
+            ant: Option<String>,
+        },
+    }
+
+    #[test]
+    fn plain_words_keep_their_order_and_never_take_each_others_place() {
+        let mut grammar = grammar::<Ordered>(&MODULE);
+        grammar.build();
+        let line = |task: Value| command_line(&grammar, task.as_object().unwrap().clone());
+        assert_eq!(line(json!({"ant": "2", "zebra": "1"})).unwrap()[2..], ["--", "1", "2"]);
+        assert_eq!(line(json!({"zebra": "1"})).unwrap()[2..], ["--", "1"]);
+        for unset in [json!({"ant": "2"}), json!({"ant": "2", "zebra": null})] {
+            assert_eq!(line(unset).unwrap_err().to_string(), "missing option zebra: ant needs it");
+        }
     }
 
     proptest! {

@@ -40,6 +40,34 @@ enum Reserved {
     },
 }
 
+#[derive(clap::Subcommand)]
+#[allow(dead_code, reason = "only its declaration is read")]
+enum Twofold {
+    /// Run.
+    Run {
+        /// A number.
+        #[arg(long)]
+        count: u8,
+    },
+    /// Status.
+    Status {
+        /// A word.
+        #[arg(long)]
+        count: String,
+    },
+}
+
+#[derive(clap::Subcommand)]
+#[allow(dead_code, reason = "only its declaration is read")]
+enum Renaming {
+    /// Run.
+    Run {
+        /// A word.
+        #[arg(long = "word")]
+        term: String,
+    },
+}
+
 report! {
     /// A report.
     #[derive(serde::Serialize)]
@@ -83,7 +111,9 @@ fn what_cannot_be_documented_is_named() {
     let good = module(|| vec![Returned::new("always", &Plain { found: Some(1) })]);
     assert!(sidecar::<Good>(&good).is_ok());
     assert_eq!(sidecar::<Undocumented>(&good).unwrap_err(), "option path has no documentation");
-    assert_eq!(sidecar::<Reserved>(&good).unwrap_err(), "run: the option action is reserved");
+    assert_eq!(sidecar::<Reserved>(&good).unwrap_err(), "option action is reserved: it names the action");
+    assert_eq!(sidecar::<Twofold>(&good).unwrap_err(), "option count has another type in another action");
+    assert_eq!(sidecar::<Renaming>(&good).unwrap_err(), "option term is called --word on the command line");
     let bad = |returns| sidecar::<Good>(&module(returns)).unwrap_err();
     assert_eq!(bad(|| vec![Returned::new("always", &Plain { found: None })]), "the sample of found is null");
     assert_eq!(bad(|| vec![Returned::new("always", &Failing { failed: true })]), "the field failed is reserved");
