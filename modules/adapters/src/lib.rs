@@ -10,8 +10,10 @@
 pub mod command;
 pub mod fault;
 pub mod host;
+pub mod intent;
 pub mod lock;
 pub mod publish;
+pub mod services;
 pub mod signals;
 pub mod space;
 mod sys;

@@ -28,7 +28,7 @@ pub enum LockError {
     /// The lock file cannot be used.
     #[error("cannot {action} the lock file {}: {source}", path.display())]
     Io {
-        /// `open`, `lock`, `write`.
+        /// `open`, `lock`, `share`.
         action: &'static str,
         /// The lock file.
         path: PathBuf,
@@ -80,11 +80,9 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
+        // The lock is ours; who holds it is only for the message, and a full disk must not keep services off.
         let text = format!("{what} (pid {})\n", std::process::id());
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(text.as_bytes()))
-            .map_err(failed("write"))?;
+        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
         Ok(Self { file, path: path.to_owned() })
     }
 

@@ -1,0 +1,338 @@
+//! Services of the host: is it on, stop it, start it, and did it stay stopped.
+//!
+//! Three managers, one enum. "On" includes on its way up; a stop counts only when the service is seen off, a start only
+//! when it is seen on. Whatever answers neither "on" nor "off" is an error, never "off".
+
+mod declared;
+mod systemd;
+mod sysv;
+
+pub use declared::Declared;
+pub use systemd::Unit;
+pub use sysv::Script;
+
+use crate::command::{Command, CommandError};
+use crate::host::Niceness;
+use crate::lock::Lock;
+use crate::{fault, users};
+use backup_core::{Failure, Kind};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// How often a service is asked whether it has come or gone: commands may return before it has.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a question about the state may take.
+const QUESTION: Duration = Duration::from_secs(30);
+
+/// A service, whoever manages it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Service {
+    /// A systemd unit of any type.
+    Systemd(Unit),
+    /// A script in `/etc/init.d`.
+    Sysv(Script),
+    /// Commands named in the job, for containers and everything else.
+    Declared(Declared),
+}
+
+/// What a stop left behind, to tell later whether the service came back in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// systemd: when the unit last left `inactive`, in microseconds of `CLOCK_MONOTONIC`.
+    left_inactive: Option<u64>,
+}
+
+/// A service did not do what it was told, or its state cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The manager does not know it.
+    #[error("cannot find the service {name}")]
+    Unknown {
+        /// The service.
+        name: String,
+    },
+    /// Neither "on" nor "off".
+    #[error("cannot tell whether the service {name} is on: {source}")]
+    Status {
+        /// The service.
+        name: String,
+        /// How the question failed.
+        source: CommandError,
+    },
+    /// The command that stops it failed.
+    #[error("cannot stop the service {name}: {source}")]
+    Stop {
+        /// The service.
+        name: String,
+        /// How the command failed.
+        source: CommandError,
+    },
+    /// It was told to stop and did not.
+    #[error("cannot stop the service {name}: still on after {} s", after.as_secs())]
+    StillOn {
+        /// The service.
+        name: String,
+        /// Its timeout.
+        after: Duration,
+    },
+    /// The command that starts it failed.
+    #[error("cannot start the service {name}: {source}")]
+    Start {
+        /// The service.
+        name: String,
+        /// How the command failed.
+        source: CommandError,
+    },
+    /// It was told to start and did not, or did not stay.
+    #[error("cannot start the service {name}: not on after {} s", after.as_secs())]
+    StillOff {
+        /// The service.
+        name: String,
+        /// Its timeout.
+        after: Duration,
+    },
+}
+
+impl Failure for ServiceError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Unknown { .. } => Kind::NotFound,
+            Self::Status { source, .. } => source.kind(),
+            Self::Stop { .. } | Self::StillOn { .. } => Kind::ServiceStop,
+            Self::Start { .. } | Self::StillOff { .. } => Kind::ServiceStart,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { name } => Some(format!("Install the service {name}, or correct its name in the job.")),
+            Self::Status { .. } => Some("A status command must end with 0 (on) or 1, 2, 3 (off).".into()),
+            Self::Stop { source, .. } | Self::Start { source, .. } => source.hint(),
+            Self::StillOn { name, .. } | Self::StillOff { name, .. } => {
+                Some(format!("Look into the log of {name}; if it only needs longer, raise its timeout."))
+            }
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, ServiceError>;
+
+impl Service {
+    /// Its name, for messages.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Systemd(unit) => &unit.name,
+            Self::Sysv(script) => &script.name,
+            Self::Declared(declared) => &declared.name,
+        }
+    }
+
+    /// How long a stop or a start may take.
+    pub const fn timeout(&self) -> Duration {
+        match self {
+            Self::Systemd(unit) => unit.timeout,
+            Self::Sysv(script) => script.timeout,
+            Self::Declared(declared) => declared.timeout,
+        }
+    }
+
+    /// Whether it is on, or on its way up.
+    pub fn is_on(&self) -> Result<bool> {
+        match self {
+            Self::Systemd(unit) => unit.is_on(),
+            Self::Sysv(script) => script.is_on(),
+            Self::Declared(declared) => declared.is_on(),
+        }
+    }
+
+    /// Whether a boot of the host would bring it up; where that cannot be known, yes.
+    pub fn comes_up_at_boot(&self) -> bool {
+        match self {
+            Self::Systemd(unit) => unit.is_enabled(),
+            Self::Sysv(script) => script.is_enabled(),
+            Self::Declared(_) => true,
+        }
+    }
+
+    /// Whether a successful start leaves it on; a unit that does one thing and ends does not.
+    pub fn stays_on(&self) -> bool {
+        !matches!(self, Self::Systemd(unit) if unit.ends_by_itself())
+    }
+
+    /// Stops it and waits until it is off. The stopping command holds `lock` as long as it lives, even beyond us.
+    pub fn stop(&self, lock: Option<&Lock>) -> Result<Stopped> {
+        let mut command = match self {
+            Self::Systemd(unit) => unit.stop_command(),
+            Self::Sysv(script) => script.command("stop"),
+            Self::Declared(declared) => declared.stop_command(),
+        };
+        if let Some(descriptor) = lock.and_then(|lock| lock.descriptor().ok()) {
+            command = command.keep_open(descriptor);
+        }
+        let failed = |source| ServiceError::Stop { name: self.name().into(), source };
+        let deadline = Instant::now() + self.timeout();
+        command.timeout(self.timeout()).run_quiet().map_err(failed)?;
+        fault::point("services.stopping");
+        if !self.reaches(false, deadline)? {
+            return Err(ServiceError::StillOn { name: self.name().into(), after: self.timeout() });
+        }
+        fault::point("services.stopped");
+        Ok(Stopped { left_inactive: if let Self::Systemd(unit) = self { Some(unit.left_inactive()?) } else { None } })
+    }
+
+    /// Starts it, with normal priorities, and waits until it is on. One more try if the first fails.
+    pub fn start(&self) -> Result<()> {
+        match self.start_once() {
+            Err(_) => {
+                if let Self::Systemd(unit) = self {
+                    unit.forget_failures();
+                }
+                self.start_once()
+            }
+            done => done,
+        }
+    }
+
+    fn start_once(&self) -> Result<()> {
+        let command = match self {
+            Self::Systemd(unit) => unit.start_command(),
+            Self::Sysv(script) => script.command("start"),
+            Self::Declared(declared) => declared.start_command(),
+        };
+        let failed = |source| ServiceError::Start { name: self.name().into(), source };
+        let deadline = Instant::now() + self.timeout();
+        command.timeout(self.timeout()).niceness(Niceness::NORMAL).run_quiet().map_err(failed)?;
+        fault::point("services.starting");
+        if self.stays_on() && !self.reaches(true, deadline)? {
+            return Err(ServiceError::StillOff { name: self.name().into(), after: self.timeout() });
+        }
+        fault::point("services.started");
+        Ok(())
+    }
+
+    /// Whether it has been off ever since that stop. systemd also shows a unit that came and went in between.
+    pub fn still_stopped(&self, stopped: &Stopped) -> Result<bool> {
+        if self.is_on()? {
+            return Ok(false);
+        }
+        match (self, stopped.left_inactive) {
+            // 0: the unit was unloaded meanwhile, which only an untouched one is.
+            (Self::Systemd(unit), Some(then)) => unit.left_inactive().map(|now| now == then || now == 0),
+            _ => Ok(true),
+        }
+    }
+
+    fn reaches(&self, on: bool, deadline: Instant) -> Result<bool> {
+        loop {
+            if self.is_on()? == on {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// The services with everything that could start them again, in the order in which they have to be stopped: timers and
+/// paths first, then each service behind its sockets. Only units that are on are added.
+pub fn with_triggers(services: &[Service]) -> Result<Vec<Service>> {
+    let mut timers = Vec::new();
+    let mut rest = Vec::new();
+    for service in services {
+        if let Service::Systemd(unit) = service {
+            for trigger in unit.active_triggers()? {
+                let trigger = Service::Systemd(trigger);
+                if services.contains(&trigger) || timers.contains(&trigger) || rest.contains(&trigger) {
+                    continue;
+                }
+                if is_socket(&trigger) { rest.push(trigger) } else { timers.push(trigger) }
+            }
+        }
+        rest.push(service.clone());
+    }
+    timers.extend(rest);
+    Ok(timers)
+}
+
+/// The order in which services stopped in the order `stopped` are started: reversed, except that a socket comes right
+/// before the service it belongs to: systemd refuses a socket whose service runs already.
+pub fn start_order<T>(stopped: &[T], service: impl Fn(&T) -> &Service) -> Vec<&T> {
+    let mut groups: Vec<Vec<&T>> = Vec::new();
+    let mut open = false;
+    for item in stopped {
+        if open && let Some(group) = groups.last_mut() {
+            group.push(item);
+        } else {
+            groups.push(vec![item]);
+        }
+        open = is_socket(service(item));
+    }
+    groups.into_iter().rev().flatten().collect()
+}
+
+fn is_socket(service: &Service) -> bool {
+    matches!(service, Service::Systemd(unit) if unit.name.ends_with(".socket"))
+}
+
+/// Runs a status command by the convention of init scripts: 0 is on; 1, 2, 3 are off; the rest is no answer.
+fn ask(name: &str, command: Command) -> Result<bool> {
+    let failed = |source| ServiceError::Status { name: name.into(), source };
+    let output = with_home(command).timeout(QUESTION).accept(&[1, 2, 3]).run().map_err(failed)?;
+    Ok(output.code == 0)
+}
+
+/// Init scripts and container tools expect a home.
+fn with_home(command: Command) -> Command {
+    match users::current() {
+        Ok(account) => command.as_user(&account),
+        Err(_) => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str) -> Service {
+        Service::Systemd(Unit { name: name.into(), timeout: Duration::from_secs(1) })
+    }
+
+    #[test]
+    fn sockets_start_right_before_their_service_and_timers_last() {
+        let stopped: Vec<_> = [
+            "shop.timer",
+            "shop.socket",
+            "shop.service",
+            "db.socket",
+            "db-admin.socket",
+            "db.service",
+            "cache.service",
+        ]
+        .map(unit)
+        .into();
+        let started: Vec<_> = start_order(&stopped, |service| service).into_iter().map(Service::name).collect();
+        assert_eq!(
+            started,
+            [
+                "cache.service",
+                "db.socket",
+                "db-admin.socket",
+                "db.service",
+                "shop.socket",
+                "shop.service",
+                "shop.timer"
+            ]
+        );
+        assert!(start_order(&[], |service: &Service| service).is_empty());
+    }
+
+    #[test]
+    fn the_stored_form_stays() {
+        let text = serde_json::to_string(&unit("shop.service")).unwrap();
+        assert_eq!(text, r#"{"systemd":{"name":"shop.service","timeout":{"secs":1,"nanos":0}}}"#);
+        assert_eq!(serde_json::from_str::<Service>(&text).unwrap(), unit("shop.service"));
+    }
+}

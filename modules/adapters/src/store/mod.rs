@@ -1,0 +1,258 @@
+//! One job's stream where generations lie: a store, a handover point, a restore folder (docs/format.md).
+//!
+//! Everything here is derived from the files each time; there is no index that could disagree with them. Reading needs
+//! no lock: what is being written or deleted is never sealed. Changing needs [`StreamStore::lock`], which the caller holds.
+
+mod change;
+mod error;
+mod read;
+mod verify;
+
+pub use change::{Cleaned, Instructions};
+pub use error::StoreError;
+pub use verify::{Limits, Reread};
+
+use crate::lock::Lock;
+use backup_core::{
+    Digest, GenerationId,
+    layout::{Entry, StreamDir},
+    manifest::Manifest,
+    receipt::{Checked, Receipt},
+};
+use serde::de::DeserializeOwned;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Receipts, checks and holds are a few lines; more is not read.
+const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+/// What may lie beside generations.
+const KNOWN: [&str; 7] = ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", "base.json", ".lock"];
+
+/// The directory of one job's stream.
+#[derive(Debug, Clone)]
+pub struct StreamStore {
+    dir: StreamDir,
+}
+
+/// A sealed generation as it lies in a store. Seal, manifest and directory name agree; artifacts were not read.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its id.
+    pub id: GenerationId,
+    /// SHA-256 of its seal.
+    pub digest: Digest,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Stored bytes, manifest and seal included.
+    pub bytes: u64,
+    /// The sink's receipt for exactly this digest. Its signature is not checked here.
+    pub receipt: Option<Receipt>,
+    /// Why a receipt that lies there does not count.
+    pub receipt_ignored: Option<String>,
+    /// The last re-reading of exactly this digest.
+    pub checked: Option<Checked>,
+    /// The reason of a hold.
+    pub hold: Option<String>,
+}
+
+/// Something that is not a generation, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oddity {
+    /// Its name in the stream's directory.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Everything in a stream's directory, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Sealed generations.
+    pub generations: Vec<Stored>,
+    /// Unsealed: being written, half deleted, or left by a crash.
+    pub partials: Vec<GenerationId>,
+    /// Generations whose deletion has begun: their receipt is gone, the rest must follow.
+    pub deleting: BTreeSet<GenerationId>,
+    /// Sealed but contradictory, or foreign. Nothing of ours deletes them.
+    pub oddities: Vec<Oddity>,
+}
+
+impl Listing {
+    /// A sealed generation by id.
+    pub fn get(&self, id: GenerationId) -> Option<&Stored> {
+        self.generations.iter().find(|stored| stored.id == id)
+    }
+}
+
+impl StreamStore {
+    /// Names the directory; reads nothing.
+    pub const fn open(dir: StreamDir) -> Self {
+        Self { dir }
+    }
+
+    /// Where everything lies.
+    pub const fn dir(&self) -> &StreamDir {
+        &self.dir
+    }
+
+    /// Takes the lock that every change of this directory needs, waiting until `deadline`. `what` is told to those who
+    /// wait for it in turn.
+    pub fn lock(&self, what: &str, deadline: Instant) -> Result<Lock> {
+        Ok(Lock::take_until(&self.dir.lock(), what, deadline)?)
+    }
+
+    /// Everything there is. A directory that does not exist yet is empty.
+    pub fn list(&self) -> Result<Listing> {
+        let mut listing = Listing::default();
+        let notes = Notes::of(&self.dir)?;
+        for (name, is_dir) in names(self.dir.path())? {
+            match Entry::of(&name) {
+                Entry::Generation(_) | Entry::Partial(_) if !is_dir => {
+                    listing.oddities.push(Oddity { name, why: "not a directory".into() });
+                }
+                Entry::Partial(id) => listing.partials.push(id),
+                Entry::Generation(id) => match self.stored(id, &notes) {
+                    Ok(Some(stored)) => listing.generations.push(stored),
+                    Ok(None) => listing.partials.push(id),
+                    Err(StoreError::Damaged { why, .. }) => listing.oddities.push(Oddity { name, why }),
+                    Err(error @ StoreError::Read { .. }) => {
+                        listing.oddities.push(Oddity { name, why: error.to_string() });
+                    }
+                    Err(error) => return Err(error),
+                },
+                Entry::Other if KNOWN.contains(&name.as_str()) || name.ends_with(".tmp") => {}
+                Entry::Other => listing.oddities.push(Oddity { name, why: "not ours".into() }),
+            }
+        }
+        listing.deleting = notes.deleting;
+        listing.generations.sort_unstable_by_key(|stored| stored.id);
+        listing.partials.sort_unstable();
+        listing.partials.dedup();
+        listing.oddities.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(listing)
+    }
+
+    /// One sealed generation with its receipt, check and hold.
+    pub fn get(&self, id: GenerationId) -> Result<Stored> {
+        self.stored(id, &Notes::of(&self.dir)?)?.ok_or_else(|| self.not_found(id))
+    }
+
+    /// The newest id that was ever used here, as far as anything still tells: generations, partials, receipts.
+    pub fn newest_id(&self) -> Result<Option<GenerationId>> {
+        let here = names(self.dir.path())?.into_iter().filter_map(|(name, _)| match Entry::of(&name) {
+            Entry::Generation(id) | Entry::Partial(id) => Some(id),
+            Entry::Other => None,
+        });
+        let noted = names(&self.dir.receipts())?
+            .into_iter()
+            .filter_map(|(name, _)| name.split_once('.').and_then(|(id, _)| id.parse().ok()));
+        Ok(here.chain(noted).max())
+    }
+
+    fn stored(&self, id: GenerationId, notes: &Notes) -> Result<Option<Stored>> {
+        let directory = self.dir.generation(id);
+        let head = match read::head(&directory, id)? {
+            None => return Ok(None),
+            Some(Err(why)) => return Err(self.damaged(id, why)),
+            Some(Ok(head)) => head,
+        };
+        let (receipt, receipt_ignored) = match notes.receipts.contains(&id).then(|| self.receipt(id, &head)) {
+            None => (None, None),
+            Some(Ok(receipt)) => (Some(receipt), None),
+            Some(Err(why)) => (None, Some(why)),
+        };
+        let checked = notes.checked.contains(&id).then(|| note::<Checked>(&self.dir.checked(id)).ok()).flatten();
+        let hold = if notes.holds.contains(&id) {
+            let text = read::small(&self.dir.hold(id), MAX_NOTE_BYTES)?.unwrap_or_default();
+            Some(String::from_utf8_lossy(&text).trim().to_owned())
+        } else {
+            None
+        };
+        Ok(Some(Stored {
+            id,
+            checked: checked.filter(|checked| checked.digest == head.digest),
+            digest: head.digest,
+            manifest: head.manifest,
+            bytes: head.bytes,
+            receipt,
+            receipt_ignored,
+            hold,
+        }))
+    }
+
+    /// The receipt, if it is about this very generation.
+    fn receipt(&self, id: GenerationId, head: &read::Head) -> std::result::Result<Receipt, String> {
+        let bytes = read::small(&self.dir.receipt(id), MAX_NOTE_BYTES).map_err(|error| error.to_string())?;
+        let receipt = Receipt::parse(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
+        let manifest = &head.manifest;
+        let about = (&receipt.source, &receipt.job, receipt.stream, receipt.id, &receipt.instance);
+        if receipt.digest != head.digest {
+            Err(format!("the receipt names digest {}, the generation has {}", receipt.digest, head.digest))
+        } else if about != (&manifest.source, &manifest.job, manifest.stream, id, &manifest.instance) {
+            Err("the receipt is about another generation".into())
+        } else {
+            Ok(receipt)
+        }
+    }
+
+    fn not_found(&self, id: GenerationId) -> StoreError {
+        StoreError::NotFound { id, store: self.dir.path().to_owned() }
+    }
+
+    fn damaged(&self, id: GenerationId, why: String) -> StoreError {
+        StoreError::Damaged { id, store: self.dir.path().to_owned(), why }
+    }
+}
+
+/// Which ids have a note, so that listing opens only files that exist.
+struct Notes {
+    receipts: BTreeSet<GenerationId>,
+    checked: BTreeSet<GenerationId>,
+    deleting: BTreeSet<GenerationId>,
+    holds: BTreeSet<GenerationId>,
+}
+
+impl Notes {
+    fn of(dir: &StreamDir) -> Result<Self> {
+        let files = names(&dir.receipts())?;
+        let with = |suffix: &str| {
+            files.iter().filter_map(|(name, _)| name.strip_suffix(suffix)?.parse().ok()).collect::<BTreeSet<_>>()
+        };
+        let holds = dir.path().join("holds");
+        Ok(Self {
+            receipts: with(".json"),
+            checked: with(".checked.json"),
+            deleting: with(".deleting"),
+            holds: names(&holds)?.into_iter().filter_map(|(name, _)| name.parse().ok()).collect(),
+        })
+    }
+}
+
+fn note<T: DeserializeOwned>(path: &Path) -> std::result::Result<T, String> {
+    let bytes = read::small(path, MAX_NOTE_BYTES).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes.unwrap_or_default()).map_err(|error| error.to_string())
+}
+
+/// The names in a directory and whether each is a directory (links are not). None, if there is no such directory.
+fn names(directory: &Path) -> Result<Vec<(String, bool)>> {
+    let failed = |source| StoreError::Read { path: PathBuf::from(directory), source };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        names.push((entry.file_name().to_string_lossy().into_owned(), kind.is_dir()));
+    }
+    Ok(names)
+}

@@ -1,0 +1,79 @@
+//! Reading small files of a store: never more than a limit, never through a symbolic link.
+
+use super::StoreError;
+use backup_core::{
+    Digest, GenerationId,
+    manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, SEAL, Seal},
+};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// A seal names at most 100 001 files with names far below this limit's share of each.
+const MAX_SEAL_BYTES: u64 = 32 << 20;
+
+/// Opens a regular file for reading.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK: a FIFO in the place of a file must not make us wait for a writer.
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
+
+/// The whole file; `None` if there is none.
+pub(super) fn small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::new(ErrorKind::InvalidData, format!("longer than {limit} bytes")));
+        }
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// What makes a directory a generation, read and compared: everything but the artifacts.
+pub(super) struct Head {
+    pub(super) digest: Digest,
+    pub(super) seal: Seal,
+    pub(super) manifest: Manifest,
+    /// Stored bytes: artifacts as the manifest says, manifest, seal.
+    pub(super) bytes: u64,
+}
+
+/// The seal and the manifest of `directory`; `Ok(Err(why))` if they contradict each other, `None` if there is no seal.
+pub(super) fn head(directory: &Path, id: GenerationId) -> Result<Option<Result<Head, String>>, StoreError> {
+    let Some(seal) = small(&directory.join(SEAL), MAX_SEAL_BYTES)? else { return Ok(None) };
+    let Some(manifest) = small(&directory.join(MANIFEST), MAX_MANIFEST_BYTES)? else {
+        return Ok(Some(Err(format!("no {MANIFEST}"))));
+    };
+    Ok(Some(compare(&seal, &manifest, directory, id)))
+}
+
+fn compare(seal_text: &[u8], manifest_text: &[u8], directory: &Path, id: GenerationId) -> Result<Head, String> {
+    let seal = Seal::parse(seal_text).map_err(|error| error.to_string())?;
+    if seal.files().get(MANIFEST) != Some(&Digest::of(manifest_text)) {
+        return Err(format!("{MANIFEST} does not match {SEAL}"));
+    }
+    let manifest = Manifest::parse(manifest_text).map_err(|error| error.to_string())?;
+    seal.covers(&manifest).map_err(|error| error.to_string())?;
+    if manifest.id != id {
+        return Err(format!("the manifest is of generation {}", manifest.id));
+    }
+    let stream = directory.parent();
+    let job = stream.and_then(Path::parent);
+    let named = |path: Option<&Path>, name: &str| path.and_then(Path::file_name).is_none_or(|last| last == name);
+    if !named(stream, manifest.stream.as_str()) || !named(job, &manifest.job) {
+        return Err(format!("the manifest is of {}/{}", manifest.job, manifest.stream));
+    }
+    let bytes = manifest.stored_bytes() + seal_text.len() as u64 + manifest_text.len() as u64;
+    Ok(Head { digest: Digest::of(seal_text), seal, manifest, bytes })
+}
