@@ -53,6 +53,18 @@ fn people_at_a_terminal_see_the_result_and_the_progress() {
     assert!(json.starts_with('{') && json.ends_with("}\n") && json.lines().count() == 1, "{json:?}");
 }
 
+/// Ansible's ssh gives the module a terminal that merges both streams.
+#[test]
+fn a_module_on_a_terminal_prints_its_result_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = dir.path().join("args");
+    let task = json!({"path": dir.path().join("word"), "text": "hi", "copies": 1000, "_ansible_verbosity": 4});
+    std::fs::write(&args, task.to_string()).unwrap();
+    let seen = on_a_terminal(args.to_str().unwrap());
+    let answer: support::Answer = serde_json::from_str(&seen).unwrap_or_else(|error| panic!("{error}: {seen:?}"));
+    assert_eq!((answer.changed, answer.lines, seen.lines().count()), (true, Some(1000), 1));
+}
+
 #[test]
 fn json_on_the_command_line_keeps_the_exit_status_of_the_kind() {
     let output = cli(["status", "/nonexistent/word", "--json"]);
