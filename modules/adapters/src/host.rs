@@ -3,6 +3,7 @@
 //! The only place that reads a clock. Everybody else gets a [`Now`] as an argument.
 
 use crate::sys;
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -21,6 +22,15 @@ impl Now {
     /// Whole seconds of the wall clock since 1970.
     pub const fn unix_seconds(self) -> u64 {
         self.realtime.as_secs()
+    }
+
+    /// The wall clock as the domain writes it.
+    pub fn timestamp(self) -> Timestamp {
+        // Fails only ten thousand years after 1970.
+        i64::try_from(self.realtime.as_secs())
+            .ok()
+            .and_then(|seconds| Timestamp::new(seconds, self.realtime.subsec_nanos().cast_signed()).ok())
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// How far the wall clock was stepped between an `earlier` reading and this one (absolute value).

@@ -16,5 +16,6 @@ pub mod publish;
 pub mod services;
 pub mod signals;
 pub mod space;
+pub mod store;
 mod sys;
 pub mod users;

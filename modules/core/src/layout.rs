@@ -48,6 +48,11 @@ impl StreamDir {
         self.receipts().join(format!("{id}.checked.json"))
     }
 
+    /// What the receipt is renamed to when the generation's deletion begins, and removed as the last step of it.
+    pub fn deleting(&self, id: GenerationId) -> PathBuf {
+        self.receipts().join(format!("{id}.deleting"))
+    }
+
     /// The mark that forbids expiry.
     pub fn hold(&self, id: GenerationId) -> PathBuf {
         self.0.join("holds").join(id.to_string())

@@ -11,7 +11,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     path::Path,
     time::Instant,
@@ -79,12 +79,12 @@ impl StreamStore {
             Err(error) => return Err(error),
         };
         let digest = Some(head.digest);
-        if let Some(why) = foreign(&directory, head.seal.files().keys().map(String::as_str).collect())? {
+        if let Some(why) = foreign(&directory, &head.seal.files().keys().map(String::as_str).collect())? {
             return Ok((digest, Reread::Damaged(why)));
         }
         for (name, wanted) in head.seal.files() {
             let size = head.manifest.artifacts.get(name).map(|artifact| artifact.bytes);
-            match self.compare(&directory.join(name), size, wanted, limits)? {
+            match compare(&directory.join(name), size, wanted, limits)? {
                 Reread::Intact => {}
                 Reread::Damaged(why) => return Ok((digest, Reread::Damaged(format!("{name}: {why}")))),
                 Reread::OutOfTime => return Ok((digest, Reread::OutOfTime)),
@@ -92,28 +92,67 @@ impl StreamStore {
         }
         Ok((digest, Reread::Intact))
     }
+}
 
-    fn compare(&self, path: &Path, size: Option<u64>, wanted: &Digest, limits: &Limits) -> Result<Reread> {
-        let hashed = (|| {
-            let mut file = read::open(path)?;
-            let length = file.metadata()?.len();
-            if size.is_some_and(|size| size != length) {
-                return Ok(Ok(Reread::Damaged(format!("{length} bytes instead of {}", size.unwrap_or_default()))));
-            }
-            forget(&file);
-            let hashed = hash(&mut file, limits);
-            forget(&file);
-            hashed
-        })();
-        match hashed {
-            Ok(Ok(Reread::Intact)) => unreachable!("hash returns a digest or a reason"),
-            _ => {}
+/// One file against its digest, and its size where the manifest says one.
+fn compare(path: &Path, size: Option<u64>, wanted: &Digest, limits: &Limits) -> Result<Reread> {
+    let failed = |source| StoreError::Read { path: path.to_owned(), source };
+    let mut file = match read::open(path) {
+        Ok(file) => file,
+        Err(source) if is_medium(&source) => return Ok(Reread::Damaged(source.to_string())),
+        Err(source) => return Err(failed(source)),
+    };
+    let length = file.metadata().map_err(failed)?.len();
+    if let Some(size) = size.filter(|size| *size != length) {
+        return Ok(Reread::Damaged(format!("{length} bytes instead of {size}")));
+    }
+    forget(&file);
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        if let Some(interrupt) = &limits.interrupt {
+            interrupt.check()?;
         }
-        let _ = wanted;
-        match hashed {
-            Ok(found) => found,
-            Err(source) if is_medium(&source) => Ok(Reread::Damaged(source.to_string())),
-            Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+        if limits.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Reread::OutOfTime);
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => hash.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) if is_medium(&source) => return Ok(Reread::Damaged(source.to_string())),
+            Err(source) => return Err(failed(source)),
         }
     }
+    forget(&file);
+    let matches = Digest::from_bytes(&hash.finalize().into()) == *wanted;
+    Ok(if matches { Reread::Intact } else { Reread::Damaged("its SHA-256 does not match".into()) })
+}
+
+/// Makes the next read come from the medium. Only clean pages can be dropped, so what is dirty is written first.
+fn forget(file: &File) {
+    // Where neither is possible (tmpfs), there is no medium to read from.
+    let _ = file.sync_data();
+    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+/// Whether an error means that the stored bytes cannot be had, as opposed to that we may not read them.
+fn is_medium(error: &io::Error) -> bool {
+    // `Other`: something else than a file lies there. ELOOP: a link.
+    matches!(error.raw_os_error(), Some(nix::libc::EIO | nix::libc::ENOENT | nix::libc::ELOOP | nix::libc::EBADMSG))
+        || error.kind() == io::ErrorKind::Other
+}
+
+/// The first thing in a generation's directory that its seal does not cover.
+fn foreign(directory: &Path, sealed: &BTreeSet<&str>) -> Result<Option<String>> {
+    for (folder, prefix) in [(directory.to_owned(), ""), (directory.join(PATCHES), "patches/")] {
+        for (name, is_dir) in super::names(&folder)? {
+            let name = format!("{prefix}{name}");
+            let allowed = if is_dir { name == PATCHES } else { name == SEAL || sealed.contains(name.as_str()) };
+            if !allowed {
+                return Ok(Some(format!("{name:?} is not sealed")));
+            }
+        }
+    }
+    Ok(None)
 }
