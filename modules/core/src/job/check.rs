@@ -464,3 +464,44 @@ impl Found {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Job, job::parse::GOOD};
+    use serde_json::Value;
+
+    fn keys(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, child) in map {
+                    into.push(key.clone());
+                    keys(child, into);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| keys(item, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let text = include_str!("../../../../docs/configuration.md");
+        let mut job = Job::parse(GOOD, "shop.yml").unwrap();
+        let dump = serde_json::json!({"name": "a", "command": {"run": ["x"]}, "restore": {"run": ["x"]}});
+        job.streams.values_mut().for_each(|s| s.dumps.push(serde_json::from_value(dump.clone()).unwrap()));
+        let mut found = Vec::new();
+        keys(&serde_json::to_value(&job).unwrap(), &mut found);
+        found.sort();
+        found.dedup();
+        assert!(found.len() > 60, "the document is not complete: {found:?}");
+        let missing: Vec<_> = found
+            .iter()
+            .filter(|key| {
+                !["`", "."].iter().any(|before| {
+                    ["`", ".", ":", "<"].iter().any(|after| text.contains(&format!("{before}{key}{after}")))
+                })
+            })
+            .collect();
+        assert!(missing.is_empty(), "not in docs/configuration.md: {missing:?}");
+    }
+}

@@ -160,11 +160,9 @@ fn locate(root: &Spanned<Tree>, key: &str) -> (u64, u64) {
     }
     (node.referenced.line(), node.referenced.column())
 }
+/// A document that tests vary.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"version: 1
+pub(super) const GOOD: &str = r#"version: 1
 job: shop
 source: web1
 services:
@@ -188,6 +186,10 @@ streams:
       name: sink1
       retention: {within: 30d}
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     fn refused(text: &str) -> JobError {
         Job::parse(text, "shop.yml").expect_err("must be refused")
