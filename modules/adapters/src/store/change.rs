@@ -3,10 +3,7 @@
 use super::{Result, StoreError, StreamStore};
 use crate::{fault, publish, publish::Owner};
 use backup_core::{GenerationId, manifest::SEAL};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 const DIR_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
@@ -81,7 +78,7 @@ impl StreamStore {
         match (found(from)?, found(self)?) {
             (None, Some(_)) => Ok(()),
             (None, None) => Err(from.not_found(id)),
-            (Some(theirs), Some(ours)) if theirs == ours => from.delete(id).map(drop),
+            (Some(theirs), Some(ours)) if theirs == ours => from.delete(id),
             (Some(digest), Some(_)) => Err(StoreError::Conflict { id, digest, store: self.dir().path().to_owned() }),
             (Some(_), None) => {
                 self.remove_rest(id)?;
@@ -93,9 +90,9 @@ impl StreamStore {
         }
     }
 
-    /// Deletes a generation and returns the bytes that are gone. First goes what makes it valid: the receipt (renamed
+    /// Deletes a generation. First goes what makes it valid: the receipt (renamed
     /// to `.deleting`, which remembers to finish), the seal, the name; then the data. Again after a crash, it does what is left to do.
-    pub fn delete(&self, id: GenerationId) -> Result<u64> {
+    pub fn delete(&self, id: GenerationId) -> Result<()> {
         let dir = self.dir();
         let (receipt, mark) = (dir.receipt(id), dir.deleting(id));
         if receipt.symlink_metadata().is_ok() {
@@ -110,10 +107,9 @@ impl StreamStore {
             publish::remove_file(&generation.join(SEAL))?;
             fault::point("store.delete.seal");
         }
-        let bytes = self.remove_rest(id)?;
+        self.remove_rest(id)?;
         fault::point("store.delete.data");
-        publish::remove_file(&mark)?;
-        Ok(bytes)
+        Ok(publish::remove_file(&mark)?)
     }
 
     /// Finishes deletions that a crash cut short, and removes partials: all of them, or those older than `before`.
@@ -126,24 +122,28 @@ impl StreamStore {
         ids.sort_unstable();
         ids.dedup();
         for id in ids {
-            // A partial may belong to a receipt that is still good elsewhere; only a begun deletion takes the receipt.
-            cleaned.bytes +=
-                if listing.deleting.contains(&id) { self.delete(id)? } else { self.remove_rest(id)? };
+            cleaned.bytes += size(&self.dir().generation(id)) + size(&self.dir().partial(id));
+            // Only a begun deletion takes the receipt along: a partial's may have arrived before the generation itself.
+            if listing.deleting.contains(&id) {
+                self.delete(id)?;
+            } else {
+                self.remove_rest(id)?;
+            }
             cleaned.ids.push(id);
         }
         Ok(cleaned)
     }
 
-    /// Removes both unsealed forms of a generation, and returns the bytes that are gone.
-    fn remove_rest(&self, id: GenerationId) -> Result<u64> {
+    /// Removes both unsealed forms of a generation.
+    fn remove_rest(&self, id: GenerationId) -> Result<()> {
         let (named, partial) = (self.dir().generation(id), self.dir().partial(id));
-        let mut bytes = remove(&partial)?;
+        publish::remove_tree(&partial, &[])?;
         if is_dir(&named) {
             publish::move_dir(&named, &partial)?;
             fault::point("store.delete.renamed");
-            bytes += remove(&partial)?;
+            publish::remove_tree(&partial, &[])?;
         }
-        Ok(bytes)
+        Ok(())
     }
 }
 
@@ -152,26 +152,15 @@ fn is_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
-fn remove(directory: &Path) -> Result<u64> {
-    let bytes = size(directory).unwrap_or_default();
-    publish::remove_tree(directory, &[])?;
-    Ok(bytes)
-}
-
-/// Bytes of file contents below a directory, as far as they can be counted.
-fn size(directory: &Path) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    let mut folders: Vec<PathBuf> = vec![directory.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let meta = entry.metadata()?;
-            if meta.is_dir() {
-                folders.push(entry.path());
-            } else {
-                bytes += meta.len();
-            }
-        }
-    }
-    Ok(bytes)
+/// Bytes of file contents below a directory, as far as they can be counted; 0 if there is none.
+fn size(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => size(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }

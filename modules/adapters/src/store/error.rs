@@ -71,7 +71,9 @@ impl Failure for StoreError {
         match self {
             Self::Read { .. } => None,
             Self::NotFound { .. } => Some("List what is there with `backup_rotate status`.".into()),
-            Self::Damaged { .. } => Some("Use another generation; keep this one until you know what damaged it.".into()),
+            Self::Damaged { .. } => {
+                Some("Use another generation; keep this one until you know what damaged it.".into())
+            }
             Self::Conflict { .. } => Some(
                 "Two machines collect under this name, or one was rolled back: find out which before you move either."
                     .into(),

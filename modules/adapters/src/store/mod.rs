@@ -128,7 +128,7 @@ impl StreamStore {
                     }
                     Err(error) => return Err(error),
                 },
-                Entry::Other if KNOWN.contains(&name.as_str()) || name.ends_with(".tmp") => {}
+                Entry::Other if KNOWN.contains(&name.as_str()) || name.strip_suffix(".tmp").is_some() => {}
                 Entry::Other => listing.oddities.push(Oddity { name, why: "not ours".into() }),
             }
         }
