@@ -98,6 +98,25 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) 
     sync_parent(path)
 }
 
+/// Appends one line to a journal, durably; makes the file if it is not there. What a crash left of an earlier line is
+/// closed first, so that it cannot swallow this one. Only for who holds the lock of its writers.
+pub fn append_line(path: &Path, line: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
+    let mut file = match OpenOptions::new().read(true).append(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return write_atomic(path, &[line, b"\n"].concat(), mode, owner);
+        }
+        file => file.map_err(at("open", path))?,
+    };
+    let length = file.metadata().map_err(at("read", path))?.len();
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1).map_err(at("read", path))?;
+    }
+    let torn: &[u8] = if last == [b'\n'] { b"" } else { b"\n" };
+    file.write_all(&[torn, line, b"\n"].concat()).map_err(at("write", path))?;
+    file.sync_all().map_err(at("sync", path))
+}
+
 /// Writes and syncs the new file `path`; it must not exist. The directory entry is not synced yet.
 fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
     let mut file =

@@ -32,6 +32,14 @@ pub enum UserError {
     /// No group of this name.
     #[error("cannot find group {0:?}")]
     NoGroup(String),
+    /// We may not become this account.
+    #[error("cannot run as user {name:?}: {source}")]
+    Become {
+        /// Who.
+        name: String,
+        /// What the system said.
+        source: nix::Error,
+    },
     /// The account database cannot be read.
     #[error("cannot read the account database for {name:?}: {source}")]
     Lookup {
@@ -46,6 +54,7 @@ impl Failure for UserError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoUser(_) | Self::NoUid(_) | Self::NoGroup(_) => Kind::NotFound,
+            Self::Become { .. } => Kind::Permission,
             Self::Lookup { .. } => Kind::Io,
         }
     }
@@ -57,6 +66,7 @@ impl Failure for UserError {
             }
             Self::NoUid(_) => Some("Run as an account that is listed in /etc/passwd.".into()),
             Self::NoGroup(name) => Some(format!("Create the group {name:?} on this host, or name another one.")),
+            Self::Become { name, .. } => Some(format!("Run as root or as {name:?}.")),
             Self::Lookup { .. } => None,
         }
     }
@@ -75,6 +85,15 @@ pub fn current() -> Result<Account, UserError> {
     let failed = |source| UserError::Lookup { name: uid.to_string(), source };
     let user = User::from_uid(uid).map_err(failed)?.ok_or(UserError::NoUid(uid.as_raw()))?;
     account(user)
+}
+
+/// Becomes `account` for good, with its groups; root only. Call it before anything is started or opened.
+pub fn become_account(account: &Account) -> Result<(), UserError> {
+    let failed = |source| UserError::Become { name: account.name.clone(), source };
+    let groups: Vec<_> = account.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+    unistd::setgroups(&groups).map_err(failed)?;
+    unistd::setgid(Gid::from_raw(account.gid)).map_err(failed)?;
+    unistd::setuid(Uid::from_raw(account.uid)).map_err(failed)
 }
 
 /// The numeric id of the group called `name`.

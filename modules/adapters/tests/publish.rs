@@ -211,3 +211,15 @@ fn a_missing_directory_is_named() {
     assert!(error.to_string().contains("/nowhere/at/.all."), "{error}");
     publish::sync_fs(Path::new("/")).unwrap();
 }
+
+#[test]
+fn a_journal_grows_by_whole_lines_even_after_a_torn_one() {
+    let room = tempfile::tempdir().unwrap();
+    let journal = room.path().join("accepted.jsonl");
+    publish::append_line(&journal, b"one", 0o640, None).unwrap();
+    publish::append_line(&journal, b"two", 0o640, None).unwrap();
+    fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"thr").unwrap();
+    publish::append_line(&journal, b"four", 0o640, None).unwrap();
+    assert_eq!(fs::read_to_string(&journal).unwrap(), "one\ntwo\nthr\nfour\n");
+    assert_eq!(fs::metadata(&journal).unwrap().permissions().mode() & 0o777, 0o640);
+}
