@@ -7,7 +7,9 @@
 pub mod acl;
 pub mod entry;
 pub mod escape;
+pub mod index;
 pub mod order;
 pub mod read;
 
 pub use entry::{Entry, EntryError, EntryKind, Mtime, Place};
+pub use index::Index;
