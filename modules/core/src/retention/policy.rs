@@ -1,4 +1,4 @@
-//! Retention: which generations are kept, and why.
+//! The retention rules as a job document declares them.
 
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
@@ -39,5 +39,11 @@ impl Policy {
     /// Whether rules were given, but each keeps nothing (`generations: 0`).
     pub fn keeps_nothing(&self) -> bool {
         self.counts().iter().all(|n| n.unwrap_or(0) == 0) && self.within.is_none_or(|span| span.0 == 0)
+    }
+
+    /// Whether the rules ask for two generations or more: then two fulls are kept whatever they say of their ages.
+    pub(super) fn names_several(&self) -> bool {
+        let named: u64 = self.counts().iter().map(|n| u64::from(n.unwrap_or(0))).sum();
+        named >= 2 || self.within.is_some_and(|span| span.0 > 0)
     }
 }

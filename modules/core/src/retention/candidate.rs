@@ -1,0 +1,129 @@
+//! A generation as retention sees it, and whether it counts.
+
+use super::{Rules, Side, Unproven};
+use crate::{Digest, GenerationId, GenerationKind, GenerationRef, receipt::Checked, units::Span};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+/// A sealed generation in a store, with what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: GenerationId,
+    /// The SHA-256 of its seal.
+    pub digest: Digest,
+    /// The full that it differs from; `None`: it is one itself.
+    pub base: Option<GenerationRef>,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// The reason of a hold.
+    pub hold: Option<String>,
+    /// What the receipt for exactly this digest says.
+    pub receipt: Option<Arrival>,
+    /// The last re-reading of exactly this digest.
+    pub checked: Option<Checked>,
+}
+
+/// When a copy arrived at the sink, by the sink's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// When.
+    pub received_at: Timestamp,
+    /// When its digests were compared on arrival, if they were.
+    pub verified_at: Option<Timestamp>,
+}
+
+impl Candidate {
+    pub(super) const fn kind(&self) -> GenerationKind {
+        if self.base.is_some() { GenerationKind::Incremental } else { GenerationKind::Full }
+    }
+
+    /// When this copy came to be, for rules that go by time: at a sink by the sink's own clock, since ids are the source's.
+    pub(super) fn time(&self, side: Side) -> Timestamp {
+        match (side, self.receipt) {
+            (Side::Sink { .. }, Some(receipt)) => receipt.received_at,
+            _ => self.id.time(),
+        }
+    }
+
+    /// When its bytes were last read from the medium and matched.
+    pub(super) fn proven_at(&self) -> Option<Timestamp> {
+        let checked = self.checked.as_ref().filter(|checked| checked.ok).map(|checked| checked.checked_at);
+        checked.max(self.receipt.and_then(|receipt| receipt.verified_at))
+    }
+
+    /// Whether it was proven within `span` before now. A proof from the future is a clock gone wrong: none.
+    pub(super) fn is_fresh(&self, span: Span, now: Timestamp) -> bool {
+        let limit = SignedDuration::from_secs(i64::try_from(span.0).unwrap_or(i64::MAX));
+        self.proven_at().is_some_and(|at| at <= soon(now) && now.duration_since(at) <= limit)
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.checked.as_ref().is_some_and(|checked| !checked.ok)
+    }
+}
+
+/// The latest time that passes for now.
+fn soon(now: Timestamp) -> Timestamp {
+    now.saturating_add(GenerationId::CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX)
+}
+
+/// Pretends that these were re-read now and found intact: what a plan would be after a successful re-reading.
+pub fn assume_reread(candidates: &mut [Candidate], ids: &[GenerationId], now: Timestamp) {
+    for candidate in candidates.iter_mut().filter(|candidate| ids.contains(&candidate.id)) {
+        candidate.checked = Some(Checked { digest: candidate.digest.clone(), checked_at: now, ok: true });
+    }
+}
+
+/// What a candidate is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Verified (on a source: acknowledged) and complete with its base: it counts.
+    Counted,
+    /// Arrived, and never compared: one re-reading decides whether it counts.
+    Unread,
+    /// It does not count.
+    Unproven(Unproven),
+    /// From the future: neither counts nor goes.
+    Future,
+}
+
+/// The standing of each of `sorted` (by id), in the same order.
+pub(super) fn standings(sorted: &[&Candidate], rules: &Rules) -> Vec<Standing> {
+    let mut by_id: BTreeMap<GenerationId, (&Digest, Standing)> = BTreeMap::new();
+    let mut all = Vec::with_capacity(sorted.len());
+    for candidate in sorted {
+        let standing = with_base(candidate, alone(candidate, rules), &by_id);
+        by_id.insert(candidate.id, (&candidate.digest, standing));
+        all.push(standing);
+    }
+    all
+}
+
+fn alone(candidate: &Candidate, rules: &Rules) -> Standing {
+    let soon = soon(rules.now);
+    if candidate.id.time() > soon || candidate.time(rules.side) > soon {
+        return Standing::Future;
+    }
+    let Some(receipt) = candidate.receipt else { return Standing::Unproven(Unproven::NoReceipt) };
+    if candidate.is_damaged() {
+        return Standing::Unproven(Unproven::Damaged);
+    }
+    match rules.side {
+        // Where it lies on the source nobody compares it; what counts is that the sink has it.
+        Side::Source => Standing::Counted,
+        Side::Sink { .. } if receipt.verified_at.is_some() || candidate.proven_at().is_some() => Standing::Counted,
+        Side::Sink { .. } => Standing::Unread,
+    }
+}
+
+/// An incremental is worth no more than its base.
+fn with_base(candidate: &Candidate, alone: Standing, by_id: &BTreeMap<GenerationId, (&Digest, Standing)>) -> Standing {
+    let Some(base) = &candidate.base else { return alone };
+    match (alone, by_id.get(&base.id)) {
+        (Standing::Future | Standing::Unproven(_), _) => alone,
+        (_, Some((digest, Standing::Counted))) if **digest == base.digest => alone,
+        (_, Some((digest, Standing::Unread))) if **digest == base.digest => Standing::Unread,
+        _ => Standing::Unproven(Unproven::NoBase),
+    }
+}
