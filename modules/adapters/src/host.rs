@@ -3,6 +3,7 @@
 //! The only place that reads a clock. Everybody else gets a [`Now`] as an argument.
 
 use crate::sys;
+use backup_core::job;
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ pub enum IoClass {
     /// No class of its own: derived from the processor priority.
     #[default]
     None,
+    /// Before everybody else: level 0 (first) to 7 (last).
+    Realtime(u8),
     /// Level 0 (first) to 7 (last).
     BestEffort(u8),
     /// Only when nobody else uses the disk.
@@ -103,6 +106,19 @@ pub struct Niceness {
     pub io: IoClass,
 }
 
+impl From<job::Priority> for Niceness {
+    fn from(priority: job::Priority) -> Self {
+        let level = priority.ionice.level;
+        let io = match priority.ionice.class {
+            job::IoClass::None => IoClass::None,
+            job::IoClass::Realtime => IoClass::Realtime(level),
+            job::IoClass::BestEffort => IoClass::BestEffort(level),
+            job::IoClass::Idle => IoClass::Idle,
+        };
+        Self { nice: priority.nice.into(), io }
+    }
+}
+
 impl Niceness {
     /// What a service must be started with, however nice we are ourselves.
     pub const NORMAL: Self = Self { nice: 0, io: IoClass::None };
@@ -110,6 +126,7 @@ impl Niceness {
     pub(crate) const fn io_priority(self) -> (u32, u32) {
         match self.io {
             IoClass::None => (0, 0),
+            IoClass::Realtime(level) => (1, if level > 7 { 7 } else { level as u32 }),
             IoClass::BestEffort(level) => (2, if level > 7 { 7 } else { level as u32 }),
             IoClass::Idle => (3, 0),
         }

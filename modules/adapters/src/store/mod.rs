@@ -18,6 +18,7 @@ use backup_core::{
     layout::{Entry, StreamDir},
     manifest::Manifest,
     receipt::{Checked, Receipt},
+    retention::{Arrival, Candidate},
 };
 use serde::de::DeserializeOwned;
 use std::{
@@ -83,6 +84,22 @@ pub struct Listing {
     pub deleting: BTreeSet<GenerationId>,
     /// Sealed but contradictory, or foreign. Nothing of ours deletes them.
     pub oddities: Vec<Oddity>,
+}
+
+impl Stored {
+    /// This generation as retention sees it.
+    pub fn candidate(&self) -> Candidate {
+        let arrival = |receipt: &Receipt| Arrival { received_at: receipt.received_at, verified_at: receipt.verified_at };
+        Candidate {
+            id: self.id,
+            digest: self.digest.clone(),
+            base: self.manifest.base.clone(),
+            bytes: self.bytes,
+            hold: self.hold.clone(),
+            receipt: self.receipt.as_ref().map(arrival),
+            checked: self.checked.clone(),
+        }
+    }
 }
 
 impl Listing {
