@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod keys;
 pub mod lock;
 pub mod publish;
+pub mod rsync;
 pub mod secrets;
 pub mod services;
 pub mod signals;

@@ -1,0 +1,136 @@
+//! What a receiver knows already, laid out so that rsync finds it.
+//!
+//! rsync takes one basis per file, and an interrupted transfer's beginning *replaces* every other one: resuming would
+//! send again what the previous copy holds. So each file gets one basis of ours: the longest beginning that ever
+//! arrived, followed by the previous copy. Nothing lies at a file's own name until it has arrived whole in this
+//! attempt.
+
+use super::{BASIS, PARTIAL, PIECES, RsyncError, is_transferable};
+use crate::publish::copy_range;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Prepares `directory` to receive `files` (names and sizes). `previous` holds an older copy with the same names, if
+/// there is one. Call it before every attempt. A basis is only a help: whatever it holds, rsync's own checksum and the
+/// verification afterwards decide.
+pub fn prepare(directory: &Path, previous: Option<&Path>, files: &[(String, u64)]) -> Result<(), RsyncError> {
+    for (name, size) in files {
+        if !is_transferable(name) {
+            return Err(RsyncError::Name(name.clone()));
+        }
+        let (piece, basis) = (directory.join(PIECES).join(name), directory.join(BASIS).join(name));
+        for path in [&piece, &basis, &directory.join(name)] {
+            let parent = path.parent().unwrap_or(directory);
+            fs::create_dir_all(parent).map_err(at("create", parent))?;
+        }
+        let grew = keep_longest(directory, name, &piece)?;
+        if grew || !basis.exists() {
+            lay(&basis, &piece, previous.map(|previous| previous.join(name)).as_deref(), *size)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes everything that a transfer needed, so that `directory` holds the arrived files and nothing else.
+pub fn clear(directory: &Path) -> Result<(), RsyncError> {
+    for name in [BASIS, PIECES] {
+        remove(&directory.join(name))?;
+    }
+    let folders = entries(directory)?.into_iter().filter(|path| path.is_dir() && !path.is_symlink());
+    for folder in folders.chain([directory.to_owned()]) {
+        remove(&folder.join(PARTIAL))?;
+        for path in entries(&folder)? {
+            if is_unfinished(&path, None) {
+                remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves the longest beginning of `name` to `piece`; returns whether it is a new one. The others are removed.
+fn keep_longest(directory: &Path, name: &str, piece: &Path) -> Result<bool, RsyncError> {
+    let target = directory.join(name);
+    let folder = target.parent().unwrap_or(directory);
+    let file_name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut found = vec![folder.join(PARTIAL).join(&file_name), target.clone()];
+    // Left by an rsync that was killed: it moves its temporary file away only when it can.
+    found.extend(entries(folder)?.into_iter().filter(|path| is_unfinished(path, Some(&file_name))));
+    let mut grew = false;
+    for path in found {
+        let Some(length) = length(&path) else { continue };
+        if length > self::length(piece).unwrap_or(0) {
+            fs::rename(&path, piece).map_err(at("keep", &path))?;
+            grew = true;
+        } else {
+            remove(&path)?;
+        }
+    }
+    Ok(grew)
+}
+
+/// `.name.XXXXXX`, rsync's temporary name; of any file without a `name`.
+fn is_unfinished(path: &Path, name: Option<&str>) -> bool {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some((head, suffix)) = file.strip_prefix('.').and_then(|rest| rest.rsplit_once('.')) else { return false };
+    suffix.len() == 6
+        && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && name.map_or(is_transferable(head), |name| name == head)
+}
+
+fn lay(basis: &Path, piece: &Path, previous: Option<&Path>, size: u64) -> Result<(), RsyncError> {
+    remove(basis)?;
+    let have = length(piece).unwrap_or(0);
+    if have >= size && have > 0 {
+        // It had arrived whole; the older copy can add nothing.
+        return fs::hard_link(piece, basis).map_err(at("link", basis));
+    }
+    let Some(previous) = previous.filter(|previous| length(previous).is_some()) else {
+        return if have > 0 { fs::hard_link(piece, basis).map_err(at("link", basis)) } else { Ok(()) };
+    };
+    // A link costs nothing, where the other copy is on the same file system and ours to link.
+    if have == 0 && fs::hard_link(previous, basis).is_ok() {
+        return Ok(());
+    }
+    let part = basis.with_extension("part");
+    join(&[piece, previous], &part).map_err(at("write", &part))?;
+    fs::rename(&part, basis).map_err(at("rename", &part))
+}
+
+/// One file after the other; blocks are shared where the file system can.
+fn join(sources: &[&Path], target: &Path) -> io::Result<()> {
+    let to = File::create(target)?;
+    let mut offset = 0;
+    for source in sources {
+        match File::open(source) {
+            Ok(from) => offset += copy_range(&from, 0, &to, offset, from.metadata()?.len())?,
+            // Gone, or not ours to read: then there is less to start from.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The length of a regular file; `None` for anything else.
+fn length(path: &Path) -> Option<u64> {
+    path.symlink_metadata().ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, RsyncError> {
+    let read = || fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+    read().map_err(at("read", directory))
+}
+
+fn remove(path: &Path) -> Result<(), RsyncError> {
+    let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    match if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result.map_err(at("remove", path)),
+    }
+}
+
+fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RsyncError + 'a {
+    move |source| RsyncError::Basis { action, path: path.to_owned(), source }
+}
