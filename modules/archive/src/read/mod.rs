@@ -18,7 +18,6 @@ pub use catalog::Catalog;
 pub use error::ReadError;
 pub use members::{Member, MemberKind, Members};
 pub use merge::{Deleted, Fate, Merge, Step};
-pub use parts::Parts;
 pub use plain::Plain;
 
 /// `RESTORE.txt`: how to restore with plain tools. It lies in the root of every store.

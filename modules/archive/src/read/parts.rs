@@ -1,88 +1,83 @@
-//! `patches/<n>.parts`: which file changed blocks belong to, and where they go.
+//! Reading `patches/<n>.parts`: which file changed blocks belong to, and where they go.
 
 use super::{ReadError, Result};
 use crate::entry::check_path;
+use crate::parts::Parts;
 use crate::{Mtime, escape};
-use std::str::FromStr;
+use std::ops::Range;
 
-/// One large file stored as its changed blocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parts {
-    /// The file, as in the catalog.
-    pub path: Vec<u8>,
-    /// Bytes of the whole new file.
-    pub size: u64,
-    /// Of the new file.
-    pub mtime: Mtime,
-    /// Of the whole new file.
-    pub sha256: [u8; 32],
-    /// Offset and length of each run of changed bytes, in the order in which the blocks are stored.
-    pub runs: Vec<(u64, u64)>,
+/// Reads the text of the artifact `name`.
+///
+/// # Errors
+/// [`ReadError::Damaged`] if it is not of the documented form, an unsafe path, or a range beyond the size.
+pub fn parse(name: &str, text: &[u8]) -> Result<Parts> {
+    let damaged = |why: &str| ReadError::damaged(name, why);
+    let text = std::str::from_utf8(text).map_err(|_| damaged("not text"))?;
+    let mut lines = text.strip_suffix('\n').ok_or_else(|| damaged("no final newline"))?.split('\n');
+    let mut head = |key: &str| {
+        let value = lines.next().and_then(|line| line.split_once(' ')).filter(|(found, _)| *found == key);
+        value.map(|(_, value)| value).ok_or_else(|| damaged(&format!("no {key}")))
+    };
+    let path = escape::unescape(head("path")?).ok_or_else(|| damaged("a path with a wrong escape"))?;
+    check_path(&path)?;
+    let size = head("size")?.parse().map_err(|_| damaged("a size that is not a number"))?;
+    let mtime = time(head("mtime")?).ok_or_else(|| damaged("an mtime that is not a time"))?;
+    let mut sha256 = [0; 32];
+    hex::decode_to_slice(head("sha256")?, &mut sha256).map_err(|_| damaged("a sha256 that is not one"))?;
+    let ranges = lines.map(|line| range(line, size)).collect::<Option<_>>();
+    let ranges = ranges.ok_or_else(|| damaged("a range that is not within the file"))?;
+    Ok(Parts { path, size, mtime, sha256, ranges })
 }
 
-impl Parts {
-    /// Reads the text of the artifact `name`.
-    ///
-    /// # Errors
-    /// [`ReadError::Damaged`] if it is not of the documented form, an unsafe path, or a run beyond the size.
-    pub fn parse(name: &str, text: &[u8]) -> Result<Self> {
-        let damaged = |why: &str| ReadError::damaged(name, why);
-        let text = std::str::from_utf8(text).map_err(|_| damaged("not text"))?;
-        let mut lines = text.strip_suffix('\n').ok_or_else(|| damaged("no final newline"))?.split('\n');
-        let mut head = |key: &str| {
-            let value = lines.next().and_then(|line| line.split_once(' ')).filter(|(found, _)| *found == key);
-            value.map(|(_, value)| value).ok_or_else(|| damaged(&format!("no {key}")))
-        };
-        let path = escape::unescape(head("path")?).ok_or_else(|| damaged("a path with a wrong escape"))?;
-        check_path(&path)?;
-        let size = head("size")?.parse().map_err(|_| damaged("a size that is not a number"))?;
-        let mtime = head("mtime")?.split_once('.').and_then(|(seconds, nanoseconds)| {
-            let (seconds, nanoseconds) = (seconds.parse().ok()?, nanoseconds.parse().ok()?);
-            (nanoseconds < 1_000_000_000).then_some(Mtime { seconds, nanoseconds })
-        });
-        let mtime = mtime.ok_or_else(|| damaged("an mtime that is not a time"))?;
-        let mut sha256 = [0; 32];
-        hex::decode_to_slice(head("sha256")?, &mut sha256).map_err(|_| damaged("a sha256 that is not one"))?;
-        let mut runs = Vec::new();
-        for line in lines {
-            let run = line.split_once(' ').and_then(|(offset, length)| number(offset).zip(number(length)));
-            let run = run.filter(|(offset, length)| offset.checked_add(*length).is_some_and(|end| end <= size));
-            runs.push(run.ok_or_else(|| damaged("a run that is not within the file"))?);
-        }
-        Ok(Self { path, size, mtime, sha256, runs })
-    }
+/// `<seconds>.<nine digits>`, as `touch -d @…` reads it; before 1970 the whole number is negative.
+fn time(text: &str) -> Option<Mtime> {
+    let (seconds, nanoseconds) = text.split_once('.').unwrap_or((text, "0"));
+    let nanoseconds: u32 = format!("{nanoseconds:0<9}").parse().ok().filter(|part| *part < 1_000_000_000)?;
+    let whole: i64 = seconds.parse().ok()?;
+    Some(match (seconds.starts_with('-'), nanoseconds) {
+        (true, 1..) => Mtime { seconds: whole.checked_sub(1)?, nanoseconds: 1_000_000_000 - nanoseconds },
+        _ => Mtime { seconds: whole, nanoseconds },
+    })
 }
 
-fn number(text: &str) -> Option<u64> {
-    u64::from_str(text).ok()
+fn range(line: &str, size: u64) -> Option<Range<u64>> {
+    let (offset, length) = line.split_once(' ')?;
+    let (offset, length): (u64, u64) = (offset.parse().ok()?, length.parse().ok()?);
+    let end = offset.checked_add(length).filter(|end| *end <= size)?;
+    Some(offset..end)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use backup_core::{Failure, Kind};
+    use proptest::prelude::*;
 
-    fn text(path: &str, runs: &str) -> String {
-        format!("path {path}\nsize 200000\nmtime 12.000000005\nsha256 {}\n{runs}", "ab".repeat(32))
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            path in "[a-z \n]{1,9}", seconds in -9_999_999i64..9_999_999, nanoseconds in 0u32..1_000_000_000,
+            starts in proptest::collection::btree_set(0u64..1000, 0..9)
+        ) {
+            let mtime = Mtime { seconds, nanoseconds };
+            let ranges = starts.iter().map(|start| start * 1000..start * 1000 + 999).collect();
+            let parts = Parts { path: path.into_bytes(), size: 1_000_000, mtime, sha256: [7; 32], ranges };
+            prop_assert_eq!(parse("p", parts.to_text().as_bytes()).unwrap(), parts);
+        }
     }
 
-    #[test]
-    fn what_is_documented_is_read() {
-        let parts = Parts::parse("p", text("srv/a\\0040b", "0 65536\n131072 68928\n").as_bytes()).unwrap();
-        assert_eq!(parts.path, b"srv/a b");
-        assert_eq!((parts.size, parts.mtime), (200_000, Mtime { seconds: 12, nanoseconds: 5 }));
-        assert_eq!(parts.runs, [(0, 65_536), (131_072, 68_928)]);
-        assert!(Parts::parse("p", text("a", "").as_bytes()).unwrap().runs.is_empty());
+    fn text(path: &str, ranges: &str) -> String {
+        format!("path {path}\nsize 200000\nmtime 12.000000005\nsha256 {}\n{ranges}", "ab".repeat(32))
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for runs in ["0 200001\n", "0\n", "x 1\n", "18446744073709551615 2\n", "0 5"] {
-            assert_eq!(Parts::parse("p", text("a", runs).as_bytes()).unwrap_err().kind(), Kind::Damaged, "{runs}");
+        for ranges in ["0 200001\n", "0\n", "x 1\n", "18446744073709551615 2\n", "0 5"] {
+            assert_eq!(parse("p", text("a", ranges).as_bytes()).unwrap_err().kind(), Kind::Damaged, "{ranges}");
         }
         for path in ["../a", "/a", "a//b"] {
-            assert_eq!(Parts::parse("p", text(path, "").as_bytes()).unwrap_err().kind(), Kind::UnsafeArchive, "{path}");
+            assert_eq!(parse("p", text(path, "").as_bytes()).unwrap_err().kind(), Kind::UnsafeArchive, "{path}");
         }
-        assert!(Parts::parse("p", b"size 1\n").is_err());
+        assert!(parse("p", b"size 1\n").is_err());
     }
 }
