@@ -218,7 +218,9 @@ mod tests {
 
     fn index(paths: &[&str]) -> Index {
         let mut index = Index::new(Mtime { seconds: 100, nanoseconds: 1 });
-        paths.iter().for_each(|path| index.push(&record(path)));
+        for path in paths {
+            index.push(&record(path));
+        }
         index
     }
 

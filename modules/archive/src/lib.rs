@@ -7,9 +7,14 @@
 pub mod acl;
 pub mod entry;
 pub mod escape;
+pub mod frame;
+pub mod group;
+pub mod header;
 pub mod index;
 pub mod order;
+pub mod parts;
 pub mod read;
+pub mod sparse;
 
 pub use entry::{Entry, EntryError, EntryKind, Mtime, Place};
 pub use index::Index;
