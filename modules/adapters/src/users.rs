@@ -99,15 +99,15 @@ pub fn become_account(account: &Account) -> Result<(), UserError> {
 /// Does `work` as `account`, and is root again afterwards. For a single thread: the ids are the process's.
 pub fn acting_as<T>(account: &Account, work: impl FnOnce() -> T) -> Result<T, UserError> {
     let failed = |source| UserError::Lookup { name: account.name.clone(), source };
-    let (own_groups, own_gid, own_uid) = (unistd::getgroups().map_err(failed)?, Gid::effective(), Uid::effective());
+    let (before, group, user) = (unistd::getgroups().map_err(failed)?, Gid::effective(), Uid::effective());
     let groups: Vec<_> = account.groups.iter().copied().map(Gid::from_raw).collect();
     unistd::setgroups(&groups).map_err(failed)?;
     unistd::setegid(Gid::from_raw(account.gid)).map_err(failed)?;
     unistd::seteuid(Uid::from_raw(account.uid)).map_err(failed)?;
     let result = work();
     // The real user is still root, so that none of these can be refused.
-    unistd::seteuid(own_uid).and_then(|()| unistd::setegid(own_gid)).map_err(failed)?;
-    unistd::setgroups(&own_groups).map_err(failed)?;
+    unistd::seteuid(user).and_then(|()| unistd::setegid(group)).map_err(failed)?;
+    unistd::setgroups(&before).map_err(failed)?;
     Ok(result)
 }
 

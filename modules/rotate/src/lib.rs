@@ -1,6 +1,131 @@
-//! 
+//! Rotate: keep what the policy says, delete the rest, never the last verified copy.
+//!
+//! `backup_core::retention` decides, with reasons; [`Rotation`] carries it out for one store; the rest of this crate is
+//! the executable. Transport rotates with [`rotate_store`] after each arrival.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod report;
+mod request;
+mod rotation;
+
+pub use error::RotateError;
+pub use rotation::{Rotated, Rotation};
+
+use backup_adapters::host::{self, Niceness};
+use backup_adapters::signals::Interrupt;
+use backup_adapters::users;
+use backup_interface::{Call, Failed, Module, Outcome, Returned};
+use report::{RunReport, StatusReport};
+use request::JobArgs;
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Delete what the policy does not keep.
+    Run(JobArgs),
+    /// Show what run would do, with the reasons for every generation.
+    Plan(JobArgs),
+    /// List what is kept.
+    Status(JobArgs),
+}
+
+const MODULE: Module = Module {
+    name: "backup_rotate",
+    summary: "Delete generations that the retention policy does not keep",
+    description: &[
+        "Applies the job's retention to the source's own store or, on a sink, to what is kept for a source.",
+        "Only verified copies count. The last verified copy, with its base, is never deleted; at a sink neither is anything younger than C(protect).",
+        "A sink's deletion relies on other copies. Those are re-read first if that was not done lately, within C(verify_box); otherwise the deletion is postponed.",
+        "In check mode it says what would be done with every generation, and why.",
+    ],
+    examples: concat!(
+        "- name: Rotate what this sink keeps for web1\n  backup_rotate:\n    job: web1/shop\n\n",
+        "- name: See what rotation would do on the source, and why\n  backup_rotate:\n    job: shop\n    stream: data\n  check_mode: true\n  diff: true\n",
+    ),
+    returns: || {
+        vec![Returned::new("action run", &RunReport::sample()), Returned::new("action status", &StatusReport::sample())]
+    },
+};
 
 /// Entry point.
 pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    backup_interface::main(&MODULE, |command, call| match command {
+        Command::Run(args) | Command::Plan(args) => run(&args, call),
+        Command::Status(args) => status(&args),
+    })
+}
+
+/// Rotates one store now. For callers that have done something else first and must not fail for this.
+pub fn rotate_store(rotation: &Rotation, interrupt: Option<&Interrupt>) -> Result<Rotated, RotateError> {
+    let mut done = Rotated::default();
+    rotation.run(interrupt, &mut done)?;
+    Ok(done)
+}
+
+fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
+    let (named, rotations) = request::rotations(args)?;
+    let mut report = RunReport::default();
+    let mut changed = false;
+    let mut failure = None;
+    if !call.check {
+        // Being polite is a wish; where it is refused, rotation is merely less polite.
+        let _ = Niceness::from(named.job.priority).apply();
+    }
+    let interrupt = Interrupt::install().ok();
+    for rotation in &rotations {
+        let mut done = Rotated::default();
+        let result = as_owner(rotation, || {
+            if call.check {
+                done = rotation.preview(host::now().timestamp())?;
+                return Ok(());
+            }
+            rotation.run(interrupt.as_ref(), &mut done)
+        });
+        report.add(rotation, &done);
+        changed |= done.is_change();
+        // The other stream's store is not worse for it.
+        failure = failure.or(result.err());
+    }
+    if let Some(failure) = failure {
+        let failed = report.warnings().into_iter().fold(Failed::from(failure), Failed::with_warning);
+        let failed = if changed { failed.with_changes() } else { failed };
+        return Err(failed.with_report(&report));
+    }
+    let msg = report.sentence(&args.job);
+    let mut outcome = if changed { Outcome::changed(msg) } else { Outcome::unchanged(msg) };
+    if call.check {
+        outcome = outcome.with_answer(report.table());
+    }
+    if call.diff && changed {
+        outcome = report.stores.iter().map(report::StoreReport::diff).fold(outcome, Outcome::with_diff);
+    }
+    outcome = report.warnings().into_iter().fold(outcome, Outcome::with_warning);
+    Ok(outcome.with_report(&report))
+}
+
+fn status(args: &JobArgs) -> Result<Outcome, Failed> {
+    let (_, rotations) = request::rotations(args)?;
+    let mut report = StatusReport::default();
+    for rotation in &rotations {
+        let listing = as_owner(rotation, || Ok(rotation.store.list()?))?;
+        report.add(rotation, &listing);
+    }
+    Ok(Outcome::unchanged(format!("what is kept of {}", args.job)).with_answer(report.table()).with_report(&report))
+}
+
+/// Works as the store's owner, so that everything in it stays the owner's. Root may; others must be the owner.
+fn as_owner<T>(rotation: &Rotation, work: impl FnOnce() -> Result<T, RotateError>) -> Result<T, RotateError> {
+    let current = users::current()?;
+    if current.name == rotation.user {
+        return work();
+    }
+    if !users::is_root() {
+        return Err(RotateError::WrongUser {
+            job: rotation.job.clone(),
+            stream: rotation.stream,
+            actual: current.name,
+            wanted: rotation.user.clone(),
+        });
+    }
+    users::acting_as(&users::by_name(&rotation.user)?, work)?
 }

@@ -1,0 +1,307 @@
+//! What rotation tells: as fields of the result, as lines for people, as a difference.
+
+use crate::rotation::{Rotated, Rotation};
+use backup_adapters::store::{Listing, Stored};
+use backup_core::retention::{Decision, Verdict};
+use backup_core::units::Bytes;
+use backup_interface::{Diff, report};
+use serde::Serialize;
+use std::path::PathBuf;
+
+report! {
+    /// What run did, or would do.
+    #[derive(Debug, Default, Serialize)]
+    pub(crate) struct RunReport {
+        /// How many generations stay because something keeps them.
+        pub(crate) kept: usize,
+        /// How many were deleted.
+        pub(crate) expired: usize,
+        /// How many are superfluous and stay until what their deletion relies on was re-read.
+        pub(crate) postponed: usize,
+        /// Bytes that were freed.
+        pub(crate) bytes_freed: u64,
+        /// One entry per stream: `stream`, `path`, `generations` (with `id`, `kind`, `bytes`, `verdict`, `reasons` and
+        /// `relies_on` each, oldest first), `deleted` (ids in the order of deletion), `reread` (what was re-read because a
+        /// deletion relies on it), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
+        /// neither a generation nor known).
+        pub(crate) stores: Vec<StoreReport>,
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct StoreReport {
+    stream: String,
+    #[serde(serialize_with = "backup_interface::lossy")]
+    path: PathBuf,
+    generations: Vec<Item>,
+    deleted: Vec<String>,
+    reread: Vec<String>,
+    damaged: Vec<String>,
+    rests: Vec<String>,
+    oddities: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    kind: String,
+    bytes: u64,
+    verdict: &'static str,
+    reasons: Vec<String>,
+    relies_on: Vec<String>,
+}
+
+fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+impl From<&Decision> for Item {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            id: decision.id.to_string(),
+            kind: decision.kind.to_string(),
+            bytes: decision.bytes,
+            verdict: decision.verdict.as_str(),
+            reasons: strings(&decision.reasons),
+            relies_on: strings(&decision.justified_by),
+        }
+    }
+}
+
+impl RunReport {
+    /// For the documentation.
+    pub(crate) fn sample() -> Self {
+        let item = |id: &str, verdict, reason: &str, relies_on: &[&str]| Item {
+            id: id.into(),
+            kind: "full".into(),
+            bytes: 5_242_880,
+            verdict,
+            reasons: vec![reason.into()],
+            relies_on: strings(relies_on),
+        };
+        Self {
+            kept: 1,
+            expired: 1,
+            postponed: 0,
+            bytes_freed: 5_242_880,
+            stores: vec![StoreReport {
+                stream: "data".into(),
+                path: "/home/dataBackupSink/store/web1/shop/data".into(),
+                generations: vec![
+                    item("20261017T220000Z", "expire", "no rule keeps it", &["20261120T220000Z"]),
+                    item("20261120T220000Z", "keep", "generations: number 1 of the newest 7", &[]),
+                ],
+                deleted: vec!["20261017T220000Z".into()],
+                reread: vec!["20261120T220000Z".into()],
+                damaged: Vec::new(),
+                rests: Vec::new(),
+                oddities: Vec::new(),
+            }],
+        }
+    }
+
+    /// Adds what happened in one store.
+    pub(crate) fn add(&mut self, rotation: &Rotation, done: &Rotated) {
+        self.kept += done.plan.with(Verdict::Keep).count();
+        self.postponed += done.plan.with(Verdict::Postpone).count();
+        self.expired += done.deleted.len();
+        self.bytes_freed += done.freed;
+        self.stores.push(StoreReport {
+            stream: rotation.stream.to_string(),
+            path: rotation.store.dir().path().to_owned(),
+            generations: done.plan.decisions.iter().map(Item::from).collect(),
+            deleted: strings(&done.deleted),
+            reread: strings(&done.reread),
+            damaged: done.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
+            rests: strings(&done.rests),
+            oddities: done.oddities.iter().map(|oddity| format!("{}: {}", oddity.name, oddity.why)).collect(),
+        });
+    }
+
+    /// One line.
+    pub(crate) fn sentence(&self, job: &str) -> String {
+        let rests: usize = self.stores.iter().map(|store| store.rests.len()).sum();
+        let mut parts = vec![match self.expired {
+            0 => format!("nothing to expire in {job}: {} kept", self.kept),
+            n => format!("expired {n} of {job}, freed {}: {} kept", Bytes(self.bytes_freed), self.kept),
+        }];
+        if self.postponed > 0 {
+            parts.push(format!("{} postponed", self.postponed));
+        }
+        if rests > 0 {
+            parts.push(format!("{rests} rests removed"));
+        }
+        parts.join(", ")
+    }
+
+    /// A line per generation: the plan for people.
+    pub(crate) fn table(&self) -> String {
+        let mut lines = Vec::new();
+        for store in &self.stores {
+            lines.push(format!("{}:", store.path.display()));
+            lines.extend(store.generations.iter().map(|item| {
+                format!(
+                    "  {:8} {} {:11} {:>12}  {}",
+                    item.verdict,
+                    item.id,
+                    item.kind,
+                    item.bytes,
+                    item.reasons.join("; ")
+                )
+            }));
+            lines.extend(store.reread.iter().map(|id| format!("  re-read  {id}")));
+            lines.extend(store.rests.iter().map(|id| format!("  rest     {id}")));
+        }
+        lines.join("\n")
+    }
+
+    /// What an operator should look at although it is no failure.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for store in &self.stores {
+            let postponed: Vec<_> = store.generations.iter().filter(|item| item.verdict == "postpone").collect();
+            if let Some(first) = postponed.first() {
+                warnings.push(format!(
+                    "{}: {} deletions are postponed ({}: {}); give `sink.verify_box` more time if this goes on",
+                    store.stream,
+                    postponed.len(),
+                    first.id,
+                    first.reasons.join("; "),
+                ));
+            }
+            warnings.extend(store.oddities.iter().map(|odd| format!("{}: {odd}", store.path.display())));
+        }
+        warnings
+    }
+}
+
+impl StoreReport {
+    /// The listing before and after.
+    pub(crate) fn diff(&self) -> Diff {
+        let line = |item: &Item| format!("{} {} {}\n", item.id, item.kind, item.bytes);
+        let before: String = self.generations.iter().map(line).collect();
+        let after: String = self.generations.iter().filter(|item| !self.deleted.contains(&item.id)).map(line).collect();
+        Diff::texts(self.path.display().to_string(), &before, &after)
+    }
+}
+
+report! {
+    /// What is kept.
+    #[derive(Debug, Default, Serialize)]
+    pub(crate) struct StatusReport {
+        /// One entry per stream: `stream`, `path`, `generations` (oldest first: `id`, `kind`, `base`, `label`, `bytes`,
+        /// `received_at`, `verified_at`, `checked_at`, `intact`, `hold` and `receipt_ignored`), `partials` and `oddities`.
+        pub(crate) stores: Vec<StoreStatus>,
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct StoreStatus {
+    stream: String,
+    #[serde(serialize_with = "backup_interface::lossy")]
+    path: PathBuf,
+    generations: Vec<GenerationStatus>,
+    partials: Vec<String>,
+    oddities: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GenerationStatus {
+    id: String,
+    kind: String,
+    base: Option<String>,
+    label: Option<String>,
+    bytes: u64,
+    received_at: Option<String>,
+    verified_at: Option<String>,
+    checked_at: Option<String>,
+    intact: Option<bool>,
+    hold: Option<String>,
+    receipt_ignored: Option<String>,
+}
+
+impl From<&Stored> for GenerationStatus {
+    fn from(stored: &Stored) -> Self {
+        let receipt = stored.receipt.as_ref();
+        Self {
+            id: stored.id.to_string(),
+            kind: stored.manifest.kind.to_string(),
+            base: stored.manifest.base.as_ref().map(|base| base.id.to_string()),
+            label: stored.manifest.label.clone(),
+            bytes: stored.bytes,
+            received_at: receipt.map(|receipt| receipt.received_at.to_string()),
+            verified_at: receipt.and_then(|receipt| receipt.verified_at).map(|at| at.to_string()),
+            checked_at: stored.checked.as_ref().map(|checked| checked.checked_at.to_string()),
+            intact: stored.checked.as_ref().map(|checked| checked.ok),
+            hold: stored.hold.clone(),
+            receipt_ignored: stored.receipt_ignored.clone(),
+        }
+    }
+}
+
+impl GenerationStatus {
+    fn line(&self) -> String {
+        let word = match (self.intact, &self.verified_at, &self.received_at) {
+            (Some(false), _, _) => "DAMAGED".into(),
+            (_, Some(at), _) => format!("verified {at}"),
+            (Some(true), None, _) => format!("verified {}", self.checked_at.as_deref().unwrap_or_default()),
+            (None, None, Some(at)) => format!("unverified, received {at}"),
+            (None, None, None) => "no receipt".into(),
+        };
+        let base = self.base.as_ref().map(|base| format!(" over {base}")).unwrap_or_default();
+        let label = self.label.as_ref().map(|label| format!(" {label:?}")).unwrap_or_default();
+        let hold = self.hold.as_ref().map(|_| " held").unwrap_or_default();
+        format!("  {} {:11} {:>12}  {word}{base}{label}{hold}", self.id, self.kind, self.bytes)
+    }
+}
+
+impl StatusReport {
+    /// For the documentation.
+    pub(crate) fn sample() -> Self {
+        let generation = GenerationStatus {
+            id: "20261120T220000Z".into(),
+            kind: "full".into(),
+            base: None,
+            label: None,
+            bytes: 5_242_880,
+            received_at: Some("2026-11-20T23:00:04Z".into()),
+            verified_at: Some("2026-11-20T23:00:09Z".into()),
+            checked_at: None,
+            intact: None,
+            hold: None,
+            receipt_ignored: None,
+        };
+        Self {
+            stores: vec![StoreStatus {
+                stream: "data".into(),
+                path: "/home/dataBackupSink/store/web1/shop/data".into(),
+                generations: vec![generation],
+                partials: Vec::new(),
+                oddities: Vec::new(),
+            }],
+        }
+    }
+
+    /// Adds one store.
+    pub(crate) fn add(&mut self, rotation: &Rotation, listing: &Listing) {
+        self.stores.push(StoreStatus {
+            stream: rotation.stream.to_string(),
+            path: rotation.store.dir().path().to_owned(),
+            generations: listing.generations.iter().map(GenerationStatus::from).collect(),
+            partials: strings(&listing.partials),
+            oddities: listing.oddities.iter().map(|oddity| format!("{}: {}", oddity.name, oddity.why)).collect(),
+        });
+    }
+
+    /// A line per generation.
+    pub(crate) fn table(&self) -> String {
+        let mut lines = Vec::new();
+        for store in &self.stores {
+            lines.push(format!("{}:", store.path.display()));
+            lines.extend(store.generations.iter().map(GenerationStatus::line));
+            lines.extend(store.partials.iter().map(|id| format!("  {id} partial")));
+            lines.extend(store.oddities.iter().map(|odd| format!("  ? {odd}")));
+        }
+        lines.join("\n")
+    }
+}

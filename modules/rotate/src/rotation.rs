@@ -1,0 +1,173 @@
+//! One store: list, plan, re-read what deletions rely on, delete. The plan decides everything; this only carries it out.
+
+use crate::error::RotateError;
+use backup_adapters::signals::Interrupt;
+use backup_adapters::store::{Limits, Listing, Oddity, Reread, StoreError, Stored, StreamStore};
+use backup_adapters::{fault, host};
+use backup_core::job::StreamOf;
+use backup_core::layout::StreamDir;
+use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, assume_reread, plan};
+use backup_core::{GenerationId, StreamName};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// Transport holds a store's lock only to take a generation in: no longer than a rename.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
+
+/// A store that is to be rotated, and by which rules.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The job as it is called on this host: `shop` on a source, `web1/shop` on a sink.
+    pub job: String,
+    /// Which stream of it.
+    pub stream: StreamName,
+    /// Owner of the store.
+    pub user: String,
+    /// Where the generations lie.
+    pub store: StreamStore,
+    /// What is kept.
+    pub policy: Policy,
+    /// Whose store it is.
+    pub side: Side,
+    /// How long one rotation may re-read.
+    pub reread_box: Duration,
+}
+
+/// What a rotation did, or would do; filled step by step, so that a failure leaves what was done before it.
+#[derive(Debug, Clone, Default)]
+pub struct Rotated {
+    /// The verdicts.
+    pub plan: RetentionPlan,
+    /// Re-read, or to be re-read, because a deletion relies on them.
+    pub reread: Vec<GenerationId>,
+    /// Found damaged by that, and what is wrong.
+    pub damaged: Vec<(GenerationId, String)>,
+    /// Rests of deletions that were cut short, and partials.
+    pub rests: Vec<GenerationId>,
+    /// What is neither a generation nor known.
+    pub oddities: Vec<Oddity>,
+    /// Deleted, in this order; in a preview: to be deleted.
+    pub deleted: Vec<GenerationId>,
+    /// Bytes of the deleted generations and of rests.
+    pub freed: u64,
+}
+
+impl Rotated {
+    /// Whether anything is different now, or would be.
+    pub const fn is_change(&self) -> bool {
+        !self.deleted.is_empty() || !self.rests.is_empty()
+    }
+}
+
+impl Rotation {
+    /// The source's own store of a stream.
+    pub fn source(of: &StreamOf<'_>) -> Self {
+        Self {
+            job: of.job.job.clone(),
+            stream: of.name,
+            user: of.user().to_owned(),
+            store: StreamStore::open(StreamDir::new(&of.store_root(), &of.job.job, of.name)),
+            policy: of.store_retention(),
+            side: Side::Source,
+            reread_box: Duration::ZERO,
+        }
+    }
+
+    /// The sink's store of a stream.
+    pub fn sink(of: &StreamOf<'_>) -> Self {
+        let sink = &of.stream.sink;
+        Self {
+            job: format!("{}/{}", of.job.source, of.job.job),
+            stream: of.name,
+            user: sink.user.clone(),
+            store: StreamStore::open(StreamDir::new(&of.sink_store_root(), &of.job.job, of.name)),
+            policy: sink.retention.clone(),
+            side: Side::Sink { protect: sink.protect, verify_max_age: sink.verify_max_age },
+            reread_box: sink.verify_box.duration(),
+        }
+    }
+
+    /// What [`Self::run`] would do, provided that what it re-reads is intact. Changes nothing.
+    pub fn preview(&self, now: Timestamp) -> Result<Rotated, RotateError> {
+        let listing = self.store.list()?;
+        let rests: BTreeSet<_> = listing.deleting.iter().chain(&listing.partials).copied().collect();
+        let mut candidates = candidates(&listing);
+        candidates.retain(|candidate| !listing.deleting.contains(&candidate.id));
+        let rules = self.rules(now);
+        let mut decided = plan(&candidates, &self.policy, &rules)?;
+        let mut reread = Vec::new();
+        while !decided.needs_reread.is_empty() {
+            assume_reread(&mut candidates, &decided.needs_reread, now);
+            reread.append(&mut decided.needs_reread);
+            decided = plan(&candidates, &self.policy, &rules)?;
+        }
+        let deletions = decided.deletions();
+        let (deleted, freed) = (deletions.iter().map(|d| d.id).collect(), deletions.iter().map(|d| d.bytes).sum());
+        let rests = rests.into_iter().collect();
+        Ok(Rotated { plan: decided, reread, rests, oddities: listing.oddities, deleted, freed, ..Rotated::default() })
+    }
+
+    /// Rotates. `done` says what was done, also if it fails in the middle.
+    pub fn run(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
+        if !self.store.dir().path().is_dir() {
+            // Nothing ever arrived; making a lock file would be the first change here.
+            *done = self.preview(host::now().timestamp())?;
+            return Ok(());
+        }
+        let _lock =
+            self.store.lock(&format!("rotation of {} {}", self.job, self.stream), Instant::now() + LOCK_WAIT)?;
+        let cleaned = self.store.clean_partials(None)?;
+        (done.rests, done.freed) = (cleaned.ids, cleaned.bytes);
+        self.plan_and_reread(interrupt, done)?;
+        let expired: Vec<_> = done.plan.deletions().iter().map(|decision| (decision.id, decision.bytes)).collect();
+        for (id, bytes) in expired {
+            interrupt.map_or(Ok(()), Interrupt::check).map_err(StoreError::from)?;
+            fault::point("rotate.delete");
+            self.store.delete(id)?;
+            done.deleted.push(id);
+            done.freed += bytes;
+        }
+        if done.damaged.is_empty() {
+            return Ok(());
+        }
+        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+    }
+
+    /// Plans; while the plan wants something re-read and there is time, reads it and plans again.
+    fn plan_and_reread(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
+        let limits = Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() };
+        let mut tried = BTreeSet::new();
+        loop {
+            let listing = self.store.list()?;
+            done.plan = plan(&candidates(&listing), &self.policy, &self.rules(host::now().timestamp()))?;
+            done.oddities = listing.oddities;
+            let before = tried.len();
+            for id in &done.plan.needs_reread {
+                if tried.contains(id) {
+                    continue;
+                }
+                match self.store.verify(*id, &limits)? {
+                    Reread::OutOfTime => break,
+                    Reread::Intact => {}
+                    Reread::Damaged(why) => done.damaged.push((*id, why)),
+                }
+                tried.insert(*id);
+                done.reread.push(*id);
+                fault::point("rotate.reread");
+            }
+            if tried.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn rules(&self, now: Timestamp) -> Rules {
+        Rules { now, zone: TimeZone::UTC, side: self.side }
+    }
+}
+
+fn candidates(listing: &Listing) -> Vec<Candidate> {
+    listing.generations.iter().map(Stored::candidate).collect()
+}
