@@ -22,12 +22,12 @@ build: ## Build the executables for x86_64 and aarch64 into build/ and library/
 	$(bootstrap) build rust python
 	@scripts/build.sh
 
-test: bootstrap ## Run everything: static checks, unit tests, build, documentation, all scenarios
-	@scripts/test.sh lint unit build docs molecule
+test: bootstrap ## Run everything: static checks, unit tests, build, all scenarios
+	@scripts/test.sh lint unit build ansible molecule
 
 lint: ## Run the static checks
 	$(bootstrap) build test rust python cargo
-	@scripts/test.sh lint
+	@scripts/test.sh lint build ansible
 
 unit: ## Run the tests of the Rust workspace
 	$(bootstrap) build test rust python cargo

@@ -67,11 +67,18 @@ build() {
     done
 }
 
+# An executable of an earlier build must not pass for one of this.
+forget() {
+    rm -rf "build/linux-$1"
+    [ "$1" != "$(host_arch)" ] || rm -f "${executables[@]/#/library/}"
+}
+
 failed=()
 left_out=()
 for arch in "${arches[@]}"; do
     status=0
     (build "$arch") || status=$?
+    [ "$status" -eq 0 ] || forget "$arch"
     case $status in
         0) ;;
         "$no_target") left_out+=("$arch") ;;

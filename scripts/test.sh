@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the groups of stages that are named: lint, unit, build, docs, molecule. `SCENARIO=a,b` restricts molecule.
+# Runs the groups of stages that are named: lint, unit, build, ansible, molecule. `SCENARIO=a,b` restricts molecule.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=stages.sh
@@ -17,7 +17,6 @@ lint() {
     stage "dependency advisories" advisories
     stage "shell" shell_files
     stage "yaml" yamllint --strict .
-    stage "ansible lints" ansible-lint
 }
 
 advisories() {
@@ -47,8 +46,10 @@ build() {
     built=$stage_ok
 }
 
-docs() {
+# After the build: playbooks name modules that do not exist before.
+ansible() {
     stage "module documentation" module_documentation
+    stage "ansible lints" ansible-lint
 }
 
 # `ansible-doc` exits with 0 for what it does not know, so its answer must name the module.
@@ -94,9 +95,9 @@ fi
 built=true
 for group in "$@"; do
     case $group in
-        lint | unit | build | docs) "$group" ;;
+        lint | unit | build | ansible) "$group" ;;
         molecule) molecule_scenarios ;;
-        *) die "unknown group \`$group\`: known are lint, unit, build, docs, molecule" ;;
+        *) die "unknown group \`$group\`: known are lint, unit, build, ansible, molecule" ;;
     esac
 done
 stages_end
