@@ -35,16 +35,18 @@ compile() {
 
 # An executable goes to hosts of which we know nothing: no loader, no libraries, no symbols, and not too large to copy.
 check() {
-    local file=$1 arch=$2 machine size
+    local file=$1 arch=$2 elf size
     size=$(stat -c %s "$file")
-    machine=$(readelf -h "$file" | sed -n 's/^ *Machine: *//p')
-    case $arch/$machine in
+    elf=$(readelf --file-header --program-headers --dynamic --section-headers --wide "$file")
+    case $arch/$(sed -n 's/^ *Machine: *//p' <<<"$elf") in
         x86_64/*X86-64 | aarch64/AArch64) ;;
-        *) die "$file is for \`$machine\`, not for $arch" ;;
+        *) die "$file is not an executable for $arch" ;;
     esac
-    ! readelf -lW "$file" | grep -q 'INTERP' || die "$file is not statically linked: it asks for a loader"
-    ! readelf -dW "$file" 2>/dev/null | grep -q 'NEEDED' || die "$file is not statically linked: it asks for shared libraries"
-    ! readelf -SW "$file" | grep -qE '\.(symtab|debug_info)' || die "$file is not stripped"
+    case $elf in
+        *INTERP*) die "$file is not statically linked: it asks for a loader" ;;
+        *"(NEEDED)"*) die "$file is not statically linked: it asks for shared libraries" ;;
+        *.symtab* | *.debug_info*) die "$file is not stripped" ;;
+    esac
     [ "$size" -le "$max_bytes" ] || die "$file has $size bytes, more than $max_bytes"
     printf '    %-28s %4d kB  %s\n' "$(basename "$file")" $((size / 1000)) "$3" >&2
 }

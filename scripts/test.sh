@@ -54,9 +54,10 @@ ansible() {
 
 # `ansible-doc` exits with 0 for what it does not know, so its answer must name the module.
 module_documentation() {
-    local name status=0
+    local name answer status=0
     for name in "${executables[@]}"; do
-        if ! ansible-doc --module-path library --type module --json "$name" | grep -q "\"$name\": {"; then
+        answer=$(ansible-doc --module-path library --type module --json "$name" 2>&1) || true
+        if [[ $answer != *"\"$name\": {"* ]]; then
             warn "ansible-doc knows nothing of $name: library/$name.yml beside library/$name must describe it"
             status=1
         fi
