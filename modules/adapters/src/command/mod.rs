@@ -89,6 +89,8 @@ enum Mode {
     Quiet,
     /// All three descriptors are ours; same session and group.
     Attached,
+    /// All three are `/dev/null`.
+    Detached,
 }
 
 impl Command {
@@ -228,6 +230,12 @@ impl Command {
         self.start(Mode::Attached)?.finish()
     }
 
+    /// Starts it in a session of its own, on `/dev/null`, and lets it go: nothing ends it with us.
+    pub fn detach(self) -> Result<std::process::Child, CommandError> {
+        let (child, _, _, _) = self.spawn(Mode::Detached)?;
+        Ok(child)
+    }
+
     /// Starts it and hands its stdout over as a [`Read`]. Only [`Running::finish`] says whether what was read counts.
     pub fn stream(self) -> Result<Running, CommandError> {
         self.start(Mode::Piped)
@@ -247,6 +255,11 @@ impl Command {
     }
 
     fn start(self, mode: Mode) -> Result<Running, CommandError> {
+        let (child, rules, feed, log) = self.spawn(mode)?;
+        Running::new(child, rules, feed, log)
+    }
+
+    fn spawn(self, mode: Mode) -> Result<(std::process::Child, running::Rules, Feed, Option<File>), CommandError> {
         let program = self.program.to_string_lossy().into_owned();
         let path = find(&self.program).ok_or_else(|| CommandError::Missing { program: program.clone() })?;
         let failed = |source| CommandError::Spawn { program: program.clone(), source };
@@ -265,6 +278,7 @@ impl Command {
         let (stdout, stderr) = match (mode, &log) {
             (Mode::Piped, _) => (Stdio::piped(), Stdio::piped()),
             (Mode::Quiet, Some(log)) => (Stdio::null(), Stdio::from(log.try_clone().map_err(failed)?)),
+            (Mode::Detached, _) => (Stdio::null(), Stdio::null()),
             (Mode::Quiet | Mode::Attached, _) => (Stdio::inherit(), Stdio::inherit()),
         };
         command.stdin(stdin).stdout(stdout).stderr(stderr);
@@ -287,9 +301,12 @@ impl Command {
             interrupt: self.interrupt,
             own_group: mode != Mode::Attached,
         };
-        Running::new(child, rules, feed, log)
+        Ok((child, rules, feed, log))
     }
 }
+
+/// What a thread has to write to the child's stdin.
+type Feed = Option<Box<dyn Read + Send>>;
 
 /// Whom the child must become; `None` where it already is.
 fn identity(account: Account) -> Option<(Vec<u32>, u32, u32)> {
@@ -297,7 +314,7 @@ fn identity(account: Account) -> Option<(Vec<u32>, u32, u32)> {
 }
 
 /// The child's stdin, and what a thread has to feed into it.
-fn stdin(input: Input, mode: Mode) -> (Stdio, Option<Box<dyn Read + Send>>) {
+fn stdin(input: Input, mode: Mode) -> (Stdio, Feed) {
     match input {
         Input::Null if mode == Mode::Attached => (Stdio::inherit(), None),
         Input::Null => (Stdio::null(), None),
