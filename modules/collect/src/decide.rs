@@ -6,13 +6,14 @@ use backup_core::job::{Checks, FullRule, Verify};
 use backup_core::manifest::Tree;
 use backup_core::state::Good;
 use backup_core::units::{Bytes, Percent, Span};
-use backup_core::{GenerationId, GenerationKind, GenerationRef};
+use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
+use std::time::Duration;
 
 /// Which kind of generation the caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// Whatever the job's rule says.
     #[default]
     Auto,
@@ -22,29 +23,27 @@ pub enum Wish {
     Incremental,
 }
 
-/// What is known of the sink's receipt for a full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acknowledged {
-    /// No receipt yet, or one for another digest.
-    No,
-    /// It arrived, unverified.
-    Arrived,
-    /// Its digests were re-read on the sink.
-    Verified,
-}
-
 /// A full whose index is still here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Which.
-    pub generation: GenerationRef,
-    /// Whether the sink has it.
-    pub acknowledged: Acknowledged,
+    pub id: GenerationId,
+    /// What the sink says of it.
+    pub receipt: Option<Acknowledged>,
+}
+
+/// What the sink's receipt for a full says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    /// Of exactly this content.
+    pub digest: Digest,
+    /// Its digests were re-read on the sink; else it only arrived.
+    pub is_verified: bool,
 }
 
 /// What earlier runs left, as far as it matters for the kind of the next generation.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Fulls with an index here, in any order.
     pub candidates: Vec<Candidate>,
     /// The newest full that is still to be transported.
@@ -61,7 +60,7 @@ pub struct History {
 
 /// Why a generation has its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The caller said so.
     Asked,
     /// The sink said so.
@@ -116,7 +115,7 @@ impl fmt::Display for Reason {
 
 /// The kind of the next generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The base; `None`: a full.
     pub base: Option<GenerationRef>,
     /// Why.
@@ -125,7 +124,7 @@ pub struct Choice {
 
 impl Choice {
     /// Full or incremental.
-    pub const fn kind(&self) -> GenerationKind {
+    pub(crate) const fn kind(&self) -> GenerationKind {
         if self.base.is_some() { GenerationKind::Incremental } else { GenerationKind::Full }
     }
 
@@ -138,7 +137,7 @@ impl Choice {
 ///
 /// An incremental needs a base that the sink has: the newest full that has both an index here and a receipt. A receipt
 /// of mere arrival counts only where the job wants no verification.
-pub fn next_kind(
+pub(crate) fn next_kind(
     wish: Wish,
     rule: FullRule,
     verify: Verify,
@@ -165,19 +164,17 @@ pub fn next_kind(
 }
 
 fn base(verify: Verify, candidates: &[Candidate]) -> Result<GenerationRef, Reason> {
-    let usable = |candidate: &&Candidate| match candidate.acknowledged {
-        Acknowledged::Verified => true,
-        Acknowledged::Arrived => verify == Verify::None,
-        Acknowledged::No => false,
-    };
-    let newest = |candidates: &mut dyn Iterator<Item = &Candidate>| candidates.max_by_key(|c| c.generation.id).cloned();
-    if let Some(base) = newest(&mut candidates.iter().filter(usable)) {
-        return Ok(base.generation);
+    let usable = candidates.iter().filter_map(|candidate| {
+        let receipt = candidate.receipt.as_ref().filter(|receipt| receipt.is_verified || verify == Verify::None)?;
+        Some(GenerationRef { id: candidate.id, digest: receipt.digest.clone() })
+    });
+    if let Some(base) = usable.max_by_key(|base| base.id) {
+        return Ok(base);
     }
-    Err(match newest(&mut candidates.iter()) {
+    Err(match candidates.iter().max_by_key(|candidate| candidate.id) {
         None => Reason::NoFull,
-        Some(Candidate { generation, acknowledged: Acknowledged::No }) => Reason::NoReceipt(generation.id),
-        Some(Candidate { generation, .. }) => Reason::OnlyArrived(generation.id),
+        Some(Candidate { id, receipt: None }) => Reason::NoReceipt(*id),
+        Some(Candidate { id, .. }) => Reason::OnlyArrived(*id),
     })
 }
 
@@ -201,7 +198,7 @@ fn full_due(rule: FullRule, now: Timestamp, base: &GenerationRef, history: &Hist
 }
 
 /// Whether `newest` is younger than `max_age` at `now`. A generation from the future is no reason to do nothing.
-pub fn is_fresh(newest: Option<GenerationId>, max_age: Option<Span>, now: Timestamp) -> bool {
+pub(crate) fn is_fresh(newest: Option<GenerationId>, max_age: Option<Span>, now: Timestamp) -> bool {
     let (Some(newest), Some(max_age)) = (newest, max_age) else { return false };
     let age = now.duration_since(newest.time());
     !age.is_negative() && age.unsigned_abs() < max_age.duration()
@@ -209,7 +206,7 @@ pub fn is_fresh(newest: Option<GenerationId>, max_age: Option<Span>, now: Timest
 
 /// Why a collection is too small to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Implausible {
+pub(crate) enum Implausible {
     /// Below `min_size`.
     Small {
         /// What was found.
@@ -242,7 +239,7 @@ impl fmt::Display for Implausible {
 }
 
 /// Compares what a stream held with what it should hold and with the last good generation.
-pub fn plausible(checks: &Checks, tree: Tree, last: Option<&Good>) -> Result<(), Implausible> {
+pub(crate) fn plausible(checks: &Checks, tree: Tree, last: Option<&Good>) -> Result<(), Implausible> {
     if let Some(least) = checks.min_size.filter(|least| tree.bytes < least.0) {
         return Err(Implausible::Small { bytes: tree.bytes, least });
     }
@@ -255,9 +252,38 @@ pub fn plausible(checks: &Checks, tree: Tree, last: Option<&Good>) -> Result<(),
     Ok(())
 }
 
+/// A warm pass, as far as it tells how long a cold one would take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PassTime {
+    /// How long it took.
+    pub took: Duration,
+    /// Bytes of contents that it read.
+    pub read_bytes: u64,
+}
+
+/// More warm passes than this change little.
+pub(crate) const MAX_PASSES: usize = 3;
+
+/// Whether another warm pass is worth while: the cold pass would take too long or does not fit the spool, or the last
+/// pass took so long that much may have changed since it began.
+pub(crate) fn another_pass(passes: &[PassTime], delta: u64, room: u64, max_downtime: Duration) -> bool {
+    let long = passes.last().is_none_or(|pass| pass.took > max_downtime / 10);
+    passes.len() < MAX_PASSES && (long || delta > room || predicted_standstill(passes, delta) > max_downtime / 2)
+}
+
+/// How long a cold pass would take that reads `delta` bytes: as fast as the fastest pass read, and the walk in addition.
+pub(crate) fn predicted_standstill(passes: &[PassTime], delta: u64) -> Duration {
+    // Bytes per millisecond.
+    let rate = |pass: &PassTime| u128::from(pass.read_bytes) / pass.took.as_millis().max(1);
+    let rate = passes.iter().map(rate).max().unwrap_or_default().max(1);
+    let reading = |bytes: u64| Duration::from_millis(u64::try_from(u128::from(bytes) / rate).unwrap_or(u64::MAX));
+    let walk = passes.last().map_or(Duration::ZERO, |pass| pass.took.saturating_sub(reading(pass.read_bytes)));
+    reading(delta) + walk
+}
+
 /// Room that a run needs, in bytes, on a file system that holds handover point and spool: what will be stored and a
 /// tenth more, at least a MiB, since estimates are made before the writers stop.
-pub fn room_needed(estimate: u64) -> u64 {
+pub(crate) fn room_needed(estimate: u64) -> u64 {
     const LEAST: u64 = 1 << 20;
     estimate.saturating_add((estimate / 10).max(LEAST))
 }
@@ -265,7 +291,6 @@ pub fn room_needed(estimate: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backup_core::Digest;
 
     fn id(text: &str) -> GenerationId {
         text.parse().unwrap()
@@ -292,8 +317,25 @@ mod tests {
     const Y: &str = "20261119T220000Z";
     const NOW: &str = "2026-11-20T22:00:00Z";
 
-    fn candidates(list: &[(&str, Acknowledged)]) -> Vec<Candidate> {
-        list.iter().map(|&(id, acknowledged)| Candidate { generation: full(id), acknowledged }).collect()
+    #[derive(Debug, Clone, Copy)]
+    enum Receipt {
+        No,
+        Arrived,
+        Verified,
+    }
+
+    fn candidates(list: &[(&str, Receipt)]) -> Vec<Candidate> {
+        let acknowledged = |id: &str, is_verified| Some(Acknowledged { digest: full(id).digest, is_verified });
+        list.iter()
+            .map(|&(text, receipt)| Candidate {
+                id: id(text),
+                receipt: match receipt {
+                    Receipt::No => None,
+                    Receipt::Arrived => acknowledged(text, false),
+                    Receipt::Verified => acknowledged(text, true),
+                },
+            })
+            .collect()
     }
 
     fn choose(wish: Wish, verify: Verify, history: &History) -> Result<(Option<GenerationId>, String), String> {
@@ -304,9 +346,9 @@ mod tests {
 
     #[test]
     fn the_base_is_the_newest_full_that_the_sink_has() {
-        use Acknowledged::{Arrived, No, Verified};
+        use Receipt::{Arrived, No, Verified};
         // (fulls, verify, base, part of the reason)
-        let table: &[(&[(&str, Acknowledged)], Verify, Option<&str>, &str)] = &[
+        let table: &[(&[(&str, Receipt)], Verify, Option<&str>, &str)] = &[
             (&[], Verify::Hash, None, "no full with an index"),
             (&[(X, No)], Verify::Hash, None, "no receipt"),
             (&[(X, Arrived)], Verify::Hash, None, "only that it arrived"),
@@ -329,7 +371,7 @@ mod tests {
     #[test]
     fn wishes_are_granted_or_refused_with_the_reason() {
         let none = History::default();
-        let some = History { candidates: candidates(&[(X, Acknowledged::Verified)]), ..History::default() };
+        let some = History { candidates: candidates(&[(X, Receipt::Verified)]), ..History::default() };
         assert_eq!(choose(Wish::Full, Verify::Hash, &some).unwrap().0, None);
         assert_eq!(choose(Wish::Incremental, Verify::Hash, &some).unwrap().0, Some(id(X)));
         assert!(choose(Wish::Incremental, Verify::Hash, &none).unwrap_err().contains("no full"));
@@ -344,7 +386,7 @@ mod tests {
     fn a_full_is_due_by_age_and_by_the_size_of_the_last_incremental() {
         let now: Timestamp = NOW.parse().unwrap();
         let rule = |every: &str, above| FullRule { every: every.parse().unwrap(), above: Percent(above) };
-        let acknowledged = candidates(&[(X, Acknowledged::Verified)]);
+        let acknowledged = candidates(&[(X, Receipt::Verified)]);
         let last = |bytes| Some(good(Y, Some(X), bytes));
         // (rule, last, last full, waiting full, part of the reason)
         let table = [
@@ -388,6 +430,27 @@ mod tests {
         ] {
             assert_eq!(is_fresh(newest.map(id), max_age, now), fresh, "{newest:?} {max_age:?}");
         }
+    }
+
+    #[test]
+    fn warm_passes_end_when_the_rest_is_small() {
+        let pass = |seconds, mib: u64| PassTime { took: Duration::from_secs(seconds), read_bytes: mib << 20 };
+        let limit = Duration::from_secs(600);
+        let room = 1 << 40;
+        // (passes, delta in MiB, another)
+        let table: &[(&[PassTime], u64, bool)] = &[
+            (&[], 0, true),
+            (&[pass(10, 1000)], 10, false),
+            (&[pass(61, 1000)], 10, true),
+            (&[pass(3600, 360_000), pass(20, 500)], 100, false),
+            (&[pass(3600, 360_000), pass(20, 500)], 40_000, true),
+            (&[pass(3600, 1), pass(3600, 1), pass(3600, 1)], 1 << 30, false),
+        ];
+        for (passes, delta, another) in table {
+            assert_eq!(another_pass(passes, delta << 20, room, limit), *another, "{passes:?} {delta}");
+        }
+        assert!(another_pass(&[pass(1, 1000)], 2000, 1000, limit), "does not fit the spool");
+        assert_eq!(predicted_standstill(&[pass(10, 1000), pass(3, 0)], 100 << 20).as_secs(), 4);
     }
 
     #[test]

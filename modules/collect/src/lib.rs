@@ -1,9 +1,26 @@
 //! `backup_collect`: stop, read, start again, seal.
+//!
+//! `pipeline` is the run in the order in which things happen; `decide` holds every decision as a pure function; `tree`
+//! reads files. The rest is one step each.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod decide;
+mod aftermath;
+mod children;
+mod commands;
+mod decide;
+mod dump;
+mod error;
+mod memory;
+mod pipeline;
+mod recover;
+mod report;
+mod request;
+mod seal;
+mod standstill;
+mod status;
+mod stream;
+mod surroundings;
+mod survey;
+pub mod tree;
 
-/// Entry point.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub use commands::main;

@@ -1,0 +1,277 @@
+//! After the work: remember, run the last hooks, tell by mail, and answer.
+
+use crate::children::{self, Moment, Told};
+use crate::error::Result;
+use crate::pipeline::{Run, Track};
+use crate::report::{FailureReport, Fate, RunReport, StreamReport};
+use backup_core::job::StreamOf;
+use backup_core::state::{FailureNote, Good};
+use backup_core::{GenerationId, GenerationKind};
+use backup_interface::{Diff, Failed, Outcome};
+use std::fmt::Write as _;
+
+impl StreamReport {
+    /// Of a stream about which nothing is decided yet.
+    pub(crate) fn of(of: StreamOf<'_>, previous_transport_failed: Vec<GenerationId>) -> Self {
+        Self {
+            stream: of.name,
+            fate: Fate::Failed,
+            id: None,
+            kind: None,
+            reason: None,
+            base: None,
+            digest: None,
+            path: crate::survey::handover(of).dir().path().to_owned(),
+            paths: None,
+            bytes: None,
+            files: None,
+            stored_bytes: None,
+            deleted: None,
+            patched: None,
+            dumps: Vec::new(),
+            previous_transport_failed,
+            failure: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Nothing needs to be done.
+    pub(crate) fn fresh(&mut self, newest: GenerationId) {
+        self.fate = Fate::Fresh;
+        self.id = Some(newest);
+        self.reason = Some("the newest generation is younger than max_age".into());
+        // Not this run's question.
+        self.previous_transport_failed.clear();
+    }
+
+    /// One line for people.
+    fn line(&self) -> String {
+        let id = self.id.map(|id| format!(" {id}")).unwrap_or_default();
+        let kind = self.kind.map(|kind| kind.to_string()).unwrap_or_default();
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match self.fate {
+            Fate::Planned => format!("{}: would collect: {kind}, because {reason}", self.stream),
+            Fate::Sealed => format!("{}: collected{id}: {kind}, because {reason}", self.stream),
+            Fate::Fresh => format!("{}: nothing to do{id}: {reason}", self.stream),
+            Fate::Failed => {
+                let msg = self.failure.as_ref().map(|failure| failure.msg.as_str()).unwrap_or_default();
+                format!("{}: failed: {msg}", self.stream)
+            }
+        }
+    }
+}
+
+/// The failure that a run ends with.
+struct Fault {
+    failure: Failed,
+    /// Else it is that of one stream, and the others do not remember it.
+    is_everybodys: bool,
+}
+
+/// Ends a run: nothing of what follows is skipped because something before it failed.
+pub(crate) fn conclude(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> {
+    let mut fault = first_fault(&mut run, result);
+    remember(&mut run, fault.as_ref());
+    let did_nothing = run.tracks.iter().all(|track| track.report.fate == Fate::Fresh);
+    if fault.is_some() || !did_nothing {
+        fault = last_hooks(&mut run, fault);
+    }
+    tell(&mut run, fault.as_ref());
+    respond(run, fault)
+}
+
+/// Ends check mode.
+pub(crate) fn answer(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> {
+    let fault = first_fault(&mut run, result);
+    respond(run, fault)
+}
+
+/// The failure of the run: everybody's, or the first stream's. Those of further streams become warnings.
+fn first_fault(run: &mut Run<'_>, result: Result<()>) -> Option<Fault> {
+    let mut fault = result.err().map(|failure| Fault { failure, is_everybodys: true });
+    for Track { of, report, failure, .. } in &mut run.tracks {
+        let Some(failure) = failure.take() else { continue };
+        report.fate = Fate::Failed;
+        report.failure = Some(note_of(&failure));
+        match fault {
+            None => fault = Some(Fault { failure, is_everybodys: false }),
+            Some(_) => run.warnings.push(format!("stream {}: {}", of.name, failure.message())),
+        }
+    }
+    if let Some(fault) = &fault {
+        let without = run.tracks.iter_mut().map(|track| &mut track.report);
+        for report in without.filter(|report| report.fate == Fate::Failed && report.failure.is_none()) {
+            report.failure = Some(note_of(&fault.failure));
+        }
+    }
+    fault
+}
+
+fn note_of(failure: &Failed) -> FailureReport {
+    FailureReport { kind: failure.failure().kind(), msg: failure.message() }
+}
+
+/// Writes each stream's state. That it cannot be written is said, but changes nothing about what was done.
+fn remember(run: &mut Run<'_>, fault: Option<&Fault>) {
+    let (duration_ms, downtime_ms) = (run.duration_ms(), milliseconds(run.standstill.downtime));
+    let everybodys = fault.filter(|fault| fault.is_everybodys).map(|fault| note_of(&fault.failure));
+    for stream in &run.request.streams {
+        let track = run.tracks.iter().find(|track| track.of.name == *stream);
+        if track.is_some_and(|track| track.report.fate == Fate::Fresh) {
+            continue;
+        }
+        let own = track.and_then(|track| track.report.failure.clone());
+        let remembered =
+            run.memory.state(*stream).and_then(|mut state| {
+                state.last_attempt = Some(run.began);
+                state.last_failure = own
+                    .or_else(|| everybodys.clone())
+                    .map(|FailureReport { kind, msg }| FailureNote { at: run.began, kind, msg });
+                if let Some(track) = track {
+                    state.previous_transport_failed.clone_from(&track.report.previous_transport_failed);
+                    if let Some(good) = &track.good {
+                        let good = Good { duration_ms, downtime_ms, ..good.clone() };
+                        if good.kind == GenerationKind::Full {
+                            state.last_full = Some(good.clone());
+                        }
+                        state.last_good = Some(good);
+                    }
+                }
+                run.memory.remember(*stream, &state)
+            });
+        if let Err(error) = remembered {
+            run.warnings.push(format!("the state of stream {stream} is not up to date: {}", error.message()));
+        }
+    }
+}
+
+/// The hooks after success or failure, and those that always run. What they add is remembered.
+fn last_hooks(run: &mut Run<'_>, fault: Option<Fault>) -> Option<Fault> {
+    let job = &run.request.job;
+    let hooks = |moment, fault: Option<&Fault>| {
+        let result = fault.map_or("ok", |fault| fault.failure.failure().kind().name());
+        children::hooks(moment, &job.hooks, Told { job: &job.job, result }, run.interrupt()).err()
+    };
+    let mut late = Vec::new();
+    let mut fault = fault;
+    let failed_before = fault.is_some();
+    for moment in [Moment::After, Moment::Failed, Moment::Finally] {
+        let is_due = match moment {
+            Moment::After => fault.is_none(),
+            Moment::Failed => fault.is_some(),
+            Moment::Before | Moment::Finally => true,
+        };
+        let failure = if is_due { hooks(moment, fault.as_ref()) } else { None };
+        match (failure, &fault) {
+            (Some(failure), None) => fault = Some(Fault { failure, is_everybodys: true }),
+            (Some(failure), Some(_)) => late.push(failure.message()),
+            (None, _) => {}
+        }
+    }
+    run.warnings.append(&mut late);
+    if fault.is_some() && !failed_before {
+        remember(run, fault.as_ref());
+    }
+    fault
+}
+
+/// Mails a failure, and that the previous transport failed. That mail cannot be sent is said.
+fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
+    let failure = fault.map(|fault| &fault.failure);
+    let job = &run.request.job;
+    let left: Vec<_> = run.tracks.iter().filter_map(|track| left_behind(&track.report)).collect();
+    run.warnings.extend(left.iter().cloned());
+    if failure.is_none() && left.is_empty() {
+        return;
+    }
+    let mut text = String::new();
+    let _subject = match failure {
+        Some(failure) => {
+            let _ = writeln!(text, "{}\n", failure.message());
+            if let Some(hint) = failure.failure().hint() {
+                let _ = writeln!(text, "{hint}\n");
+            }
+            format!("collect of {} on {} failed: {}", job.job, job.source, failure.failure().kind().name())
+        }
+        None => format!("previous transport of {} on {} failed", job.job, job.source),
+    };
+    for track in &run.tracks {
+        let _ = writeln!(text, "{}", track.report.line());
+    }
+    for warning in &run.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+}
+
+/// What to say of a transport that did not do its work.
+fn left_behind(report: &StreamReport) -> Option<String> {
+    let ids = &report.previous_transport_failed;
+    let list = ids.iter().map(GenerationId::to_string).collect::<Vec<_>>().join(", ");
+    (!ids.is_empty()).then(|| {
+        format!("the previous transport of stream {} has failed: still in the handover point: {list}", report.stream)
+    })
+}
+
+fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
+    let lines: Vec<_> = run.tracks.iter().map(|track| track.report.line()).collect();
+    let changed = !run.recovered.is_empty()
+        || run.tracks.iter().any(|track| matches!(track.report.fate, Fate::Sealed | Fate::Planned));
+    let diff = diff(&run);
+    let duration_ms = run.duration_ms();
+    let tolerated = run
+        .tracks
+        .iter()
+        .flat_map(|track| track.report.warnings.iter().map(|warning| format!("stream {}: {warning}", track.of.name)));
+    let warnings: Vec<_> = run.warnings.iter().cloned().chain(tolerated).collect();
+    let report = RunReport {
+        job: run.request.job.job.clone(),
+        previous_transport_failed: run.tracks.iter().any(|track| !track.report.previous_transport_failed.is_empty()),
+        services: run.standstill.services,
+        recovered: run.recovered,
+        downtime_ms: milliseconds(run.standstill.downtime),
+        downtime_with_services_ms: milliseconds(run.standstill.downtime_with_services),
+        duration_ms,
+        streams: run.tracks.into_iter().map(|track| track.report).collect(),
+    };
+    if let Some(Fault { failure, .. }) = fault {
+        let failure = if changed { failure.with_changes() } else { failure };
+        let failure = warnings.into_iter().fold(failure, Failed::with_warning);
+        return Err(failure.with_report(&report));
+    }
+    let outcome = if changed { Outcome::changed(lines.join("; ")) } else { Outcome::unchanged(lines.join("; ")) };
+    let outcome = warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning);
+    Ok(outcome.with_diff(Diff::prepared(&diff)))
+}
+
+/// Item by item what is done, or would be: the same lines for both.
+fn diff(run: &Run<'_>) -> String {
+    let mut text = String::new();
+    for service in &run.recovered {
+        let _ = writeln!(text, "start {service}: left stopped by an earlier run");
+    }
+    for service in run.standstill.services.iter().filter(|service| service.was_on) {
+        let _ = writeln!(text, "stop and start {}", service.name);
+    }
+    for track in &run.tracks {
+        let report = &track.report;
+        let (Some(kind), true) = (report.kind, matches!(report.fate, Fate::Planned | Fate::Sealed)) else { continue };
+        let base = report.base.as_ref().map(|base| format!(" of {}", base.id)).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "+ {}: {kind}{base}, because {}",
+            report.stream,
+            report.reason.as_deref().unwrap_or_default()
+        );
+        for path in &track.of.stream.include {
+            let _ = writeln!(text, "+   {}", path.display());
+        }
+        for dump in &report.dumps {
+            let _ = writeln!(text, "+   {dump}");
+        }
+    }
+    text
+}
+
+fn milliseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

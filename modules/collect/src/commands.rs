@@ -1,0 +1,160 @@
+//! What can be asked of the executable, and its documentation.
+
+use crate::recover::{RecoverArgs, recover};
+use crate::report::{
+    FailureReport, Fate, RecoverReport, RunReport, ServiceReport, StatusReport, StreamReport, StreamStatus,
+};
+use crate::request::{JobArgs, Request, RunArgs};
+use crate::{error, pipeline, status, stream};
+use backup_adapters::host::{self, Niceness};
+use backup_adapters::signals::Interrupt;
+use backup_core::job::{IoClass, Priority};
+use backup_core::{Digest, GenerationKind, GenerationRef, Kind, StreamName};
+use backup_interface::{Call, Module, Outcome, Returned};
+use std::path::PathBuf;
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Collect now.
+    Run(RunArgs),
+    /// Say what run would do: what is stopped, what is read, which kind and why, where it goes.
+    Plan(RunArgs),
+    /// Tell how a job stands: its newest generations, what waits, what failed, what comes next.
+    Status(JobArgs),
+    /// Start again what an interrupted run left stopped; silent if there is nothing to do.
+    Recover(RecoverArgs),
+    /// Check a job document.
+    Validate(ValidateArgs),
+}
+
+#[derive(clap::Args)]
+struct ValidateArgs {
+    /// The document.
+    file: PathBuf,
+}
+
+const MODULE: Module = Module {
+    name: "backup_collect",
+    summary: "Collect a generation of a job's data and logs",
+    description: &[
+        "Stops the job's services, reads what changed since the warm passes, starts them again, and seals a generation \
+         per stream into the handover point, where transport takes it.",
+        "Whatever was stopped is started again, and only that: also after an error, a full disk, a signal or a reboot.",
+        "Nothing incomplete is ever sealed. Runs on the source, as root.",
+    ],
+    examples: r"
+- name: Collect now
+  backup_collect:
+    job: shop
+
+- name: Keep a copy before an upgrade
+  backup_collect:
+    job: shop
+    stream: data
+    kind: full
+    label: before-upgrade
+
+- name: Collect unless there is a copy of the last twelve hours
+  backup_collect:
+    job: shop
+    max_age: 12h
+",
+    returns: || {
+        vec![
+            Returned::new("actions run and plan", &samples::run()),
+            Returned::new("action status", &samples::status()),
+            Returned::new("action recover", &RecoverReport { recovered: vec!["shop.service".into()] }),
+        ]
+    },
+};
+
+/// The whole executable.
+pub fn main() -> std::process::ExitCode {
+    backup_interface::main(&MODULE, |command, call| match command {
+        Command::Run(args) | Command::Plan(args) => run(&args, call),
+        Command::Status(args) => status::status(&args, stream::timestamp()),
+        Command::Recover(args) => recover(&args, call),
+        Command::Validate(args) => status::validate(&args.file),
+    })
+}
+
+fn run(args: &RunArgs, call: &Call) -> error::Result<Outcome> {
+    let failed = |action| move |source| error::CollectError::Io { action, path: "/proc/self".into(), source };
+    let interrupt = Interrupt::install().map_err(failed("watch signals of"))?;
+    let request = Request::new(args)?;
+    niceness(request.job.priority).apply().map_err(failed("set the priority of"))?;
+    pipeline::run(&request, call, &interrupt)
+}
+
+fn niceness(priority: Priority) -> Niceness {
+    let io = match priority.ionice.class {
+        IoClass::None => host::IoClass::None,
+        IoClass::Realtime => host::IoClass::BestEffort(0),
+        IoClass::BestEffort => host::IoClass::BestEffort(priority.ionice.level),
+        IoClass::Idle => host::IoClass::Idle,
+    };
+    Niceness { nice: priority.nice.into(), io }
+}
+
+/// Results for the documentation.
+mod samples {
+    use super::*;
+
+    fn generation(id: &str) -> GenerationRef {
+        GenerationRef { id: id.parse().expect("a sample id"), digest: Digest::of(id.as_bytes()) }
+    }
+
+    pub(super) fn run() -> RunReport {
+        let (base, made) = (generation("20261115T220000Z"), generation("20261120T220000Z"));
+        RunReport {
+            job: "shop".into(),
+            streams: vec![StreamReport {
+                stream: StreamName::Data,
+                fate: Fate::Sealed,
+                id: Some(made.id),
+                kind: Some(GenerationKind::Incremental),
+                reason: Some("the full 20261115T220000Z is a usable base".into()),
+                base: Some(base),
+                digest: Some(made.digest),
+                path: "/home/dataBackupSource/handover/shop/data/20261120T220000Z".into(),
+                paths: Some(187_000),
+                bytes: Some(3_700_000_000),
+                files: Some(1200),
+                stored_bytes: Some(41_000_000),
+                deleted: Some(3),
+                patched: Some(1),
+                dumps: vec!["dump-orders.sql.zst".into()],
+                previous_transport_failed: Vec::new(),
+                failure: None,
+                warnings: Vec::new(),
+            }],
+            services: vec![ServiceReport { name: "shop.service".into(), was_on: true }],
+            previous_transport_failed: false,
+            recovered: Vec::new(),
+            downtime_ms: 800,
+            downtime_with_services_ms: 3100,
+            duration_ms: 18_000,
+        }
+    }
+
+    pub(super) fn status() -> StatusReport {
+        let last = generation("20261120T220000Z").id;
+        StatusReport {
+            job: "shop".into(),
+            streams: vec![StreamStatus {
+                stream: StreamName::Data,
+                last_good: Some(last),
+                age_seconds: Some(3600),
+                last_failure: Some(FailureReport {
+                    kind: Kind::HandoverFull,
+                    msg: "the handover point is full".into(),
+                }),
+                waiting: vec![last],
+                keep: 3,
+                next_kind: GenerationKind::Full,
+                reason: "there is no full with an index on this host".into(),
+            }],
+            stopped: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! How a collection can fail, beyond what the adapters say themselves.
+
+use crate::decide::{Implausible, Reason};
+use backup_adapters::command::CommandError;
+use backup_core::{Failure, Kind, StreamName};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything in this crate fails with the interface's erased failure: any typed error turns into it with `?`.
+pub(crate) type Result<T> = std::result::Result<T, backup_interface::Failed>;
+
+/// A reason not to seal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CollectError {
+    /// The document is that of a sink.
+    #[error("option job: {job:?} is kept here; it is collected on {host}")]
+    NotHere {
+        /// As given.
+        job: String,
+        /// Its source.
+        host: String,
+    },
+    /// A file could not be read.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The stream that was asked for is not declared.
+    #[error("option stream: the job declares no stream {0}")]
+    NoStream(StreamName),
+    /// An incremental was asked for.
+    #[error("option kind: stream {stream} cannot have an incremental now: {reason}")]
+    NoBase {
+        /// The stream.
+        stream: StreamName,
+        /// Why not.
+        reason: Reason,
+    },
+    /// The bound of the handover point is reached.
+    #[error("the handover point {} holds {waiting} generations, {keep} may wait", path.display())]
+    HandoverFull {
+        /// The stream's directory.
+        path: PathBuf,
+        /// So many wait.
+        waiting: usize,
+        /// `handover.keep`.
+        keep: u32,
+    },
+    /// An include path does not exist.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// An include directory has no entries.
+    #[error("{} is empty", .0.display())]
+    Empty(PathBuf),
+    /// A path that must be a mount point is none.
+    #[error("{} is not mounted", .0.display())]
+    NotMounted(PathBuf),
+    /// Too little was found.
+    #[error("stream {stream} is implausibly small: {why}")]
+    Implausible {
+        /// The stream.
+        stream: StreamName,
+        /// Compared with what.
+        why: Implausible,
+    },
+    /// Not enough room for what will be written.
+    #[error("{} has room for {free} {unit}, about {needed} are needed", path.display())]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// So much is free.
+        free: u64,
+        /// So much is needed.
+        needed: u64,
+        /// `bytes` or `files`.
+        unit: &'static str,
+    },
+    /// A dump's command failed.
+    #[error("dump {name}: {source}")]
+    Dump {
+        /// The dump's name.
+        name: String,
+        /// How its command failed.
+        source: CommandError,
+    },
+    /// A dump's command succeeded and wrote nothing.
+    #[error("dump {0}: the command wrote nothing")]
+    EmptyDump(String),
+    /// A hook failed.
+    #[error("hook {hook}: {source}")]
+    Hook {
+        /// `before[0]`.
+        hook: String,
+        /// How it failed.
+        source: CommandError,
+    },
+    /// A file with a secret is open to others.
+    #[error("{} is not safe: {why}", path.display())]
+    UnsafeSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// What changed since the last warm pass cannot be read within `max_downtime`.
+    #[error("stream {stream}: {bytes} bytes changed meanwhile; reading them would take about {} s, more than max_downtime", predicted.as_secs())]
+    TooMuchToRead {
+        /// The stream.
+        stream: StreamName,
+        /// So much has changed.
+        bytes: u64,
+        /// So long it would take.
+        predicted: Duration,
+    },
+    /// Services that were on did not start again.
+    #[error("the services did not start again: {0}")]
+    NotStarted(String),
+    /// A step came before the one that it builds on.
+    #[error("a generation is finished before it was begun")]
+    NotStaged,
+}
+
+impl Failure for CollectError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
+            Self::NotHere { .. } | Self::NoStream(_) | Self::NoBase { .. } => Kind::InvalidOption,
+            Self::HandoverFull { .. } => Kind::HandoverFull,
+            Self::Missing(_) | Self::Empty(_) | Self::NotMounted(_) | Self::Implausible { .. } => Kind::SourceInvalid,
+            Self::NoRoom { .. } => Kind::NoSpace,
+            Self::Dump { source, .. } => own_or(source, Kind::DumpFailed),
+            Self::Hook { source, .. } => own_or(source, Kind::HookFailed),
+            Self::EmptyDump(_) => Kind::DumpFailed,
+            Self::UnsafeSecret { .. } => Kind::Permission,
+            Self::TooMuchToRead { .. } => Kind::WindowBroken,
+            Self::NotStarted(_) => Kind::ServiceStart,
+            Self::NotStaged => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotHere { host, .. } => format!("Call it on {host}."),
+            Self::NoStream(_) => "Leave the option away, or declare the stream in the job.".into(),
+            Self::NoBase { .. } => "Use kind=auto, or wait until the sink has acknowledged a full.".into(),
+            Self::HandoverFull { .. } => {
+                "Find out why the transport does not take them; nothing is overwritten, and nothing new is collected until it does.".into()
+            }
+            Self::Missing(path) | Self::Empty(path) => {
+                let check = if matches!(self, Self::Missing(_)) { "missing" } else { "empty" };
+                format!("Bring {} back, or set checks.{check}: allow.", path.display())
+            }
+            Self::NotMounted(path) => format!("Mount {}.", path.display()),
+            Self::Implausible { why: Implausible::Small { .. }, .. } => {
+                "If that little is right, lower checks.min_size.".into()
+            }
+            Self::Implausible { why: Implausible::Shrunk { .. }, .. } => {
+                "If that much was removed on purpose, run once with max_shrink=100%.".into()
+            }
+            Self::NoRoom { path, .. } => format!("Free room on the file system of {}.", path.display()),
+            Self::EmptyDump(_) => "If nothing is a valid dump, set checks.empty: allow.".into(),
+            Self::UnsafeSecret { path, .. } => {
+                format!("Let only the user that reads it own and read {}: mode 0600 or 0400.", path.display())
+            }
+            Self::TooMuchToRead { .. } => {
+                "Nothing was stopped. Raise max_downtime, collect at a quieter time, or declare what changes so much as a dump."
+                    .into()
+            }
+            Self::NotStarted(_) => "Start them by hand and look into their logs; what was sealed is good.".into(),
+            Self::Dump { source, .. } | Self::Hook { source, .. } => return source.hint(),
+            Self::Io { .. } | Self::NotStaged => return None,
+        })
+    }
+}
+
+/// A child that failed by itself makes the `wanted` kind; one that we ended, or could not start, keeps its own.
+fn own_or(source: &CommandError, wanted: Kind) -> Kind {
+    match source.kind() {
+        Kind::CommandFailed => wanted,
+        own => own,
+    }
+}

@@ -1,0 +1,265 @@
+//! A run, from the request to the report, in the order in which things happen.
+
+use crate::aftermath;
+use crate::children::{self, Moment, Told};
+use crate::error::Result;
+use crate::memory::Memory;
+use crate::report::{Fate, StreamReport};
+use crate::request::Request;
+use crate::standstill::{self, Standstill};
+use crate::stream::{self, Decision, SealArgs, Watcher, Work, timestamp};
+use crate::survey;
+use backup_adapters::fault;
+use backup_adapters::intent::{self, Recovery};
+use backup_adapters::signals::Interrupt;
+use backup_core::job::{DumpTime, StreamOf};
+use backup_core::state::Good;
+use backup_core::{GenerationId, Kind};
+use backup_interface::{Call, Failed, Outcome, Progress};
+use jiff::Timestamp;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// A run of collect: what was asked, and what has become of it.
+pub(crate) struct Run<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) memory: Memory,
+    pub(crate) began: Timestamp,
+    pub(crate) clock: Instant,
+    pub(crate) tracks: Vec<Track<'a>>,
+    pub(crate) standstill: Standstill,
+    pub(crate) recovered: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    interrupt: &'a Interrupt,
+    progress: Progress,
+}
+
+/// One stream in a run. Streams fail on their own: what ails the logs does not cost the data their copy.
+pub(crate) struct Track<'a> {
+    pub(crate) of: StreamOf<'a>,
+    pub(crate) report: StreamReport,
+    pub(crate) failure: Option<Failed>,
+    pub(crate) good: Option<Good>,
+    work: Option<Work<'a>>,
+}
+
+/// Collects, and tells everybody how it went.
+pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Result<Outcome> {
+    let mut run = Run::new(request, call, interrupt);
+    if call.check {
+        let result = run.announce();
+        return aftermath::answer(run, result);
+    }
+    run.memory.create()?;
+    let lock = run.memory.lock(&format!("collect of {}", request.job.job))?;
+    let result = run.collect();
+    let outcome = aftermath::conclude(run, result);
+    drop(lock);
+    outcome
+}
+
+impl<'a> Run<'a> {
+    fn new(request: &'a Request, call: &Call, interrupt: &'a Interrupt) -> Self {
+        Self {
+            request,
+            memory: Memory::of(&request.job),
+            began: timestamp(),
+            clock: Instant::now(),
+            tracks: Vec::new(),
+            standstill: Standstill::default(),
+            recovered: Vec::new(),
+            warnings: Vec::new(),
+            interrupt,
+            progress: Progress::bytes(call, "collecting", 0),
+        }
+    }
+
+    /// The whole run. An error is everybody's; what ails one stream is in its track.
+    fn collect(&mut self) -> Result<()> {
+        self.finish_earlier_run()?;
+        let id = self.decide()?;
+        self.each(Work::check)?;
+        if self.is_idle() {
+            return Ok(());
+        }
+        self.hooks(Moment::Before)?;
+        let instance = self.memory.instance()?;
+        self.stage(id)?;
+        self.dumps(DumpTime::Running)?;
+        self.warm_passes()?;
+        let started = self.stand_still()?;
+        self.seal(id, &instance)?;
+        started
+    }
+
+    /// Check mode: decides and checks as a run does, and stops there.
+    fn announce(&mut self) -> Result<()> {
+        if let Some(intent) = intent::pending(self.memory.directory())? {
+            let on = intent.services.iter().filter(|entry| entry.was_on);
+            self.recovered = on.map(|entry| entry.service.name().to_owned()).collect();
+        }
+        self.decide()?;
+        self.each(Work::check)?;
+        if !self.is_idle() {
+            self.standstill.services = standstill::found(&self.request.job)?;
+        }
+        for track in &mut self.tracks {
+            if let Some(work) = &track.work {
+                work.announce(&mut track.report);
+                track.report.warnings.extend_from_slice(work.tolerated());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a killed run left: services that are off, directories half written.
+    fn finish_earlier_run(&mut self) -> Result<()> {
+        // Whoever opened the window held the lock that we hold now.
+        if let Recovery::Restored(services) = intent::recover(self.memory.directory(), true)? {
+            self.recovered = services;
+        }
+        fault::point("collect.recovered");
+        for of in self.request.job.streams() {
+            let handover = survey::handover(of);
+            let listing = handover.list()?;
+            // A directory whose deletion has begun is another's business and can wait.
+            for id in listing.partials.iter().filter(|id| !listing.deleting.contains(id)) {
+                backup_adapters::publish::remove_tree(&handover.dir().partial(*id), &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every stream, decides what is done with those that are wanted, and finds the id that they share.
+    fn decide(&mut self) -> Result<GenerationId> {
+        let mut newest = None;
+        for of in self.request.job.streams() {
+            let found = survey::look(of, &self.memory)?;
+            newest = newest.max(found.newest_id);
+            if !self.request.streams.contains(&of.name) {
+                continue;
+            }
+            let mut report = StreamReport::of(of, found.left_behind());
+            let decision = stream::decide(self.request, of, found, &self.memory, self.began);
+            let (work, failure) = match decision {
+                Ok(Decision::Collect(work)) => (Some(*work), None),
+                Ok(Decision::Fresh(id)) => {
+                    report.fresh(id);
+                    (None, None)
+                }
+                Err(failure) => (None, Some(failure)),
+            };
+            self.tracks.push(Track { of, report, failure, good: None, work });
+        }
+        Ok(GenerationId::next(self.began, newest)?)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.tracks.iter().all(|track| track.work.is_none())
+    }
+
+    /// Does one step for each stream that is still on its way; a stream that fails it drops out.
+    fn each(&mut self, mut step: impl FnMut(&mut Work<'a>) -> Result<()>) -> Result<()> {
+        for track in &mut self.tracks {
+            let Some(work) = &mut track.work else { continue };
+            if let Err(failure) = step(work) {
+                // Being asked to end is not a stream's own fault.
+                if failure.failure().kind() == Kind::Interrupted {
+                    return Err(failure);
+                }
+                track.work = None;
+                track.failure = Some(failure);
+            }
+        }
+        Ok(self.interrupt.check()?)
+    }
+
+    fn hooks(&self, moment: Moment) -> Result<()> {
+        let job = &self.request.job;
+        children::hooks(moment, &job.hooks, Told { job: &job.job, result: "ok" }, self.interrupt)
+    }
+
+    fn stage(&mut self, id: GenerationId) -> Result<()> {
+        let own = |of: StreamOf<'_>| [of.handover_root(), of.store_root(), of.restore_root()];
+        let mut skip: Vec<PathBuf> = self.request.job.streams().flat_map(own).collect();
+        skip.push(self.memory.directory().to_owned());
+        let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
+        self.each(|work| work.stage(id, &skip, Watcher::new(interrupt.clone(), progress.clone())))
+    }
+
+    fn dumps(&mut self, when: DumpTime) -> Result<()> {
+        let interrupt = self.interrupt.clone();
+        self.each(|work| work.dumps(when, &interrupt))
+    }
+
+    /// Reads everything while the application runs, and again what changed meanwhile, until the rest is small. A job
+    /// that stops nothing reads once.
+    fn warm_passes(&mut self) -> Result<()> {
+        let max_downtime = self.request.job.max_downtime.duration();
+        let stops_nothing = self.request.job.services.is_empty();
+        self.each(|work| {
+            while work.warm(max_downtime)? && !stops_nothing {}
+            if stops_nothing { Ok(()) } else { work.check_cold(max_downtime) }
+        })
+    }
+
+    /// Stops, reads the rest, starts. `Err`: nothing that was read counts. The inner result says whether the
+    /// application is back: what was read is consistent even if it is not, and gets sealed, but the run fails.
+    fn stand_still(&mut self) -> Result<Result<()>> {
+        if self.is_idle() {
+            return Ok(Ok(()));
+        }
+        let request = self.request;
+        let mut read = || {
+            self.dumps(DumpTime::Stopped)?;
+            if request.job.services.is_empty() { Ok(()) } else { self.each(Work::cold) }
+        };
+        if request.job.services.is_empty() {
+            read()?;
+            return Ok(Ok(()));
+        }
+        let state = request.job.state_dir();
+        let ended = standstill::during(&request.job, &state, &request.config, read)?;
+        self.standstill = ended.standstill;
+        match (ended.read, ended.started) {
+            (Ok(()), started) => Ok(started),
+            (Err(failure), Ok(())) => Err(failure),
+            // The application is down: that comes first.
+            (Err(failure), Err(down)) => Err(down.with_warning(failure.message())),
+        }
+    }
+
+    fn seal(&mut self, id: GenerationId, instance: &backup_core::InstanceId) -> Result<()> {
+        for track in &mut self.tracks {
+            let Some(work) = track.work.take() else { continue };
+            let seal = SealArgs {
+                id,
+                instance,
+                label: self.request.label.as_deref(),
+                quiet: self.standstill.quiet.as_ref(),
+                memory: &self.memory,
+                interrupt: self.interrupt,
+                report: &track.report,
+            };
+            match work.finish(&seal) {
+                Ok((good, report)) => {
+                    track.good = Some(good);
+                    track.report = report;
+                }
+                Err(failure) if failure.failure().kind() == Kind::Interrupted => return Err(failure),
+                Err(failure) => track.failure = Some(failure),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn interrupt(&self) -> &'a Interrupt {
+        self.interrupt
+    }
+
+    /// Milliseconds since it began.
+    pub(crate) fn duration_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+}

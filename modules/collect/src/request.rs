@@ -1,0 +1,114 @@
+//! From the caller's options to a checked request: which job, which streams, what is asked.
+
+use crate::decide::Wish;
+use crate::error::{CollectError, Result};
+use backup_adapters::jobs;
+use backup_core::units::{Percent, Span};
+use backup_core::{Job, StreamName};
+use std::path::PathBuf;
+
+/// Which streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum StreamWish {
+    /// Every stream that the job declares.
+    #[default]
+    All,
+    /// Application data.
+    Data,
+    /// Log data.
+    Logs,
+}
+
+/// Where the job documents lie, and which is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct JobArgs {
+    /// The job.
+    pub job: String,
+    /// Holds the job documents in `jobs/`.
+    #[arg(long, default_value = "/etc/handover")]
+    pub config: PathBuf,
+}
+
+/// Options of `run` and `plan`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Which streams.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) stream: StreamWish,
+    /// Full, incremental, or what the job's rule says.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: Wish,
+    /// Names a copy that is made besides the schedule.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Do nothing for a stream whose newest good generation is younger, such as `12h`.
+    #[arg(long)]
+    pub(crate) max_age: Option<Span>,
+    /// Instead of the job's `checks.max_shrink`: `100%` accepts that most was removed on purpose.
+    #[arg(long)]
+    pub(crate) max_shrink: Option<Percent>,
+}
+
+/// What a run shall do.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The job, with the caller's settings in place of its own.
+    pub job: Job,
+    /// The streams that are wanted, data first.
+    pub streams: Vec<StreamName>,
+    /// Which kind is asked for.
+    pub kind: Wish,
+    /// The label of an ad-hoc copy.
+    pub label: Option<String>,
+    /// How young the newest generation must be for nothing to be done.
+    pub max_age: Option<Span>,
+    /// Holds the job documents; the rescue is told.
+    pub config: PathBuf,
+}
+
+impl Request {
+    /// Reads the job and checks the options against it.
+    pub(crate) fn new(args: &RunArgs) -> Result<Self> {
+        let mut job = load(&args.job)?;
+        let streams: Vec<_> = match args.stream {
+            StreamWish::All => job.streams().map(|of| of.name).collect(),
+            StreamWish::Data => vec![StreamName::Data],
+            StreamWish::Logs => vec![StreamName::Logs],
+        };
+        if let Some(missing) = streams.iter().find(|name| job.stream(**name).is_none()) {
+            return Err(CollectError::NoStream(*missing).into());
+        }
+        if let Some(max_shrink) = args.max_shrink {
+            job.streams.values_mut().for_each(|stream| stream.checks.max_shrink = Some(max_shrink));
+        }
+        if let Some(label) = args.label.as_ref().filter(|label| !is_label(label)) {
+            let problem = format!("{label:?} is not a label");
+            return Err(backup_interface::OptionError::new("label", problem)
+                .with_hint("Use one line of 100 characters at most.")
+                .into());
+        }
+        Ok(Self {
+            job,
+            streams,
+            kind: args.kind,
+            label: args.label.clone(),
+            max_age: args.max_age,
+            config: args.job.config.clone(),
+        })
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=100).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
+/// Reads and checks the document of a job that is collected here.
+pub(crate) fn load(args: &JobArgs) -> Result<Job> {
+    let named = jobs::load(&args.config, &args.job)?;
+    if named.is_sink {
+        return Err(CollectError::NotHere { job: args.job.clone(), host: named.job.source }.into());
+    }
+    Ok(named.job)
+}

@@ -1,0 +1,108 @@
+//! The standstill: the services stop, something is read, they start again, whatever happens in between.
+
+use crate::error::{CollectError, Result};
+use crate::report::ServiceReport;
+use crate::stream::timestamp;
+use backup_adapters::fault;
+use backup_adapters::intent::{IntentError, Window};
+use backup_adapters::services::{Declared, Script, Service, Unit, with_triggers};
+use backup_core::manifest::Quiet;
+use backup_core::{Job, job};
+use backup_interface::Failed;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What the standstill was.
+#[derive(Debug, Default)]
+pub(crate) struct Standstill {
+    /// What was found, in the order of stopping.
+    pub services: Vec<ServiceReport>,
+    /// Between the last stop and the first start; `None` if nothing was stopped.
+    pub quiet: Option<Quiet>,
+    /// Its length, without the services' own stop and start.
+    pub downtime: Duration,
+    /// With them.
+    pub downtime_with_services: Duration,
+}
+
+/// How a standstill ended.
+pub(crate) struct Ended {
+    /// As far as it came.
+    pub standstill: Standstill,
+    /// Whether what was read counts: it was all read, and nothing came back meanwhile.
+    pub read: Result<()>,
+    /// Whether everything that was on is on again.
+    pub started: Result<()>,
+}
+
+/// The job's services as the adapters know them.
+pub(crate) fn services(job: &Job) -> Vec<Service> {
+    job.services.iter().map(service).collect()
+}
+
+fn service(declared: &job::Service) -> Service {
+    let timeout = declared.timeout.duration();
+    match (&declared.systemd, &declared.sysv) {
+        (Some(name), _) => Service::Systemd(Unit { name: name.clone(), timeout }),
+        (None, Some(name)) => Service::Sysv(Script { name: name.clone(), timeout }),
+        (None, None) => Service::Declared(Declared {
+            // The job's check refuses a service without any of the three.
+            name: declared.name.clone().unwrap_or_default(),
+            status: declared.status.clone(),
+            stop: declared.stop.clone(),
+            start: declared.start.clone(),
+            timeout,
+        }),
+    }
+}
+
+/// What a standstill would stop, in that order: nothing is touched.
+pub(crate) fn found(job: &Job) -> Result<Vec<ServiceReport>> {
+    let mut found = Vec::new();
+    for service in with_triggers(&services(job))? {
+        found.push(ServiceReport { name: service.name().to_owned(), was_on: service.is_on()? });
+    }
+    Ok(found)
+}
+
+/// Stops the job's services, lets `read` read, and starts again what was on. `state` is the job's state directory.
+///
+/// `Err` only if nothing was stopped.
+pub(crate) fn during(job: &Job, state: &Path, config: &Path, read: impl FnOnce() -> Result<()>) -> Result<Ended> {
+    let mut window = Window::open(state, &job.job, &services(job), job.max_downtime.duration())?;
+    let mut standstill = Standstill {
+        services: window
+            .services()
+            .iter()
+            .map(|entry| ServiceReport { name: entry.service.name().to_owned(), was_on: entry.was_on })
+            .collect(),
+        ..Standstill::default()
+    };
+    let _ = config;
+    fault::point("collect.rescue.armed");
+
+    let away = Instant::now();
+    let mut quiet_since = None;
+    let result = window.stop().map_err(Failed::from).and_then(|()| {
+        quiet_since = Some((timestamp(), Instant::now()));
+        fault::point("collect.stopped");
+        read()?;
+        fault::point("collect.read");
+        Ok(window.still_quiet()?)
+    });
+    if let Some((from, since)) = quiet_since {
+        standstill.quiet = Some(Quiet { from, to: timestamp() });
+        standstill.downtime = since.elapsed();
+    }
+    let started = window.start();
+    standstill.downtime_with_services = away.elapsed();
+    fault::point("collect.started");
+    let (read, started) = match started {
+        // The rescue was faster: the services are on, but what was read is not quiet.
+        Err(error @ IntentError::RescueFired { .. }) => (result.and(Err(error.into())), Ok(())),
+        // Its own kind may say how, but not what it means for the application.
+        Err(error) => (result, Err(CollectError::NotStarted(error.to_string()).into())),
+        Ok(()) => (result, Ok(())),
+    };
+    Ok(Ended { standstill, read, started })
+}

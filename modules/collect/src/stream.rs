@@ -1,0 +1,380 @@
+//! One stream on its way from a decision to a sealed generation. The pipeline says when; here is how.
+
+use crate::decide::{self, Choice, PassTime};
+use crate::dump::{self, Written};
+use crate::error::{CollectError, Result};
+use crate::memory::Memory;
+use crate::report::{Fate, StreamReport};
+use crate::request::Request;
+use crate::seal::Staging;
+use crate::surroundings;
+use crate::survey::{self, Found};
+use crate::tree::{TreeCollector, TreeSpec};
+use backup_adapters::signals::Interrupt;
+use backup_adapters::{host, publish, space};
+use backup_archive::Index;
+use backup_core::job::{DumpTime, StreamOf};
+use backup_core::manifest::{CATALOG, Counts, FORMAT, Manifest, Quiet, Tree};
+use backup_core::state::Good;
+use backup_core::{GenerationId, GenerationKind, GenerationRef, InstanceId};
+use backup_interface::Progress;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Patch block size in bytes (docs/format.md).
+const BLOCK: u64 = 64 << 10;
+
+/// What a run decided about one stream, and what it has of it so far.
+pub(crate) struct Work<'a> {
+    of: StreamOf<'a>,
+    found: Found,
+    choice: Choice,
+    base: Option<Index>,
+    warnings: Vec<String>,
+    /// What the policy tolerates of the sources; the collection itself says it again.
+    tolerated: Vec<String>,
+    staging: Option<Staging>,
+    tree: Option<TreeCollector>,
+    passes: Vec<PassTime>,
+    written: Vec<Written>,
+    dumps_began: Option<Timestamp>,
+}
+
+/// The decision: do nothing, or do this.
+pub(crate) enum Decision<'a> {
+    /// The newest generation is young enough.
+    Fresh(GenerationId),
+    /// Collect.
+    Collect(Box<Work<'a>>),
+}
+
+/// Decides about a stream from what is found. Changes nothing.
+pub(crate) fn decide<'a>(
+    request: &Request,
+    of: StreamOf<'a>,
+    found: Found,
+    memory: &Memory,
+    now: Timestamp,
+) -> Result<Decision<'a>> {
+    if let Some(newest) = found.newest.filter(|newest| decide::is_fresh(Some(*newest), request.max_age, now)) {
+        return Ok(Decision::Fresh(newest));
+    }
+    let keep = of.stream.handover.keep;
+    if found.waiting.len() >= keep as usize {
+        let path = survey::handover(of).dir().path().to_owned();
+        return Err(CollectError::HandoverFull { path, waiting: found.waiting.len(), keep }.into());
+    }
+    let mut warnings = found.warnings.clone();
+    let mut history = found.history.clone();
+    let (choice, base) = loop {
+        let rule = of.stream.full;
+        let choice = decide::next_kind(request.kind, rule, of.stream.transport.verify, now, &history)
+            .map_err(|reason| CollectError::NoBase { stream: of.name, reason })?;
+        let Some(base) = &choice.base else { break (choice, None) };
+        match memory.load_index(of.name, base) {
+            Ok(index) => break (choice, Some(index)),
+            Err(why) => {
+                warnings.push(format!("the index of the full {} cannot be used: {why}", base.id));
+                let lost = base.id;
+                history.candidates.retain(|candidate| candidate.id != lost);
+            }
+        }
+    };
+    Ok(Decision::Collect(Box::new(Work {
+        of,
+        found,
+        choice,
+        base,
+        warnings,
+        tolerated: Vec::new(),
+        staging: None,
+        tree: None,
+        passes: Vec::new(),
+        written: Vec::new(),
+        dumps_began: None,
+    })))
+}
+
+impl Work<'_> {
+    /// Sources are there, and there is room for as much as was stored last. Nothing has been stopped or written yet.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.tolerated = surroundings::sources(self.of)?;
+        let root = self.of.handover_root();
+        let existing = root.ancestors().find(|path| path.exists()).unwrap_or(&root);
+        surroundings::room(existing, self.estimate().unwrap_or(0))
+    }
+
+    /// Stored bytes of the last generation of the same kind; `None` if there was none.
+    fn estimate(&self) -> Option<u64> {
+        let state = &self.found.state;
+        let last = state.last_good.as_ref().filter(|good| good.kind == self.choice.kind());
+        last.or(state.last_full.as_ref()).map(|good| good.stored_bytes)
+    }
+
+    /// What a plan announces.
+    pub(crate) fn announce(&self, report: &mut StreamReport) {
+        report.fate = Fate::Planned;
+        report.kind = Some(self.choice.kind());
+        report.reason = Some(self.choice.reason.to_string());
+        report.base = self.choice.base.clone();
+        report.stored_bytes = self.estimate();
+        report.dumps = self.of.stream.dumps.iter().map(dump::artifact_name).collect();
+        report.warnings.clone_from(&self.warnings);
+    }
+
+    /// What the policy tolerates: known before anything is read.
+    pub(crate) fn tolerated(&self) -> &[String] {
+        &self.tolerated
+    }
+
+    /// Makes the directory that the generation `id` grows in.
+    pub(crate) fn stage(&mut self, id: GenerationId, skip: &[PathBuf], watch: Watcher) -> Result<()> {
+        let staging = Staging::create(self.of, survey::handover(self.of).dir(), id)?;
+        if !self.of.stream.include.is_empty() {
+            let mut tree = TreeCollector::new(self.spec(skip), self.base.take(), staging.path())?;
+            tree.watch(Box::new(move |progress| watch.look(progress.bytes)));
+            self.tree = Some(tree);
+        }
+        self.staging = Some(staging);
+        Ok(())
+    }
+
+    fn spec(&self, skip: &[PathBuf]) -> TreeSpec {
+        let stream = self.of.stream;
+        TreeSpec {
+            include: stream.include.clone(),
+            exclude: stream.exclude.clone(),
+            one_file_system: stream.one_file_system,
+            special_files: stream.special_files,
+            level: stream.compression_level.into(),
+            large_file: stream.large_file.0,
+            missing: stream.checks.missing,
+            empty: stream.checks.empty,
+            unreadable: stream.checks.unreadable,
+            skip: skip.to_vec(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Takes the dumps that run at this time.
+    pub(crate) fn dumps(&mut self, when: DumpTime, interrupt: &Interrupt) -> Result<()> {
+        let Some(staging) = &self.staging else { return Ok(()) };
+        let stream = self.of.stream;
+        for dump in stream.dumps.iter().filter(|dump| dump.when == when) {
+            interrupt.check()?;
+            self.dumps_began.get_or_insert_with(timestamp);
+            let (level, empty) = (stream.compression_level, stream.checks.empty);
+            let (written, warning) = dump::take(dump, staging.path(), level, empty, interrupt)?;
+            self.written.push(written);
+            self.warnings.extend(warning);
+        }
+        Ok(())
+    }
+
+    /// One warm pass, and whether another is worth while.
+    pub(crate) fn warm(&mut self, max_downtime: Duration) -> Result<bool> {
+        let (Some(tree), Some(staging)) = (&mut self.tree, &self.staging) else { return Ok(false) };
+        let began = Instant::now();
+        let stats = tree.warm(&host::now)?;
+        self.passes.push(PassTime { took: began.elapsed(), read_bytes: stats.read_bytes });
+        let room = free(staging)?;
+        Ok(decide::another_pass(&self.passes, tree.estimate().bytes, room, max_downtime))
+    }
+
+    /// After the warm passes and before anything is stopped: the cold pass is going to fit.
+    pub(crate) fn check_cold(&self, max_downtime: Duration) -> Result<()> {
+        let (Some(tree), Some(staging)) = (&self.tree, &self.staging) else { return Ok(()) };
+        let delta = tree.estimate().bytes;
+        surroundings::room(staging.path(), delta)?;
+        let predicted = decide::predicted_standstill(&self.passes, delta);
+        if predicted > max_downtime {
+            return Err(CollectError::TooMuchToRead { stream: self.of.name, bytes: delta, predicted }.into());
+        }
+        Ok(())
+    }
+
+    /// The cold pass.
+    pub(crate) fn cold(&mut self) -> Result<()> {
+        if let Some(tree) = &mut self.tree {
+            tree.cold(&host::now)?;
+        }
+        Ok(())
+    }
+
+    /// Compresses the rest, judges what came of it, seals and publishes. `began` is when the run did, where no pass
+    /// says better.
+    pub(crate) fn finish(mut self, seal: &SealArgs<'_>) -> Result<(Good, StreamReport)> {
+        let Some(staging) = self.staging.take() else { return Err(CollectError::NotStaged.into()) };
+        let content = self.content(&staging)?;
+        let stream = self.of.stream;
+        let dumps: u64 = self.written.iter().map(|file| file.artifact.plain_bytes).sum();
+        let tree = Tree { paths: content.tree.paths, bytes: content.tree.bytes + dumps };
+        decide::plausible(&stream.checks, tree, self.found.state.last_good.as_ref())
+            .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
+        let mut report = seal.report.clone();
+        self.announce(&mut report);
+        report.warnings.extend(content.warnings);
+
+        let mut written = content.written;
+        written.append(&mut self.written);
+        let manifest = Manifest {
+            format: FORMAT,
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            source: self.of.job.source.clone(),
+            job: self.of.job.job.clone(),
+            stream: self.of.name,
+            id: seal.id,
+            instance: seal.instance.clone(),
+            kind: self.choice.kind(),
+            base: self.choice.base.clone(),
+            label: seal.label.map(ToOwned::to_owned),
+            started_at: content.started_at,
+            finished_at: timestamp(),
+            quiet: seal.quiet.cloned(),
+            roots: stream.include.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            tree,
+            counts: content.counts,
+            artifacts: written
+                .iter()
+                .map(|file| (file.name.clone(), file.artifact.clone()))
+                .collect::<BTreeMap<_, _>>(),
+            large_file: stream.large_file.0,
+            block: BLOCK,
+            warnings: report.warnings.clone(),
+        };
+        seal.interrupt.check()?;
+        let digest = staging.seal(&manifest, &written)?;
+        let generation = GenerationRef { id: seal.id, digest: digest.clone() };
+        // The index first: one without a generation is never used, a full without one is never a base.
+        if let Some(index) = content.index {
+            seal.memory.keep_index(self.of.name, &generation, &index, self.oldest_useful())?;
+        }
+        staging.publish()?;
+        if manifest.kind == GenerationKind::Full {
+            // The sink has what it asked for; the bases that it lacks are gone from here as well.
+            publish::remove_file(&survey::handover(self.of).dir().want_full())?;
+        }
+
+        let counts = &manifest.counts;
+        report.fate = Fate::Sealed;
+        report.id = Some(seal.id);
+        report.digest = Some(digest);
+        report.path = survey::handover(self.of).dir().generation(seal.id);
+        report.paths = Some(tree.paths);
+        report.bytes = Some(tree.bytes);
+        report.files = Some(counts.files + counts.directories + counts.symlinks + counts.hardlinks + counts.specials);
+        report.stored_bytes = Some(manifest.stored_bytes());
+        report.deleted = Some(counts.deleted);
+        report.patched = Some(counts.patched);
+        let good = Good {
+            generation,
+            kind: manifest.kind,
+            base: manifest.base,
+            tree,
+            stored_bytes: manifest.artifacts.values().map(|artifact| artifact.bytes).sum(),
+            duration_ms: 0,
+            downtime_ms: 0,
+        };
+        Ok((good, report))
+    }
+
+    /// What the tree gave, or what a stream without one has instead: an empty catalog.
+    fn content(&mut self, staging: &Staging) -> Result<Content> {
+        let Some(tree) = self.tree.take() else {
+            return Ok(Content {
+                written: vec![dump::store(CATALOG, staging.path(), &[], self.of.stream.compression_level)?],
+                counts: Counts::default(),
+                tree: Tree::default(),
+                started_at: self.dumps_began.unwrap_or_else(timestamp),
+                warnings: Vec::new(),
+                index: None,
+            });
+        };
+        let result = tree.finish()?;
+        let written = result.artifacts.into_iter().map(|(name, stored)| Written {
+            name,
+            artifact: stored.artifact,
+            stored: stored.sha256,
+        });
+        Ok(Content {
+            written: written.collect(),
+            counts: result.counts,
+            tree: result.tree,
+            started_at: result.started_at,
+            warnings: result.warnings,
+            index: result.index,
+        })
+    }
+
+    /// Indexes from this full on may still become, or be, a base.
+    fn oldest_useful(&self) -> Option<GenerationId> {
+        if self.found.history.sink_wants_full {
+            return None;
+        }
+        let acknowledged = self.found.history.candidates.iter().filter(|c| c.receipt.is_some()).map(|c| c.id).max();
+        acknowledged.into_iter().chain(self.found.history.waiting_full).min()
+    }
+}
+
+/// What is the same for all streams that are sealed.
+pub(crate) struct SealArgs<'a> {
+    /// The id that all streams of the run share.
+    pub id: GenerationId,
+    /// The source installation.
+    pub instance: &'a InstanceId,
+    /// The label of an ad-hoc copy.
+    pub label: Option<&'a str>,
+    /// When the writers stood still.
+    pub quiet: Option<&'a Quiet>,
+    /// Where indexes are kept.
+    pub memory: &'a Memory,
+    /// A run that was asked to end seals nothing.
+    pub interrupt: &'a Interrupt,
+    /// What is reported of the stream so far.
+    pub report: &'a StreamReport,
+}
+
+struct Content {
+    written: Vec<Written>,
+    counts: Counts,
+    tree: Tree,
+    started_at: Timestamp,
+    warnings: Vec<String>,
+    index: Option<Index>,
+}
+
+/// Shows how far a pass is, and ends it when the run is asked to end.
+pub(crate) struct Watcher {
+    interrupt: Interrupt,
+    progress: Progress,
+    shown: AtomicU64,
+}
+
+impl Watcher {
+    /// Over all streams of a run.
+    pub(crate) const fn new(interrupt: Interrupt, progress: Progress) -> Self {
+        Self { interrupt, progress, shown: AtomicU64::new(0) }
+    }
+
+    /// Each pass counts from nothing; the bar only goes forward.
+    fn look(&self, bytes: u64) -> bool {
+        self.progress.add(bytes.saturating_sub(self.shown.swap(bytes, Ordering::Relaxed)));
+        !self.interrupt.is_set()
+    }
+}
+
+fn free(staging: &Staging) -> Result<u64> {
+    let path = staging.path();
+    let failed = |source| CollectError::Io { action: "ask for free room", path: path.to_owned(), source };
+    Ok(space::free(path).map_err(failed)?.bytes)
+}
+
+/// The wall clock.
+pub(crate) fn timestamp() -> Timestamp {
+    let now = host::now().realtime;
+    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    Timestamp::new(seconds, now.subsec_nanos().cast_signed()).unwrap_or(Timestamp::MAX)
+}

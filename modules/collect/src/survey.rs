@@ -1,0 +1,147 @@
+//! What a run finds before it decides anything: the handover point, the source store, receipts, what it remembers.
+//! Reads only.
+
+use crate::decide::{Acknowledged, Candidate, History};
+use crate::error::{CollectError, Result};
+use crate::memory::Memory;
+use backup_adapters::store::{Stored, StreamStore};
+use backup_core::job::StreamOf;
+use backup_core::layout::StreamDir;
+use backup_core::receipt::Receipt;
+use backup_core::state::{CollectState, Good};
+use backup_core::{GenerationId, GenerationKind, GenerationRef};
+use std::io::ErrorKind;
+
+/// A sealed generation in the handover point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Its id.
+    pub id: GenerationId,
+    /// Whether it was made besides the schedule: then no transport was due for it yet.
+    pub is_ad_hoc: bool,
+}
+
+/// What was found of one stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// How it went last.
+    pub state: CollectState,
+    /// What waits for transport, oldest first.
+    pub waiting: Vec<Waiting>,
+    /// What matters for the kind of the next generation.
+    pub history: History,
+    /// The newest sealed generation that is known.
+    pub newest: Option<GenerationId>,
+    /// The newest id that was ever used, by unsealed ones too: the next must be later.
+    pub newest_id: Option<GenerationId>,
+    /// Things in the handover point that are no generations.
+    pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// What a transport should have taken before this run.
+    pub(crate) fn left_behind(&self) -> Vec<GenerationId> {
+        self.waiting.iter().filter(|waiting| !waiting.is_ad_hoc).map(|waiting| waiting.id).collect()
+    }
+}
+
+/// The stream's handover point.
+pub(crate) fn handover(of: StreamOf<'_>) -> StreamStore {
+    StreamStore::open(StreamDir::new(&of.handover_root(), &of.job.job, of.name))
+}
+
+fn source_store(of: StreamOf<'_>) -> StreamStore {
+    StreamStore::open(StreamDir::new(&of.store_root(), &of.job.job, of.name))
+}
+
+/// Looks at everything that a decision about this stream needs.
+pub(crate) fn look(of: StreamOf<'_>, memory: &Memory) -> Result<Found> {
+    let (handover, store) = (handover(of), source_store(of));
+    let (waiting, kept) = (handover.list()?, store.list()?);
+    let mut state = memory.state(of.name)?;
+    // What an operator set aside as coming from the future must not hold time up here either.
+    let set_aside = |id: GenerationId| {
+        [&handover, &store].iter().any(|store| store.dir().quarantine().join(id.to_string()).exists())
+    };
+    state.last_good = state.last_good.filter(|good| !set_aside(good.generation.id));
+    state.last_full = state.last_full.filter(|good| !set_aside(good.generation.id));
+
+    // A run that was killed between publishing and remembering left more than it remembers.
+    for stored in waiting.generations.iter().chain(&kept.generations) {
+        catch_up(&mut state, stored);
+    }
+
+    let sealed = waiting.generations.iter().chain(&kept.generations).map(|stored| stored.id);
+    let remembered = state.last_good.as_ref().map(|good| good.generation.id);
+    let newest = sealed.chain(remembered).max();
+    let newest_id = waiting.partials.iter().chain(&kept.partials).copied().chain(newest).max();
+    let is_full = |kind| kind == GenerationKind::Full;
+    let history = History {
+        candidates: candidates(of, memory, &store)?,
+        waiting_full: waiting.generations.iter().filter(|w| is_full(w.manifest.kind)).map(|w| w.id).max(),
+        last: state.last_good.clone(),
+        last_full: state.last_full.clone(),
+        sink_wants_full: handover.dir().want_full().exists(),
+        only_dumps: of.stream.include.is_empty(),
+    };
+    let warnings = waiting.oddities.iter().map(|odd| {
+        format!("{} in the handover point {} is no generation: {}", odd.name, handover.dir().path().display(), odd.why)
+    });
+    Ok(Found {
+        warnings: warnings.collect(),
+        waiting: waiting
+            .generations
+            .iter()
+            .map(|stored| Waiting { id: stored.id, is_ad_hoc: stored.manifest.label.is_some() })
+            .collect(),
+        state,
+        history,
+        newest,
+        newest_id,
+    })
+}
+
+/// Takes a generation that is newer than what the state knows into it.
+fn catch_up(state: &mut CollectState, stored: &Stored) {
+    let is_newer = |known: &Option<Good>| known.as_ref().is_none_or(|known| known.generation.id < stored.id);
+    let good = || Good {
+        generation: GenerationRef { id: stored.id, digest: stored.digest.clone() },
+        kind: stored.manifest.kind,
+        base: stored.manifest.base.clone(),
+        tree: stored.manifest.tree,
+        stored_bytes: stored.manifest.stored_bytes(),
+        duration_ms: 0,
+        downtime_ms: 0,
+    };
+    if stored.manifest.kind == GenerationKind::Full && is_newer(&state.last_full) {
+        state.last_full = Some(good());
+    }
+    if is_newer(&state.last_good) {
+        state.last_good = Some(good());
+    }
+}
+
+/// The fulls with an index here, and what the sink says of them. The receipt outlives the generation itself, which the
+/// source may keep for no time at all.
+fn candidates(of: StreamOf<'_>, memory: &Memory, store: &StreamStore) -> Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    for id in memory.indexed(of.name)? {
+        let receipt = receipt(of, store, id)?;
+        let receipt = receipt.map(|r| Acknowledged { is_verified: r.is_verified(), digest: r.digest });
+        candidates.push(Candidate { id, receipt });
+    }
+    Ok(candidates)
+}
+
+/// The sink's receipt for this generation.
+fn receipt(of: StreamOf<'_>, store: &StreamStore, id: GenerationId) -> Result<Option<Receipt>> {
+    let path = store.dir().receipt(id);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(|source| CollectError::Io { action: "read", path, source })?,
+    };
+    let about = (of.job.source.as_str(), of.job.job.as_str(), of.name, id);
+    // One that cannot be read counts as none: then the next generation is a full, which is never wrong.
+    let receipt = Receipt::parse(&bytes).ok();
+    Ok(receipt.filter(|receipt| (receipt.source.as_str(), receipt.job.as_str(), receipt.stream, receipt.id) == about))
+}
