@@ -1,9 +1,14 @@
 //! A generation known by its manifest and its seal, checked against each other and against what it should be about.
 
+use crate::error::TransportError;
 use crate::wire::{Offered, Subject};
-use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, SEAL, Seal};
+use backup_adapters::publish::Owner;
+use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal};
 use backup_core::{Digest, Failure, GenerationId, GenerationRef, Kind};
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::path::Path;
 
 /// What carries no more than a line for each file is not larger than this.
 const MAX_SEAL_BYTES: usize = 16 << 20;
@@ -109,6 +114,49 @@ impl Candidate {
     /// Its id and digest.
     pub fn reference(&self) -> GenerationRef {
         GenerationRef { id: self.manifest.id, digest: self.digest.clone() }
+    }
+
+    /// The names of all files.
+    pub fn names(&self) -> Vec<String> {
+        self.files.keys().cloned().collect()
+    }
+
+    /// The names and sizes of all files.
+    pub fn sizes(&self) -> Vec<(String, u64)> {
+        self.files.iter().map(|(name, size)| (name.clone(), *size)).collect()
+    }
+
+    /// The first file that `folder` lacks or has in another size; contents are not read.
+    pub fn incomplete(&self, folder: &Path) -> Option<String> {
+        self.files.iter().find_map(|(name, size)| match folder.join(name).symlink_metadata() {
+            Ok(meta) if !meta.is_file() => Some(format!("{name} is not a regular file")),
+            Ok(meta) if meta.len() != *size => Some(format!("{name} has {} bytes instead of {size}", meta.len())),
+            Ok(_) => None,
+            Err(error) => Some(format!("{name}: {error}")),
+        })
+    }
+
+    /// Gives every file and folder its mode and owner, whatever the sender's had.
+    pub fn tidy(&self, folder: &Path, owner: Option<Owner>) -> Result<(), TransportError> {
+        let set = |path: &Path, mode| {
+            owner
+                .map_or(Ok(()), |owner| lchown(path, Some(owner.uid), Some(owner.gid)))
+                .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+                .map_err(|source| TransportError::Io { action: "set owner and mode of", path: path.to_owned(), source })
+        };
+        // What is missing or of another type is found when the generation is verified.
+        let is = |path: &Path, test: fn(&fs::Metadata) -> bool| path.symlink_metadata().is_ok_and(|meta| test(&meta));
+        for path in [folder.to_owned(), folder.join(PATCHES)] {
+            if is(&path, fs::Metadata::is_dir) {
+                set(&path, 0o750)?;
+            }
+        }
+        for path in self.files.keys().map(|name| folder.join(name)) {
+            if is(&path, fs::Metadata::is_file) {
+                set(&path, 0o640)?;
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of all files.

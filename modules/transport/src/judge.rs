@@ -68,8 +68,8 @@ pub fn judge(shelf: &Shelf, offers: &[Candidate], now: Timestamp) -> Vec<Verdict
         .iter()
         .map(|offer| {
             let verdict = one(&shelf, offer, now);
-            if matches!(verdict, Verdict::Send | Verdict::Have) {
-                if verdict == Verdict::Send {
+            if matches!(verdict, Verdict::Send { .. } | Verdict::Have) {
+                if verdict != Verdict::Have {
                     shelf.free = shelf.free.saturating_sub(offer.bytes());
                 }
                 shelf.stored.insert(offer.id(), Stored { digest: offer.digest.clone(), damaged: false });
@@ -117,7 +117,7 @@ fn one(shelf: &Shelf, offer: &Candidate, now: Timestamp) -> Verdict {
             "Make room on the sink; nothing is deleted beyond its retention to take a new copy in.",
         );
     }
-    Verdict::Send
+    Verdict::Send { resumed: shelf.incoming.contains(&id) }
 }
 
 /// What an honest source with a right clock would not offer.
@@ -191,7 +191,8 @@ mod tests {
 
     fn word(verdict: &Verdict) -> String {
         match verdict {
-            Verdict::Send => "send".into(),
+            Verdict::Send { resumed: false } => "send".into(),
+            Verdict::Send { resumed: true } => "resume".into(),
             Verdict::Have => "have".into(),
             Verdict::Gone => "gone".into(),
             Verdict::WantFull { .. } => "want_full".into(),
@@ -223,7 +224,13 @@ mod tests {
                 "accepted, found damaged and set aside",
                 Shelf { stored: BTreeMap::new(), incoming: [id(10)].into(), ..holding(&[&base]) },
                 full(10),
-                "send",
+                "resume",
+            ),
+            (
+                "an earlier attempt was cut",
+                Shelf { incoming: [id(11)].into(), ..holding(&[&base]) },
+                full(11),
+                "resume",
             ),
             ("the same id with another digest", holding(&[&base]), other, "quarantined"),
             ("older than the newest", holding(&[&base]), full(9), "quarantined"),

@@ -182,7 +182,10 @@ pub struct Verdicts {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Verdict {
     /// Carry it, then commit.
-    Send,
+    Send {
+        /// An earlier attempt left something here to go on with.
+        resumed: bool,
+    },
     /// All of it is here: commit at once.
     Have,
     /// It was accepted once and the sink's policy has expired it since: release it.

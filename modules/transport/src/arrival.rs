@@ -1,0 +1,110 @@
+//! A generation on its way in: what was announced, and the folder that rsync fills.
+//!
+//! What an interrupted or damaged attempt left stays in the folder: the next attempt carries only what differs.
+
+use crate::candidate::Candidate;
+use crate::error::{Result, TransportError};
+use crate::wire::{Offered, Subject};
+use backup_adapters::publish::{self, Owner};
+use backup_adapters::rsync::basis;
+use backup_adapters::store::StreamStore;
+use backup_adapters::{fault, lock::Lock};
+use backup_core::GenerationId;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const DIR_MODE: u32 = 0o750;
+const OFFER: &str = ".offer-";
+
+/// One generation in a folder of arriving ones.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    incoming: &'a StreamStore,
+    id: GenerationId,
+    owner: Option<Owner>,
+}
+
+impl<'a> Arrival<'a> {
+    /// Names it; touches nothing.
+    pub const fn new(incoming: &'a StreamStore, id: GenerationId, owner: Option<Owner>) -> Self {
+        Self { incoming, id, owner }
+    }
+
+    /// The folder that rsync fills.
+    pub fn folder(&self) -> PathBuf {
+        self.incoming.dir().generation(self.id)
+    }
+
+    fn offer(&self) -> PathBuf {
+        self.incoming.dir().path().join(format!("{OFFER}{}", self.id))
+    }
+
+    /// Remembers what was offered and wanted: only that may be received.
+    pub fn announce(&self, offered: &Offered) -> Result<()> {
+        publish::create_dirs(self.incoming.dir().path(), DIR_MODE, self.owner)?;
+        let json = serde_json::to_vec(offered).expect("an offer has only string keys");
+        Ok(publish::write_atomic(&self.offer(), &json, 0o640, self.owner)?)
+    }
+
+    /// What was announced.
+    pub fn announced(&self, subject: &Subject) -> Result<Candidate> {
+        let path = self.offer();
+        let json = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let why = format!("generation {} was not offered, or is not wanted", self.id);
+                return Err(TransportError::NotServed(why).into());
+            }
+            json => json.map_err(|source| TransportError::Io { action: "read", path, source })?,
+        };
+        let offered = serde_json::from_slice(&json)
+            .map_err(|error| TransportError::NotServed(format!("the remembered offer cannot be read: {error}")))?;
+        Ok(Candidate::parse(offered, subject)?)
+    }
+
+    /// Makes the folder ready to be filled. `previous` is the folder of an older generation with much in common. The
+    /// lock that comes back has to be held by the rsync that fills it.
+    pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>, deadline: Instant) -> Result<Lock> {
+        publish::create_dirs(&self.folder(), DIR_MODE, self.owner)?;
+        let lock = self.incoming.lock(&format!("receiving {}", self.id), deadline)?;
+        basis::prepare(&self.folder(), previous, &candidate.sizes())?;
+        fault::point("transport.receive.prepared");
+        Ok(lock)
+    }
+
+    /// Whether an earlier attempt left something to go on with.
+    pub fn is_resumed(&self) -> bool {
+        self.folder().is_dir()
+    }
+
+    /// Takes the damaged generation in `folder` back, for the next attempt to compare with.
+    pub fn take_back(&self, folder: &Path) -> Result<()> {
+        publish::remove_tree(&self.folder(), &[])?;
+        Ok(publish::move_dir(folder, &self.folder())?)
+    }
+
+    /// Removes everything of it that is left here.
+    pub fn clear(&self) -> Result<()> {
+        publish::remove_tree(&self.folder(), &[])?;
+        Ok(publish::remove_file(&self.offer())?)
+    }
+}
+
+/// Generations of which something lies in `incoming`.
+pub fn arriving(incoming: &StreamStore) -> Result<BTreeSet<GenerationId>> {
+    let path = incoming.dir().path();
+    let failed = |source| TransportError::Io { action: "read", path: path.to_owned(), source };
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut ids = BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let name = name.to_string_lossy();
+        ids.extend(name.strip_prefix(OFFER).unwrap_or(&name).parse::<GenerationId>().ok());
+    }
+    Ok(ids)
+}

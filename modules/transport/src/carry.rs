@@ -1,0 +1,104 @@
+//! Moving a generation's files with rsync over ssh, from the side that begins.
+
+use crate::arrival::Arrival;
+use crate::candidate::Candidate;
+use crate::ends::command;
+use crate::error::Result;
+use crate::place::{Place, soon};
+use crate::sink::LocalSink;
+use crate::source::LocalSource;
+use backup_adapters::rsync::{Stats, Transfer};
+use backup_adapters::ssh::Peer;
+use backup_adapters::store::StreamStore;
+use backup_interface::Progress;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Verbs whose remote command goes on with rsync's own words; both are followed by an id.
+pub const RECEIVE: &str = "receive";
+/// The opposite direction.
+pub const SEND: &str = "send";
+
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// Another host, as a stream of the job declares it.
+pub fn peer(place: &Place) -> Peer {
+    let of = place.of();
+    let declared = &of.stream.transport.peer;
+    Peer {
+        host: declared.address.clone(),
+        port: declared.port,
+        user: of.peer_user().to_owned(),
+        identity: of.identity(),
+        certificate: None,
+        known_hosts: declared.known_hosts.clone(),
+        connect_timeout: CONNECT,
+        program: vec!["ssh".into()],
+    }
+}
+
+/// A connection that carries files, and who watches.
+#[derive(Debug, Clone)]
+pub struct Line<'a> {
+    /// The stream's side here.
+    pub place: &'a Place,
+    /// The other host.
+    pub peer: Peer,
+    /// Advances with the bytes.
+    pub progress: &'a Progress,
+}
+
+impl Line<'_> {
+    /// Source → sink, begun by the source.
+    pub fn push(&self, candidate: &Candidate) -> Result<u64> {
+        LocalSource { place: self.place.clone() }.waiting(&candidate.reference())?;
+        let folder = self.place.handover().dir().generation(candidate.id());
+        self.transfer(RECEIVE, candidate, &folder, |transfer, progress| transfer.push(progress))
+    }
+
+    /// Source → sink, begun by the sink.
+    pub fn pull(&self, candidate: &Candidate) -> Result<u64> {
+        let previous = LocalSink { place: self.place.clone() }.previous(candidate)?;
+        self.receive_into(&self.place.incoming(), candidate, previous)
+    }
+
+    /// Sink → restore folder, begun by the host that restores.
+    pub fn receive_into(
+        &self,
+        incoming: &StreamStore,
+        candidate: &Candidate,
+        previous: Option<PathBuf>,
+    ) -> Result<u64> {
+        let arrival = Arrival::new(incoming, candidate.id(), self.place.owner);
+        let lock = arrival.prepare(candidate, previous.as_deref(), soon())?;
+        self.transfer(SEND, candidate, &arrival.folder(), |transfer, progress| {
+            Transfer { lock: Some(&lock), ..transfer }.pull(progress)
+        })
+    }
+
+    fn transfer<'t, F>(&'t self, verb: &str, candidate: &'t Candidate, folder: &'t Path, go: F) -> Result<u64>
+    where
+        F: FnOnce(Transfer<'_>, &mut dyn FnMut(u64)) -> std::result::Result<Stats, backup_adapters::rsync::RsyncError>,
+    {
+        let (words, names) = ([command(verb), candidate.id().to_string()], candidate.names());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let transfer = Transfer {
+            peer: &self.peer,
+            verb: &words,
+            directory: folder,
+            names: &names,
+            bandwidth: self.place.of().stream.transport.bandwidth.map(|limit| limit.0),
+            timeout: None,
+            niceness: None,
+            interrupt: Some(&self.place.interrupt),
+            lock: None,
+        };
+        let mut before = 0;
+        let mut advance = |done: u64| {
+            self.progress.add(done.saturating_sub(before));
+            before = done;
+        };
+        Ok(go(transfer, &mut advance)?.wire())
+    }
+}

@@ -1,0 +1,161 @@
+//! What an operator, cron and Ansible can say.
+
+use crate::serve::Allow;
+use crate::wire::Select;
+use backup_core::{GenerationId, InstanceId, StreamName};
+use std::path::PathBuf;
+
+/// The actions.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Carry what waits in the handover point to the sink's store.
+    Run(RunArgs),
+    /// Say what run would carry.
+    Plan(RunArgs),
+    /// Say what waits and what is stored.
+    Status(StatusArgs),
+    /// Bring a generation back from the sink into the restore folder, with its base and receipts.
+    Fetch(FetchArgs),
+    /// On a sink: accept generations of another source installation from here on.
+    Adopt(AdoptArgs),
+    /// Serve one request of a peer, as the forced command of its key.
+    #[command(hide = true)]
+    Serve(ServeArgs),
+}
+
+/// Which job.
+#[derive(Debug, Clone, clap::Args)]
+pub struct JobArgs {
+    /// The job: `<job>` on its source, `<source>/<job>` on its sink.
+    pub job: String,
+    /// Holds the job documents in `jobs/`.
+    #[arg(long, default_value = "/etc/handover")]
+    pub config: PathBuf,
+}
+
+/// Which streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum StreamWish {
+    /// Every stream that the job declares and this side begins.
+    #[default]
+    All,
+    /// Application data.
+    Data,
+    /// Log data.
+    Logs,
+}
+
+impl StreamWish {
+    /// The one that is meant; `None`: all.
+    pub const fn one(self) -> Option<StreamName> {
+        match self {
+            Self::All => None,
+            Self::Data => Some(StreamName::Data),
+            Self::Logs => Some(StreamName::Logs),
+        }
+    }
+}
+
+/// Options of `run` and `plan`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Which streams.
+    #[arg(long, value_enum, default_value_t)]
+    pub stream: StreamWish,
+}
+
+/// Options of `status`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StatusArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Which streams.
+    #[arg(long, value_enum, default_value_t)]
+    pub stream: StreamWish,
+    /// Ask the other side as well.
+    #[arg(long)]
+    pub peer: bool,
+}
+
+/// Options of `fetch`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct FetchArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Which stream.
+    #[arg(long, value_parser = parse_stream, default_value = "data")]
+    pub stream: StreamName,
+    /// The id of a generation, or `newest`: the newest verified one.
+    #[arg(long, default_value = "newest")]
+    pub generation: Wanted,
+    /// The sink's host; default: the job's peer, where the source pushes.
+    #[arg(long)]
+    pub address: Option<String>,
+    /// Port of the sink's sshd; default: the peer's.
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Login at the sink; default: the sink's user.
+    #[arg(long)]
+    pub login: Option<String>,
+    /// Private key of the access that was granted; default: the one that transport uses.
+    #[arg(long)]
+    pub identity: Option<PathBuf>,
+    /// Pinned host keys; default: those that transport uses.
+    #[arg(long)]
+    pub known_hosts: Option<PathBuf>,
+}
+
+fn parse_stream(text: &str) -> Result<StreamName, backup_core::generation::ParseError> {
+    text.parse()
+}
+
+/// A generation by id, or the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted(pub Select);
+
+impl std::str::FromStr for Wanted {
+    type Err = backup_core::generation::ParseError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "newest" {
+            Ok(Self(Select::Newest))
+        } else {
+            text.parse::<GenerationId>().map(|id| Self(Select::Id(id)))
+        }
+    }
+}
+
+/// Options of `adopt`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AdoptArgs {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Which streams.
+    #[arg(long, value_enum, default_value_t)]
+    pub stream: StreamWish,
+    /// The source instance, as the refusal names it.
+    #[arg(long)]
+    pub instance: InstanceId,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    /// The job as it is named on this host.
+    #[arg(long)]
+    pub job: String,
+    /// The stream.
+    #[arg(long, value_parser = parse_stream)]
+    pub stream: StreamName,
+    /// What the key may do.
+    #[arg(long, value_enum)]
+    pub allow: Allow,
+    /// Holds the job documents in `jobs/`.
+    #[arg(long, default_value = "/etc/handover")]
+    pub config: PathBuf,
+}

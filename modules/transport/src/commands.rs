@@ -1,0 +1,294 @@
+//! The actions: from the caller's options to a report.
+
+use crate::carry::{self, Line};
+use crate::cli::{AdoptArgs, FetchArgs, JobArgs, RunArgs, ServeArgs, StatusArgs};
+use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
+use crate::error::{Result, TransportError};
+use crate::place::{Place, assume_user, own_streams, soon};
+use crate::report::{AdoptReport, FetchReport, RunReport, StatusReport, StreamStatus, Waiting};
+use crate::run::{Carry, Log, Session};
+use crate::sink::{LocalSink, journal};
+use crate::source::LocalSource;
+use crate::wire::{Accepted, Status};
+use crate::{fetch, notify, retry, serve};
+use backup_adapters::host::{self, Niceness};
+use backup_adapters::jobs::{self, Named};
+use backup_adapters::lock::Lock;
+use backup_adapters::publish;
+use backup_adapters::signals::Interrupt;
+use backup_core::job::Mode;
+use backup_core::{Kind, StreamName};
+use backup_interface::{Call, Failed, Outcome, Progress};
+use std::time::Instant;
+
+/// Held by a run from its beginning to its end: one transport of a stream at a time.
+const RUN_LOCK: &str = ".transport.lock";
+
+fn load(args: &JobArgs) -> Result<Named> {
+    Ok(jobs::load(&args.config, &args.job)?)
+}
+
+fn interrupt() -> Result<Interrupt> {
+    Ok(Interrupt::install().map_err(|source| TransportError::Io {
+        action: "watch",
+        path: "the signals".into(),
+        source,
+    })?)
+}
+
+fn place(named: &Named, name: StreamName, interrupt: &Interrupt) -> Result<Place> {
+    if named.job.stream(name).is_none() {
+        return Err(TransportError::NoStream { job: named.job.job.clone(), stream: name }.into());
+    }
+    let (job, is_sink) = (named.job.clone(), named.is_sink);
+    Ok(Place { job, name, is_sink, owner: None, interrupt: interrupt.clone() })
+}
+
+/// Whom a stream's folders on this side belong to.
+fn user_here(named: &Named, name: StreamName) -> Option<(StreamName, &str)> {
+    let of = named.job.streams.get_key_value(&name)?;
+    let user = if named.is_sink {
+        of.1.sink.user.as_str()
+    } else {
+        of.1.user.as_deref().unwrap_or(match name {
+            StreamName::Data => "dataBackupSource",
+            StreamName::Logs => "logBackupSource",
+        })
+    };
+    Some((name, user))
+}
+
+fn remote(place: &Place) -> Remote {
+    Remote { peer: carry::peer(place), subject: place.subject(), interrupt: place.interrupt.clone() }
+}
+
+/// Carries what waits in every stream that this side begins.
+pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
+    let named = load(&args.job)?;
+    let streams = own_streams(&named.job, named.is_sink, args.stream.one())?;
+    assume_user(streams.iter().filter_map(|name| user_here(&named, *name)))?;
+    let interrupt = interrupt()?;
+    if !call.check {
+        // Being polite is a wish; where it is refused, transport is merely less polite.
+        let _ = Niceness::from(named.job.priority).apply();
+    }
+    let mut report = RunReport::default();
+    let mut warnings = Vec::new();
+    let mut problems = Vec::new();
+    for name in &streams {
+        let place = place(&named, *name, &interrupt)?;
+        let mut log = Log::default();
+        if let Err(failed) = stream(&place, call, &mut log) {
+            log.problems.push(failed);
+        }
+        warnings.append(&mut log.warnings);
+        problems.append(&mut log.problems);
+        report.outstanding.extend(log.outstanding.iter().map(|id| Waiting { stream: *name, id: *id }));
+        report.generations.append(&mut log.moved);
+    }
+    if !call.check && problems.iter().any(|problem| problem.failure().kind() != Kind::Locked) {
+        notify::failed(&named.job, &problems, &mut warnings);
+    }
+    conclude(call, report, warnings, problems)
+}
+
+fn conclude(call: &Call, report: RunReport, warnings: Vec<String>, problems: Vec<Failed>) -> Result<Outcome> {
+    let changed = report.generations.iter().filter(|moved| call.check || moved.moved_to_store).count();
+    let mut problems = problems.into_iter();
+    if let Some(mut failed) = problems.next() {
+        for other in problems {
+            failed = failed.with_warning(other.message());
+        }
+        failed = warnings.into_iter().fold(failed, Failed::with_warning);
+        failed = failed.with_report(&report);
+        return Err(if changed > 0 && !call.check { failed.with_changes() } else { failed });
+    }
+    let generations = if changed == 1 { "generation" } else { "generations" };
+    let outcome = match (changed, call.check) {
+        (0, _) => Outcome::unchanged("nothing is outstanding"),
+        (n, true) => Outcome::changed(format!("{n} {generations} would be carried")).with_answer(report.table()),
+        (n, false) => Outcome::changed(format!("carried {n} {generations}")),
+    };
+    let outcome = if call.diff && changed > 0 { outcome.with_diff(report.diff()) } else { outcome };
+    Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))
+}
+
+/// One stream: connects the two ends as the job says, and tries until the window is over.
+fn stream(place: &Place, call: &Call, log: &mut Log) -> Result<()> {
+    let waiting = if place.is_sink { place.incoming() } else { place.handover() };
+    let folder = waiting.dir().path();
+    let _run = if call.check || (!place.is_sink && !folder.is_dir()) {
+        None
+    } else {
+        publish::create_dirs(folder, 0o750, place.owner)?;
+        Some(Lock::take(&folder.join(RUN_LOCK), "transport")?)
+    };
+    let progress = Progress::bytes(call, "carrying", 0);
+    let line = Line { place, peer: carry::peer(place), progress: &progress };
+    match place.of().stream.transport.mode {
+        Mode::Push => {
+            let carry = |candidate: &_| line.push(candidate);
+            let source = LocalSource { place: place.clone() };
+            attempts(&session(place, call, source, remote(place), &carry), place, log)
+        }
+        Mode::Pull => {
+            let carry = |candidate: &_| line.pull(candidate);
+            let sink = LocalSink { place: place.clone() };
+            attempts(&session(place, call, remote(place), sink, &carry), place, log)
+        }
+    }
+}
+
+fn session<'a, S, K>(place: &Place, call: &Call, source: S, sink: K, carry: &'a Carry<'a>) -> Session<'a, S, K> {
+    let (subject, interrupt) = (place.subject(), place.interrupt.clone());
+    Session { source, sink, carry, subject, check: call.check, interrupt }
+}
+
+fn attempts<S: SourceEnd, K: SinkEnd>(session: &Session<'_, S, K>, place: &Place, log: &mut Log) -> Result<()> {
+    let (begin, window) = (Instant::now(), place.of().stream.transport.window.duration());
+    for n in 1.. {
+        let Err(failed) = session.attempt(log) else { break };
+        let pause = retry::pause(n, random(), begin.elapsed(), window);
+        match pause.filter(|_| failed.failure().retryable() && !session.check) {
+            Some(pause) => {
+                log.warnings.push(format!("attempt {n}: {}", failed.message()));
+                place.interrupt.sleep(pause)?;
+            }
+            None => return Err(failed),
+        }
+    }
+    Ok(())
+}
+
+fn random() -> u32 {
+    // Without randomness all hosts wait equally long, which costs time and nothing else.
+    host::random_hex(4).ok().and_then(|hex| u32::from_str_radix(&hex, 16).ok()).unwrap_or(u32::MAX)
+}
+
+/// How the streams stand here and, if asked, at the peer.
+pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
+    let named = load(&args.job)?;
+    let streams: Vec<_> = match args.stream.one() {
+        Some(name) => vec![name],
+        None => named.job.streams.keys().copied().collect(),
+    };
+    let interrupt = interrupt()?;
+    let mut report = StatusReport { streams: Vec::new() };
+    let mut warnings = Vec::new();
+    for name in streams {
+        let place = place(&named, name, &interrupt)?;
+        let here = if place.is_sink {
+            LocalSink { place: place.clone() }.handle(Status {})?
+        } else {
+            LocalSource { place: place.clone() }.handle(Status {})?
+        };
+        let begins = (place.of().stream.transport.mode == Mode::Pull) == place.is_sink;
+        let peer = match args.peer.then(|| remote(&place).handle(Status {})) {
+            Some(Ok(standing)) if begins => Some(standing),
+            Some(Err(failed)) if begins => {
+                warnings.push(format!("{name}: {}", failed.message()));
+                None
+            }
+            _ => None,
+        };
+        report.streams.push(StreamStatus { stream: name, here, peer });
+    }
+    let outcome = Outcome::unchanged(format!("how {} stands", args.job.job)).with_answer(report.table());
+    Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))
+}
+
+/// Brings a generation back from the sink.
+pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
+    let named = load(&args.job)?;
+    if named.is_sink {
+        return Err(wrong_side("fetch", &args.job.job, "this host is its sink"));
+    }
+    let mut place = place(&named, args.stream, &interrupt()?)?;
+    let (mode, login) = (place.of().stream.transport.mode, place.of().stream.sink.user.clone());
+    if mode == Mode::Pull && args.address.is_none() {
+        let error = backup_interface::OptionError::new("address", "missing")
+            .with_hint("The job's peer is the source itself: name the host of the sink.");
+        return Err(error.into());
+    }
+    {
+        let declared = &mut place.job.streams.get_mut(&args.stream).expect("looked up above").transport.peer;
+        if let Some(address) = &args.address {
+            declared.address.clone_from(address);
+        }
+        declared.port = args.port.unwrap_or(declared.port);
+        declared.user = args.login.clone().or_else(|| declared.user.take()).or(Some(login));
+        declared.identity = args.identity.clone().or_else(|| declared.identity.take());
+        if let Some(known_hosts) = &args.known_hosts {
+            declared.known_hosts.clone_from(known_hosts);
+        }
+    }
+    // The key of a granted access is root's: everything is done as root, and belongs to the stream's user.
+    if backup_adapters::users::is_root() {
+        place.owner = Some((&backup_adapters::users::by_name(place.of().user())?).into());
+    } else {
+        assume_user(user_here(&named, args.stream))?;
+    }
+    let plan = fetch::plan(&place, &remote(&place), args.generation.0)?;
+    let mut report: FetchReport = plan.report(&place)?;
+    let changed = !plan.missing.is_empty();
+    if changed && !call.check {
+        let total = plan.missing.iter().map(crate::candidate::Candidate::bytes).sum();
+        let progress = Progress::bytes(call, "fetching", total);
+        let line = Line { place: &place, peer: carry::peer(&place), progress: &progress };
+        report.wire_bytes = plan.run(&place, &line)?;
+    }
+    let msg = format!("generation {} lies in {}", report.generation, report.folder);
+    let outcome = match (changed, call.check) {
+        (false, _) => Outcome::unchanged(msg),
+        (true, false) => Outcome::changed(msg),
+        (true, true) => Outcome::changed(format!("generation {} would be fetched", report.generation)),
+    };
+    Ok(outcome.with_report(&report))
+}
+
+/// Accepts generations of another source installation from here on.
+pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
+    let named = load(&args.job)?;
+    if !named.is_sink {
+        return Err(wrong_side("adopt", &args.job.job, "this host is its source"));
+    }
+    let streams: Vec<_> = match args.stream.one() {
+        Some(name) => vec![name],
+        None => named.job.streams.keys().copied().collect(),
+    };
+    let interrupt = interrupt()?;
+    let mut report = AdoptReport { streams: Vec::new(), instance: args.instance.to_string() };
+    assume_user(streams.iter().filter_map(|name| user_here(&named, *name)))?;
+    for name in streams {
+        let place = place(&named, name, &interrupt)?;
+        let store = place.store();
+        if journal::read(store.dir())?.last().is_some_and(|line| line.instance == args.instance) {
+            continue;
+        }
+        report.streams.push(name);
+        if !call.check {
+            store.ensure(place.owner, None)?;
+            let _lock = store.lock("adopt", soon())?;
+            let at = host::now().timestamp();
+            let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at };
+            journal::add(store.dir(), &line, place.owner)?;
+        }
+    }
+    let msg = format!("{} accepts source instance {}", args.job.job, args.instance);
+    let outcome = if report.streams.is_empty() { Outcome::unchanged(msg) } else { Outcome::changed(msg) };
+    Ok(outcome.with_report(&report))
+}
+
+fn wrong_side(action: &'static str, job: &str, why: &'static str) -> Failed {
+    TransportError::WrongSide { action, job: job.to_owned(), why }.into()
+}
+
+/// Serves one request of a peer.
+pub(crate) fn serve(args: &ServeArgs) -> Result<Outcome> {
+    let named = jobs::load(&args.config, &args.job)?;
+    let interrupt = interrupt()?;
+    let place = place(&named, args.stream, &interrupt)?;
+    let _ = Niceness::from(named.job.priority).apply();
+    serve::serve(&place, args.allow, std::env::var("SSH_ORIGINAL_COMMAND").ok().as_deref())?;
+    Ok(Outcome::silent())
+}

@@ -1,0 +1,173 @@
+//! What can go wrong between two hosts, beyond what the adapters report.
+
+use backup_core::{Failure, GenerationId, Kind, StreamName};
+use std::path::PathBuf;
+
+/// What every step returns: any failure converts into it, with its kind and hint.
+pub type Result<T> = std::result::Result<T, backup_interface::Failed>;
+
+/// A transport that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The job does not have this stream.
+    #[error("option stream: job {job} declares no stream {stream}")]
+    NoStream {
+        /// The job.
+        job: String,
+        /// The stream.
+        stream: StreamName,
+    },
+    /// An action was asked for on the wrong host.
+    #[error("cannot {action} for job {job} here: {why}")]
+    WrongSide {
+        /// `adopt`, `fetch`.
+        action: &'static str,
+        /// The job as it was named.
+        job: String,
+        /// What this host is.
+        why: &'static str,
+    },
+    /// Root was asked for streams of several users at once.
+    #[error("streams {0} belong to different users")]
+    SeveralUsers(String),
+    /// We are neither root nor the user that has to do this.
+    #[error("cannot transport as user {actual}: the stream belongs to {wanted}")]
+    WrongUser {
+        /// Who we are.
+        actual: String,
+        /// Who has to do it.
+        wanted: String,
+    },
+    /// The request is not one that this key allows.
+    #[error("cannot serve the request: {0}")]
+    NotServed(String),
+    /// The peer answers something else than an answer.
+    #[error("{host} does not answer as Handover does: {said}")]
+    NotHandover {
+        /// The peer.
+        host: String,
+        /// The beginning of what it said.
+        said: String,
+    },
+    /// The peer speaks another protocol.
+    #[error("{who} speaks protocol {theirs} (version {tool}), this side {ours}", ours = crate::wire::PROTOCOL)]
+    Version {
+        /// The peer.
+        who: String,
+        /// Its number.
+        theirs: u32,
+        /// Its version.
+        tool: String,
+    },
+    /// The peer answered and refused, or failed.
+    #[error("{host}: {msg}")]
+    Peer {
+        /// The peer.
+        host: String,
+        /// The class it gave.
+        kind: Kind,
+        /// Its message.
+        msg: String,
+        /// Its hint.
+        hint: Option<String>,
+    },
+    /// What arrived is not what was sealed.
+    #[error("generation {id} did not arrive intact: {why}")]
+    Damaged {
+        /// Which.
+        id: GenerationId,
+        /// The first thing that does not match.
+        why: String,
+    },
+    /// The source's own copy is damaged.
+    #[error("generation {id} is damaged in the handover point and was set aside in quarantine: {why}")]
+    SetAside {
+        /// Which.
+        id: GenerationId,
+        /// The first thing that does not match.
+        why: String,
+    },
+    /// Something in the handover point is not a whole generation.
+    #[error("cannot offer generation {id}: {why}")]
+    Unusable {
+        /// Which.
+        id: GenerationId,
+        /// What is wrong.
+        why: String,
+    },
+    /// The sink will not take it as things are.
+    #[error("the sink wants a full instead of generation {id}: {why}")]
+    WantFull {
+        /// Which.
+        id: GenerationId,
+        /// Why.
+        why: String,
+    },
+    /// A receipt is about something else.
+    #[error("the receipt for generation {id} is about another one: its {field} is {found}")]
+    OtherReceipt {
+        /// What was sent.
+        id: GenerationId,
+        /// The first field that differs.
+        field: &'static str,
+        /// What it says.
+        found: String,
+    },
+    /// No such generation waits here.
+    #[error("generation {id} is neither in the handover point nor in the store")]
+    NotWaiting {
+        /// Which.
+        id: GenerationId,
+    },
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// A verb.
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Failure for TransportError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoStream { .. } | Self::WrongSide { .. } | Self::SeveralUsers(_) => Kind::InvalidOption,
+            Self::WrongUser { .. } => Kind::Permission,
+            Self::NotServed(_) => Kind::Refused,
+            Self::NotHandover { .. } | Self::Version { .. } => Kind::VersionMismatch,
+            Self::Peer { kind, .. } => *kind,
+            Self::Damaged { .. } | Self::SetAside { .. } | Self::Unusable { .. } => Kind::Damaged,
+            Self::WantFull { .. } => Kind::WantFull,
+            Self::OtherReceipt { .. } => Kind::Unsigned,
+            Self::NotWaiting { .. } => Kind::NotFound,
+            Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoStream { .. } => "Leave the option away, or declare the stream in the job.".into(),
+            Self::WrongSide { .. } => {
+                "On a sink jobs are named <source>/<job>, on the source itself <job>: run it on the right host.".into()
+            }
+            Self::SeveralUsers(_) => "Run once for each, with the option stream.".into(),
+            Self::WrongUser { wanted, .. } => format!("Run it as root or as {wanted}."),
+            Self::NotServed(_) => "Use a key that is authorised for this job, stream and direction.".into(),
+            Self::NotHandover { .. } => {
+                "Let the peer's authorized_keys run `backup_transport serve` for this key, and install the same version on both hosts.".into()
+            }
+            Self::Version { .. } => "Install the same version of Handover on both hosts.".into(),
+            Self::Peer { hint, .. } => return hint.clone(),
+            Self::Damaged { .. } => "The next run carries again what differs; if it happens again, test the disks and the memory of both hosts.".into(),
+            Self::SetAside { .. } | Self::Unusable { .. } => {
+                "Collect again, and test the disk of the source.".into()
+            }
+            Self::WantFull { .. } => "The next collection makes a full by itself.".into(),
+            Self::OtherReceipt { .. } => "Find out who answers in the sink's name.".into(),
+            Self::NotWaiting { .. } | Self::Io { .. } => return None,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! One stream of one job on this host: where its generations wait, arrive, and stay.
+
+use crate::error::{Result, TransportError};
+use crate::wire::Subject;
+use backup_adapters::publish::Owner;
+use backup_adapters::signals::Interrupt;
+use backup_adapters::store::StreamStore;
+use backup_adapters::users;
+use backup_core::job::{Mode, StreamOf};
+use backup_core::layout::StreamDir;
+use backup_core::{Job, StreamName};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long to wait for a lock that is held only while something is moved or hashed.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// A stream's folders on this host, on whichever side it is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The job.
+    pub job: Job,
+    /// Which stream; declared in the job.
+    pub name: StreamName,
+    /// Whether this host is the sink.
+    pub is_sink: bool,
+    /// Owner of what is made here, where we are root and the user is not.
+    pub owner: Option<Owner>,
+    /// A request to end.
+    pub interrupt: Interrupt,
+}
+
+impl Place {
+    /// The stream as declared.
+    pub fn of(&self) -> StreamOf<'_> {
+        self.job.stream(self.name).expect("the constructor's callers looked the stream up")
+    }
+
+    /// What requests about this stream name.
+    pub fn subject(&self) -> Subject {
+        Subject { source: self.job.source.clone(), job: self.job.job.clone(), stream: self.name }
+    }
+
+    /// The stream's handover point.
+    pub fn handover(&self) -> StreamStore {
+        self.below(&self.of().handover_root())
+    }
+
+    /// The stream's store on the side this host is on.
+    pub fn store(&self) -> StreamStore {
+        let of = self.of();
+        self.below(&if self.is_sink { of.sink_store_root() } else { of.store_root() })
+    }
+
+    /// Where generations arrive.
+    pub fn incoming(&self) -> StreamStore {
+        self.below(&self.of().incoming_root())
+    }
+
+    /// Where arrived generations are hashed.
+    pub fn verifying(&self) -> StreamStore {
+        self.below(&self.of().verifying_root())
+    }
+
+    /// The restore folder.
+    pub fn restore_folder(&self) -> StreamStore {
+        self.below(&self.of().restore_root())
+    }
+
+    fn below(&self, root: &Path) -> StreamStore {
+        StreamStore::open(StreamDir::new(root, &self.job.job, self.name))
+    }
+}
+
+/// Until when to wait for a lock that nobody holds for long.
+pub fn soon() -> Instant {
+    Instant::now() + SHORT
+}
+
+/// The streams of `job` that this host begins to carry: those asked for, or all of its side.
+pub fn own_streams(job: &Job, is_sink: bool, wanted: Option<StreamName>) -> Result<Vec<StreamName>> {
+    if let Some(stream) = wanted
+        && job.stream(stream).is_none()
+    {
+        return Err(TransportError::NoStream { job: job.job.clone(), stream }.into());
+    }
+    let begins = |of: &StreamOf<'_>| (of.stream.transport.mode == Mode::Pull) == is_sink;
+    Ok(job.streams().filter(begins).map(|of| of.name).filter(|name| wanted.is_none_or(|w| w == *name)).collect())
+}
+
+/// Makes sure that we are the one user that these streams belong to: root becomes it.
+pub fn assume_user<'a>(users: impl IntoIterator<Item = (StreamName, &'a str)>) -> Result<()> {
+    let users: Vec<_> = users.into_iter().collect();
+    let Some((_, wanted)) = users.first() else { return Ok(()) };
+    if users.iter().any(|(_, user)| user != wanted) {
+        let names: Vec<_> = users.iter().map(|(stream, user)| format!("{stream} ({user})")).collect();
+        return Err(TransportError::SeveralUsers(names.join(", ")).into());
+    }
+    let current = users::current()?;
+    if current.name == *wanted {
+        return Ok(());
+    }
+    if !users::is_root() {
+        return Err(TransportError::WrongUser { actual: current.name, wanted: (*wanted).to_owned() }.into());
+    }
+    Ok(users::become_account(&users::by_name(wanted)?)?)
+}

@@ -1,0 +1,182 @@
+//! Commit: from `incoming` over `verifying` into the store, and the receipt. The same request again, after a kill at
+//! any point, does what is left to do and gives the same answer.
+
+use super::{LocalSink, journal, offered, shelf};
+use crate::arrival::{Arrival, arriving};
+use crate::candidate::Candidate;
+use crate::ends::Handle;
+use crate::error::{Result, TransportError};
+use crate::judge;
+use crate::place::soon;
+use crate::wire::{Accepted, Commit, SignedReceipt, TOOL, Verdict};
+use backup_adapters::rsync::basis;
+use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
+use backup_adapters::{fault, host, keys, publish};
+use backup_core::job::Verify;
+use backup_core::manifest::FORMAT;
+use backup_core::receipt::Receipt;
+use backup_core::{GenerationId, GenerationRef};
+use jiff::Timestamp;
+
+impl Handle<Commit> for LocalSink {
+    fn handle(&self, ask: Commit) -> Result<SignedReceipt> {
+        // A receiving rsync holds this lock as long as it lives: nobody writes what is moved below.
+        let incoming = self.place.incoming();
+        publish::create_dirs(incoming.dir().path(), 0o750, self.place.owner)?;
+        let _arrivals = incoming.lock("commit", soon())?;
+        let received_at = host::now().timestamp();
+        let wanted = &ask.generation;
+        let stored = match self.stored(wanted)? {
+            Some(stored) => stored,
+            None => self.take_in(wanted)?,
+        };
+        fault::point("transport.commit.stored");
+        let signed = self.sign_for(&stored, received_at)?;
+        for id in arriving(&incoming)?.into_iter().filter(|id| *id <= wanted.id) {
+            Arrival::new(&incoming, id, self.place.owner).clear()?;
+        }
+        Ok(signed)
+    }
+}
+
+impl LocalSink {
+    /// The generation, if it is in the store. Without a receipt (a kill came before it) it is verified again where it
+    /// lies; a damaged one is taken back and carried again.
+    fn stored(&self, wanted: &GenerationRef) -> Result<Option<Stored>> {
+        let store = self.place.store();
+        match store.get(wanted.id) {
+            Ok(stored) if stored.digest == wanted.digest && stored.receipt.is_some() => Ok(Some(stored)),
+            Ok(stored) if stored.digest == wanted.digest => match self.flaw(&store, wanted.id)? {
+                None => Ok(Some(stored)),
+                Some(why) => Err(self.damaged(&store, wanted.id, why)?.into()),
+            },
+            Ok(stored) => {
+                let (id, digest) = (stored.id, wanted.digest.clone());
+                Err(StoreError::Conflict { id, digest, store: store.dir().path().to_owned() }.into())
+            }
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(StoreError::Damaged { why, .. }) => Err(self.damaged(&store, wanted.id, why)?.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Moves what arrived to `verifying`, verifies it there, and moves it into the store.
+    fn take_in(&self, wanted: &GenerationRef) -> Result<Stored> {
+        let (store, verifying) = (self.place.store(), self.place.verifying());
+        let id = wanted.id;
+        self.begin_verifying(id)?;
+        fault::point("transport.commit.moved");
+        match verifying.get(id) {
+            Ok(arrived) if arrived.digest == wanted.digest => self.accept(id)?,
+            Ok(arrived) => {
+                let why = format!("its seal has digest {}, not {}", arrived.digest, wanted.digest);
+                return Err(self.damaged(&verifying, id, why)?.into());
+            }
+            Err(StoreError::Damaged { why, .. }) => return Err(self.damaged(&verifying, id, why)?.into()),
+            Err(StoreError::NotFound { .. }) => {
+                return Err(self.damaged(&verifying, id, "it has no seal".into())?.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(why) = self.flaw(&verifying, id)? {
+            return Err(self.damaged(&verifying, id, why)?.into());
+        }
+        fault::point("transport.commit.verified");
+        store.ensure(self.place.owner, None)?;
+        let _lock = store.lock("commit", soon())?;
+        store.adopt(&verifying, id)?;
+        Ok(store.get(id)?)
+    }
+
+    /// Puts the arrived folder where no login of the peer reaches, unless an earlier commit did.
+    fn begin_verifying(&self, id: GenerationId) -> Result<()> {
+        let (incoming, verifying) = (self.place.incoming(), self.place.verifying());
+        let (from, to) = (incoming.dir().generation(id), verifying.dir().generation(id));
+        publish::create_dirs(verifying.dir().path(), 0o750, self.place.owner)?;
+        if from.is_dir() {
+            // What an interrupted commit left is older than what has arrived since.
+            publish::remove_tree(&to, &[])?;
+            basis::clear(&from)?;
+            publish::sync_tree(&from)?;
+            publish::move_dir(&from, &to)?;
+        }
+        if to.is_dir() {
+            return Ok(());
+        }
+        Err(TransportError::NotServed(format!("nothing of generation {id} has arrived")).into())
+    }
+
+    /// Judges again what was judged when it was offered: another generation may have been accepted meanwhile.
+    fn accept(&self, id: GenerationId) -> Result<()> {
+        let candidate = Candidate::parse(offered(&self.place.verifying(), id)?, &self.place.subject())?;
+        candidate.tidy(&self.place.verifying().dir().generation(id), self.place.owner)?;
+        let shelf = shelf::read(&self.place)?;
+        match judge::judge(&shelf, &[candidate], host::now().timestamp()).pop() {
+            Some(Verdict::Refused(complaint)) => Err(complaint.into_error(&self.place.of().stream.sink.name).into()),
+            Some(Verdict::WantFull { why }) => Err(TransportError::WantFull { id, why }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the generation does not count; `None` if it does.
+    fn flaw(&self, store: &StreamStore, id: GenerationId) -> Result<Option<String>> {
+        if self.place.of().stream.transport.verify == Verify::None {
+            let candidate = Candidate::parse(offered(store, id)?, &self.place.subject())?;
+            return Ok(candidate.incomplete(&store.dir().generation(id)));
+        }
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        Ok(match store.reread(id, &limits)? {
+            Reread::Intact => None,
+            Reread::Damaged(why) => Some(why),
+            Reread::OutOfTime => Some("it could not be read in time".into()),
+        })
+    }
+
+    /// Takes a damaged generation back to where it arrived; returns the error.
+    fn damaged(&self, store: &StreamStore, id: GenerationId, why: String) -> Result<TransportError> {
+        let incoming = self.place.incoming();
+        Arrival::new(&incoming, id, self.place.owner).take_back(&store.dir().generation(id))?;
+        fault::point("transport.commit.refused");
+        Ok(TransportError::Damaged { id, why })
+    }
+
+    /// The receipt of a stored generation: the one that was given already, or a new one.
+    fn sign_for(&self, stored: &Stored, received_at: Timestamp) -> Result<SignedReceipt> {
+        let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
+        let _lock = store.lock("receipt", soon())?;
+        let instance = stored.manifest.instance.clone();
+        let line = Accepted {
+            id: Some(id),
+            digest: Some(stored.digest.clone()),
+            instance: instance.clone(),
+            at: host::now().timestamp(),
+        };
+        journal::add(store.dir(), &line, self.place.owner)?;
+        fault::point("transport.commit.journal");
+        if stored.receipt.is_some()
+            && let Some(signed) = offered(&store, id)?.receipt
+        {
+            return Ok(signed);
+        }
+        let hashed = of.stream.transport.verify == Verify::Hash;
+        let receipt = Receipt {
+            format: FORMAT,
+            source: self.place.job.source.clone(),
+            job: self.place.job.job.clone(),
+            stream: self.place.name,
+            id,
+            digest: stored.digest.clone(),
+            instance,
+            sink: of.stream.sink.name.clone(),
+            received_at,
+            verified_at: hashed.then(|| host::now().timestamp()),
+            tool: TOOL.into(),
+        };
+        let receipt = receipt.to_bytes();
+        let signature = keys::sign(&of.stream.sink.receipt_key, &receipt)?;
+        store.write_receipt(id, &receipt, Some(&signature), self.place.owner)?;
+        fault::point("transport.commit.signed");
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok(SignedReceipt { receipt: text(&receipt), signature: text(&signature) })
+    }
+}

@@ -1,0 +1,138 @@
+//! The end where generations arrive: offers are judged, arrivals verified, stored and signed for.
+
+mod commit;
+pub mod journal;
+pub mod shelf;
+
+use crate::arrival::Arrival;
+use crate::candidate::Candidate;
+use crate::ends::Handle;
+use crate::error::{Result, TransportError};
+use crate::judge;
+use crate::place::Place;
+use crate::wire::{
+    Complaint, List, Listing, Offer, Offered, Select, SignedReceipt, Standing, Status, Verdict, Verdicts,
+};
+use backup_adapters::host;
+use backup_adapters::store::{Listing as Listed, Stored, StreamStore};
+use backup_core::{GenerationId, GenerationRef};
+use std::path::PathBuf;
+
+/// This host as a sink of one stream.
+#[derive(Debug, Clone)]
+pub struct LocalSink {
+    /// Where everything lies.
+    pub place: Place,
+}
+
+impl Handle<Offer> for LocalSink {
+    fn handle(&self, offer: Offer) -> Result<Verdicts> {
+        let subject = self.place.subject();
+        let parsed: Vec<_> = offer.generations.into_iter().map(|offered| Candidate::parse(offered, &subject)).collect();
+        let candidates: Vec<_> = parsed.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
+        let (shelf, incoming) = (shelf::read(&self.place)?, self.place.incoming());
+        let mut judged = judge::judge(&shelf, &candidates, host::now().timestamp()).into_iter();
+        let mut verdicts = Vec::with_capacity(parsed.len());
+        for one in &parsed {
+            let verdict = match one {
+                Ok(_) => judged.next().expect("one verdict for each candidate"),
+                Err(error) => Verdict::Refused(Complaint::of(error)),
+            };
+            if let (Ok(candidate), Verdict::Send { .. }, false) = (one, &verdict, offer.check) {
+                Arrival::new(&incoming, candidate.id(), self.place.owner).announce(&candidate.offered)?;
+            }
+            verdicts.push(verdict);
+        }
+        Ok(Verdicts { verdicts })
+    }
+}
+
+impl Handle<Status> for LocalSink {
+    fn handle(&self, _: Status) -> Result<Standing> {
+        let outstanding = crate::arrival::arriving(&self.place.incoming())?.into_iter().collect();
+        let free_bytes = shelf::free(self.place.incoming().dir().path())?;
+        Ok(standing(&self.place.store().list()?, outstanding, free_bytes))
+    }
+}
+
+/// How a store stands.
+pub fn standing(listing: &Listed, outstanding: Vec<GenerationId>, free_bytes: u64) -> Standing {
+    Standing {
+        outstanding,
+        stored: listing.generations.iter().map(|stored| stored.id).collect(),
+        newest_verified: newest_verified(listing)
+            .map(|stored| GenerationRef { id: stored.id, digest: stored.digest.clone() }),
+        free_bytes,
+    }
+}
+
+fn newest_verified(listing: &Listed) -> Option<&Stored> {
+    let sound = |stored: &&Stored| !stored.checked.as_ref().is_some_and(|checked| !checked.ok);
+    let verified = |stored: &&Stored| stored.receipt.as_ref().is_some_and(backup_core::receipt::Receipt::is_verified);
+    listing.generations.iter().rev().filter(sound).find(verified)
+}
+
+impl Handle<List> for LocalSink {
+    /// For a host that restores: what was asked for, after its base.
+    fn handle(&self, list: List) -> Result<Listing> {
+        let store = self.place.store();
+        let listing = store.list()?;
+        let chosen = match list.select {
+            Select::All => return Ok(Listing::default()),
+            Select::Newest => newest_verified(&listing).or_else(|| listing.generations.last()),
+            Select::Id(id) => Some(listing.get(id).ok_or_else(|| not_there(&store, id))?),
+        };
+        let Some(chosen) = chosen else { return Ok(Listing::default()) };
+        let mut chain = vec![chosen.id];
+        if let Some(base) = &chosen.manifest.base {
+            listing.get(base.id).ok_or_else(|| not_there(&store, base.id))?;
+            chain.insert(0, base.id);
+        }
+        let generations = chain.into_iter().map(|id| offered(&store, id)).collect::<Result<_>>()?;
+        Ok(Listing { generations, unusable: Vec::new() })
+    }
+}
+
+fn not_there(store: &StreamStore, id: GenerationId) -> backup_adapters::store::StoreError {
+    backup_adapters::store::StoreError::NotFound { id, store: store.dir().path().to_owned() }
+}
+
+/// A sealed generation as it travels: its texts, and its receipt if there is one.
+pub fn offered(store: &StreamStore, id: GenerationId) -> Result<Offered> {
+    let folder = store.dir().generation(id);
+    Ok(Offered {
+        manifest: text(folder.join(backup_core::manifest::MANIFEST))?,
+        seal: text(folder.join(backup_core::manifest::SEAL))?,
+        receipt: match (text(store.dir().receipt(id)), text(store.dir().signature(id))) {
+            (Ok(receipt), Ok(signature)) => Some(SignedReceipt { receipt, signature }),
+            _ => None,
+        },
+    })
+}
+
+/// The text of a file of which the store has already checked the size.
+fn text(path: PathBuf) -> Result<String> {
+    std::fs::read_to_string(&path).map_err(|source| TransportError::Io { action: "read", path, source }.into())
+}
+
+impl LocalSink {
+    /// An older generation in the store that has much in common with `candidate`: the newest of its kind.
+    pub fn previous(&self, candidate: &Candidate) -> Result<Option<PathBuf>> {
+        let store = self.place.store();
+        let alike = |stored: &&Stored| stored.manifest.kind == candidate.manifest.kind && stored.id < candidate.id();
+        let newest = store.list()?.generations.iter().rev().find(alike).map(|stored| stored.id);
+        Ok(newest.map(|id| store.dir().generation(id)))
+    }
+}
+
+impl Complaint {
+    /// A failure as it travels.
+    pub fn of(failure: &dyn backup_core::Failure) -> Self {
+        Self { kind: failure.kind(), msg: failure.to_string(), hint: failure.hint() }
+    }
+
+    /// The failure again, of `host`.
+    pub fn into_error(self, host: &str) -> TransportError {
+        TransportError::Peer { host: host.to_owned(), kind: self.kind, msg: self.msg, hint: self.hint }
+    }
+}

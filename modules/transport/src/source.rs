@@ -1,0 +1,165 @@
+//! The end where generations wait: they are listed, carried away, and move to the store once a receipt proves arrival.
+
+use crate::candidate::Candidate;
+use crate::ends::Handle;
+use crate::error::{Result, TransportError};
+use crate::place::{Place, soon};
+use crate::sink::{offered, shelf, standing};
+use crate::wire::{
+    Acknowledge, Done, List, Listing, Moved, Recheck, Rechecked, Release, Standing, Status, Unusable, WantFull,
+};
+use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
+use backup_adapters::{fault, host, keys, publish};
+use backup_core::receipt::Receipt;
+use backup_core::{GenerationId, GenerationKind, GenerationRef};
+
+/// This host as the source of one stream.
+#[derive(Debug, Clone)]
+pub struct LocalSource {
+    /// Where everything lies.
+    pub place: Place,
+}
+
+impl Handle<List> for LocalSource {
+    fn handle(&self, _: List) -> Result<Listing> {
+        let handover = self.place.handover();
+        let found = handover.list()?;
+        let mut listing = Listing::default();
+        for oddity in found.oddities {
+            if let Ok(id) = oddity.name.parse() {
+                listing.unusable.push(Unusable { id, why: oddity.why });
+            }
+        }
+        for stored in found.generations {
+            let offered = offered(&handover, stored.id)?;
+            let folder = handover.dir().generation(stored.id);
+            let flaw = match Candidate::parse(offered.clone(), &self.place.subject()) {
+                Ok(candidate) => candidate.incomplete(&folder),
+                Err(error) => Some(error.to_string()),
+            };
+            match flaw {
+                None => listing.generations.push(offered),
+                Some(why) => listing.unusable.push(Unusable { id: stored.id, why }),
+            }
+        }
+        Ok(listing)
+    }
+}
+
+impl Handle<Acknowledge> for LocalSource {
+    fn handle(&self, ask: Acknowledge) -> Result<Moved> {
+        let receipt = Receipt::parse(ask.signed.receipt.as_bytes())?;
+        let of = self.place.of();
+        let (text, signature) = (ask.signed.receipt.as_bytes(), ask.signed.signature.as_bytes());
+        keys::verify(&of.stream.transport.signers, &of.stream.sink.name, text, signature)?;
+        let (handover, store) = (self.place.handover(), self.place.store());
+        let waits = find(&handover, receipt.id)?;
+        let moved = waits.is_some();
+        let Some(stored) = waits.map_or_else(|| find(&store, receipt.id), |stored| Ok(Some(stored)))? else {
+            return Err(TransportError::NotWaiting { id: receipt.id }.into());
+        };
+        self.is_about(&receipt, &stored)?;
+        fault::point("transport.acknowledge.checked");
+        store.ensure(self.place.owner, None)?;
+        {
+            let _lock = store.lock("acknowledge", soon())?;
+            store.write_receipt(receipt.id, text, Some(signature), self.place.owner)?;
+        }
+        fault::point("transport.acknowledge.receipt");
+        self.move_to_store(receipt.id)?;
+        if stored.manifest.kind == GenerationKind::Full {
+            publish::remove_file(&handover.dir().want_full())?;
+        }
+        fault::point("transport.acknowledge.moved");
+        Ok(Moved { moved })
+    }
+}
+
+impl Handle<Release> for LocalSource {
+    fn handle(&self, ask: Release) -> Result<Moved> {
+        let wanted = &ask.generation;
+        let found = find(&self.place.handover(), wanted.id)?;
+        match found {
+            Some(stored) if stored.digest == wanted.digest => {
+                self.place.store().ensure(self.place.owner, None)?;
+                self.move_to_store(wanted.id)?;
+                Ok(Moved { moved: true })
+            }
+            Some(_) => Err(TransportError::NotWaiting { id: wanted.id }.into()),
+            None => Ok(Moved { moved: false }),
+        }
+    }
+}
+
+impl Handle<WantFull> for LocalSource {
+    fn handle(&self, ask: WantFull) -> Result<Done> {
+        let handover = self.place.handover();
+        let wish = serde_json::json!({"format": 1, "at": host::now().timestamp(), "base": ask.base, "why": ask.why});
+        publish::write_atomic(&handover.dir().want_full(), format!("{wish}\n").as_bytes(), 0o640, self.place.owner)?;
+        Ok(Done {})
+    }
+}
+
+impl Handle<Recheck> for LocalSource {
+    fn handle(&self, ask: Recheck) -> Result<Rechecked> {
+        let handover = self.place.handover();
+        let id = ask.generation.id;
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        let Reread::Damaged(why) = handover.reread(id, &limits)? else { return Ok(Rechecked { damage: None }) };
+        let _lock = handover.lock("set aside", soon())?;
+        let aside = handover.dir().quarantine();
+        publish::create_dirs(&aside, 0o750, self.place.owner)?;
+        publish::move_dir(&handover.dir().generation(id), &aside.join(id.to_string()))?;
+        Ok(Rechecked { damage: Some(why) })
+    }
+}
+
+impl Handle<Status> for LocalSource {
+    fn handle(&self, _: Status) -> Result<Standing> {
+        let handover = self.place.handover();
+        let outstanding = handover.list()?.generations.iter().map(|stored| stored.id).collect();
+        let free_bytes = shelf::free(handover.dir().path())?;
+        Ok(standing(&self.place.store().list()?, outstanding, free_bytes))
+    }
+}
+
+impl LocalSource {
+    /// A receipt frees a generation only if it is about this very one.
+    fn is_about(&self, receipt: &Receipt, stored: &Stored) -> Result<()> {
+        let manifest = &stored.manifest;
+        let pairs = [
+            ("source", receipt.source.clone(), manifest.source.clone()),
+            ("job", receipt.job.clone(), manifest.job.clone()),
+            ("stream", receipt.stream.to_string(), manifest.stream.to_string()),
+            ("digest", receipt.digest.to_string(), stored.digest.to_string()),
+            ("instance", receipt.instance.to_string(), manifest.instance.to_string()),
+            ("sink", receipt.sink.clone(), self.place.of().stream.sink.name.clone()),
+        ];
+        match pairs.into_iter().find(|(_, found, expected)| found != expected) {
+            Some((field, found, _)) => Err(TransportError::OtherReceipt { id: stored.id, field, found }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// From the handover point to the store, in this order of locks everywhere.
+    fn move_to_store(&self, id: GenerationId) -> Result<()> {
+        let (handover, store) = (self.place.handover(), self.place.store());
+        let _waiting = handover.lock("move to the store", soon())?;
+        let _kept = store.lock("move to the store", soon())?;
+        Ok(store.adopt(&handover, id)?)
+    }
+
+    /// The sealed generation that waits in the handover point under exactly this name.
+    pub fn waiting(&self, wanted: &GenerationRef) -> Result<Stored> {
+        let found = find(&self.place.handover(), wanted.id)?.filter(|stored| stored.digest == wanted.digest);
+        found.ok_or_else(|| TransportError::NotWaiting { id: wanted.id }.into())
+    }
+}
+
+fn find(store: &StreamStore, id: GenerationId) -> Result<Option<Stored>> {
+    match store.get(id) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
