@@ -89,11 +89,11 @@ impl<'a> Desk<'a> {
         Self { sorted, standings, policy, rules, choices, chosen, last, fulls: fulls.map(|c| c.id).collect() }
     }
 
-    /// What rules and promises keep among the copies that count, bases apart.
+    /// What rules and promises keep among the copies that count, with their bases.
     fn wanted(&self) -> BTreeSet<GenerationId> {
-        let wanted = self.chosen.keys().chain(&self.fulls).copied();
-        let young = |id: &GenerationId| self.find(*id).is_some_and(|c| !self.is_over_age(c));
-        wanted.filter(young).chain(self.last.iter().copied()).collect()
+        let wanted = self.chosen.keys().chain(&self.fulls).copied().filter_map(|id| self.find(id));
+        let young = wanted.filter(|c| !self.is_over_age(c)).chain(self.last.iter().filter_map(|id| self.find(*id)));
+        young.flat_map(|c| [Some(c.id), self.base(c)]).flatten().collect()
     }
 
     fn plan(&self, worth_reading: &BTreeSet<GenerationId>) -> RetentionPlan {
