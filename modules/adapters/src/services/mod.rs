@@ -211,13 +211,15 @@ impl Service {
         Ok(())
     }
 
-    /// Whether it has been off ever since that stop. systemd also shows a unit that came and went in between.
+    /// Whether it has been off ever since that stop. systemd also shows an
+    /// enabled unit that came and went in between.
     pub fn still_stopped(&self, stopped: &Stopped) -> Result<bool> {
         if self.is_on()? {
             return Ok(false);
         }
         match (self, stopped.left_inactive) {
-            // 0: the unit was unloaded meanwhile, which only an untouched one is.
+            // 0: nothing refers to the unit (it is not enabled), and systemd forgets such a unit as soon as it is off.
+            // Then its state is all there is.
             (Self::Systemd(unit), Some(then)) => unit.left_inactive().map(|now| now == then || now == 0),
             _ => Ok(true),
         }
