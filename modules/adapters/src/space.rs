@@ -1,8 +1,9 @@
 //! Room on file systems, and what kind they are.
 
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// What is free on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,21 @@ pub fn is_mount_point(path: &Path) -> io::Result<bool> {
     Ok(table.split(|&byte| byte == b'\n').filter_map(mounted_at).any(|mounted| mounted == path.as_os_str().as_bytes()))
 }
 
+/// Everything that is mounted at or below `path`, which need not exist; shorter paths first.
+pub fn mounts_within(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        path => path?,
+    };
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    let mounted = table.split(|&byte| byte == b'\n').filter_map(mounted_at);
+    let mut within: Vec<_> =
+        mounted.map(|at| PathBuf::from(OsString::from_vec(at))).filter(|at| at.starts_with(&path)).collect();
+    within.sort();
+    within.dedup();
+    Ok(within)
+}
+
 /// The fifth field of a mountinfo line, with its `\040` escapes undone.
 fn mounted_at(line: &[u8]) -> Option<Vec<u8>> {
     let field = line.split(|&byte| byte == b' ').nth(4)?;
@@ -143,6 +159,14 @@ mod tests {
         assert!(!is_mount_point(Path::new("/proc/self")).unwrap());
         assert!(!is_mount_point(Path::new("/etc")).unwrap());
         assert!(is_mount_point(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn mounts_below_a_directory_are_found() {
+        assert_eq!(mounts_within(Path::new("/proc")).unwrap()[0], Path::new("/proc"));
+        assert!(mounts_within(Path::new("/")).unwrap().contains(&PathBuf::from("/proc")));
+        assert!(mounts_within(Path::new("/etc/ssl")).unwrap().is_empty());
+        assert!(mounts_within(Path::new("/nowhere")).unwrap().is_empty());
     }
 
     #[test]
