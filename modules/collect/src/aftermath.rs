@@ -2,8 +2,10 @@
 
 use crate::children::{self, Moment, Told};
 use crate::error::Result;
+use crate::notify;
 use crate::pipeline::{Run, Track};
 use crate::report::{FailureReport, Fate, RunReport, StreamReport};
+use backup_adapters::logger::Severity;
 use backup_core::job::StreamOf;
 use backup_core::state::{FailureNote, Good};
 use backup_core::{GenerationId, GenerationKind};
@@ -181,25 +183,31 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
     let job = &run.request.job;
     let left: Vec<_> = run.tracks.iter().filter_map(|track| left_behind(&track.report)).collect();
     run.warnings.extend(left.iter().cloned());
-    if failure.is_none() && left.is_empty() {
-        return;
-    }
+    let lines: Vec<_> = run.tracks.iter().map(|track| track.report.line()).collect();
     let mut text = String::new();
-    let _subject = match failure {
+    let (severity, subject) = match failure {
+        None if left.is_empty() => {
+            let job = &job.job;
+            return lines.iter().for_each(|line| notify::log(Severity::Info, &format!("{job}: {line}")));
+        }
         Some(failure) => {
             let _ = writeln!(text, "{}\n", failure.message());
             if let Some(hint) = failure.failure().hint() {
                 let _ = writeln!(text, "{hint}\n");
             }
-            format!("collect of {} on {} failed: {}", job.job, job.source, failure.failure().kind().name())
+            let kind = failure.failure().kind().name();
+            (Severity::Error, format!("collect of {} on {} failed: {kind}", job.job, job.source))
         }
-        None => format!("previous transport of {} on {} failed", job.job, job.source),
+        None => (Severity::Warning, format!("previous transport of {} on {} failed", job.job, job.source)),
     };
-    for track in &run.tracks {
-        let _ = writeln!(text, "{}", track.report.line());
+    for line in lines {
+        let _ = writeln!(text, "{line}");
     }
     for warning in &run.warnings {
         let _ = writeln!(text, "warning: {warning}");
+    }
+    if let Err(error) = notify::send(job, severity, &subject, &text) {
+        run.warnings.push(error.message());
     }
 }
 

@@ -81,7 +81,7 @@ pub fn main() -> std::process::ExitCode {
 fn run(args: &RunArgs, call: &Call) -> error::Result<Outcome> {
     let failed = |action| move |source| error::CollectError::Io { action, path: "/proc/self".into(), source };
     let interrupt = Interrupt::install().map_err(failed("watch signals of"))?;
-    let request = Request::new(args)?;
+    let request = Request::new(args, call)?;
     niceness(request.job.priority).apply().map_err(failed("set the priority of"))?;
     pipeline::run(&request, call, &interrupt)
 }

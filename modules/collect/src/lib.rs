@@ -11,6 +11,7 @@ mod decide;
 mod dump;
 mod error;
 mod memory;
+mod notify;
 mod pipeline;
 mod recover;
 mod report;

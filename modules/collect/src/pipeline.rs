@@ -4,7 +4,7 @@ use crate::aftermath;
 use crate::children::{self, Moment, Told};
 use crate::error::Result;
 use crate::memory::Memory;
-use crate::report::{Fate, StreamReport};
+use crate::report::StreamReport;
 use crate::request::Request;
 use crate::standstill::{self, Standstill};
 use crate::stream::{self, Decision, SealArgs, Watcher, Work, timestamp};
@@ -218,8 +218,7 @@ impl<'a> Run<'a> {
             read()?;
             return Ok(Ok(()));
         }
-        let state = request.job.state_dir();
-        let ended = standstill::during(&request.job, &state, &request.config, read)?;
+        let ended = standstill::during(&request.job, &request.recover_command()?, read)?;
         self.standstill = ended.standstill;
         match (ended.read, ended.started) {
             (Ok(()), started) => Ok(started),
@@ -261,5 +260,4 @@ impl<'a> Run<'a> {
     pub(crate) fn duration_ms(&self) -> u64 {
         u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
-
 }

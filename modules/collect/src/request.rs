@@ -5,6 +5,8 @@ use crate::error::{CollectError, Result};
 use backup_adapters::jobs;
 use backup_core::units::{Percent, Span};
 use backup_core::{Job, StreamName};
+use backup_interface::Call;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Which streams.
@@ -66,11 +68,16 @@ pub(crate) struct Request {
     pub max_age: Option<Span>,
     /// Holds the job documents; the rescue is told.
     pub config: PathBuf,
+    /// Where Ansible put this executable, if it did: it is gone after the task.
+    pub tmpdir: Option<PathBuf>,
 }
+
+/// Where the roles install this executable.
+const INSTALLED: &str = "/usr/local/bin/backup_collect";
 
 impl Request {
     /// Reads the job and checks the options against it.
-    pub(crate) fn new(args: &RunArgs) -> Result<Self> {
+    pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
         let mut job = load(&args.job)?;
         let streams: Vec<_> = match args.stream {
             StreamWish::All => job.streams().map(|of| of.name).collect(),
@@ -96,7 +103,19 @@ impl Request {
             label: args.label.clone(),
             max_age: args.max_age,
             config: args.job.config.clone(),
+            tmpdir: call.tmpdir.clone(),
         })
+    }
+
+    /// The command that a rescue runs.
+    pub(crate) fn recover_command(&self) -> Result<Vec<OsString>> {
+        let failed = |source| CollectError::Io { action: "find", path: "/proc/self/exe".into(), source };
+        let own = std::env::current_exe().map_err(failed)?;
+        let is_fleeting = self.tmpdir.as_ref().is_some_and(|tmpdir| own.starts_with(tmpdir));
+        let installed = PathBuf::from(INSTALLED);
+        let executable = if is_fleeting && installed.exists() { installed } else { own };
+        let words = [OsString::from("recover"), (&self.job.job).into(), "--config".into(), (&self.config).into()];
+        Ok([executable.into_os_string()].into_iter().chain(words).collect())
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::error::{CollectError, Result};
 use crate::report::ServiceReport;
 use crate::stream::timestamp;
-use backup_adapters::fault;
 use backup_adapters::intent::{IntentError, Window};
 use backup_adapters::services::{Declared, Script, Service, Unit, with_triggers};
+use backup_adapters::{fault, rescue};
 use backup_core::manifest::Quiet;
 use backup_core::{Job, job};
 use backup_interface::Failed;
-use std::path::Path;
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 /// What the standstill was.
@@ -65,11 +65,12 @@ pub(crate) fn found(job: &Job) -> Result<Vec<ServiceReport>> {
     Ok(found)
 }
 
-/// Stops the job's services, lets `read` read, and starts again what was on. `state` is the job's state directory.
+/// Stops the job's services, lets `read` read, and starts again what was on. `recover` is the command that a rescue runs.
 ///
 /// `Err` only if nothing was stopped.
-pub(crate) fn during(job: &Job, state: &Path, config: &Path, read: impl FnOnce() -> Result<()>) -> Result<Ended> {
-    let mut window = Window::open(state, &job.job, &services(job), job.max_downtime.duration())?;
+pub(crate) fn during(job: &Job, recover: &[OsString], read: impl FnOnce() -> Result<()>) -> Result<Ended> {
+    let max_downtime = job.max_downtime.duration();
+    let mut window = Window::open(&job.state_dir(), &job.job, &services(job), max_downtime)?;
     let mut standstill = Standstill {
         services: window
             .services()
@@ -78,7 +79,7 @@ pub(crate) fn during(job: &Job, state: &Path, config: &Path, read: impl FnOnce()
             .collect(),
         ..Standstill::default()
     };
-    let _ = config;
+    let armed = rescue::arm(&job.job, recover, max_downtime)?;
     fault::point("collect.rescue.armed");
 
     let away = Instant::now();
@@ -97,6 +98,10 @@ pub(crate) fn during(job: &Job, state: &Path, config: &Path, read: impl FnOnce()
     let started = window.start();
     standstill.downtime_with_services = away.elapsed();
     fault::point("collect.started");
+    // If it failed, the rescue tries again.
+    if started.is_ok() {
+        armed.disarm();
+    }
     let (read, started) = match started {
         // The rescue was faster: the services are on, but what was read is not quiet.
         Err(error @ IntentError::RescueFired { .. }) => (result.and(Err(error.into())), Ok(())),
