@@ -114,7 +114,16 @@ fn owner() {
     let (Ok(role), Ok(room)) = (std::env::var("OWNER_ROLE"), std::env::var("OWNER_ROOM")) else { return };
     let room = PathBuf::from(room);
     let services = [declared(&room, "db"), declared(&room, "web"), declared(&room, "idle")];
+    if role == "recover" {
+        intent::recover(&room.join("state"), true).unwrap();
+        return;
+    }
     let mut window = Window::open(&room.join("state"), "shop", &services, LONG).unwrap();
+    if role == "whole" {
+        window.stop().unwrap();
+        window.still_quiet().unwrap();
+        return window.start().unwrap();
+    }
     if role == "hanging" {
         // The second service hangs in its stop, so somebody else has to see how far we came.
         println!("READY");
@@ -342,4 +351,59 @@ fn no_services_need_no_time() {
     window.stop().unwrap();
     window.still_quiet().unwrap();
     window.start().unwrap();
+}
+
+/// Kills the owner, and a recovery, with SIGKILL at every point that it passes, each time it passes it. Only in a
+/// build with the feature `fault-points`.
+#[cfg(feature = "fault-points")]
+#[test]
+fn killed_at_every_point_the_services_come_back() {
+    use std::collections::HashMap;
+    for role in ["whole", "recover"] {
+        let passed = passed_points(role);
+        assert!(passed.len() > 5, "{passed:?}");
+        let mut passes = HashMap::new();
+        for point in &passed {
+            let pass: &mut u32 = passes.entry(point).or_default();
+            *pass += 1;
+            let room = Room::new();
+            let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+            let status = run_role(&room, role, &[("HANDOVER_FAULT", &format!("{point}:{pass}"))]);
+            assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{role} {point}:{pass}");
+            intent::recover(&room.state(), false).unwrap();
+            let on = services.each_ref().map(|service| service.is_on().unwrap());
+            assert_eq!(on, [true, true, false], "{role} {point}:{pass}");
+            assert_eq!(intent::pending(&room.state()).unwrap(), None);
+            Window::open(&room.state(), "shop", &services, LONG).unwrap().start().unwrap();
+        }
+        eprintln!("{role}: killed at {} points", passed.len());
+    }
+}
+
+#[cfg(feature = "fault-points")]
+fn run_role(room: &Room, role: &str, env: &[(&str, &str)]) -> std::process::ExitStatus {
+    if role == "recover" {
+        let mut owner = room.owner("stopped");
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+    }
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "owner"])
+        .env("OWNER_ROLE", role)
+        .env("OWNER_ROOM", room.0.path())
+        .envs(env.iter().copied())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+}
+
+#[cfg(feature = "fault-points")]
+fn passed_points(role: &str) -> Vec<String> {
+    let room = Room::new();
+    let _services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let list = room.path("points");
+    let status = run_role(&room, role, &[("HANDOVER_FAULT_LIST", list.to_str().unwrap())]);
+    assert!(status.success());
+    fs::read_to_string(list).unwrap().lines().map(Into::into).collect()
 }
