@@ -204,40 +204,38 @@ impl<'a> Desk<'a> {
         if let Some(reasons) = kept.get(&candidate.id) {
             return decision(Verdict::Keep, reasons.clone(), Vec::new());
         }
-        let mut reasons = match (standing, self.superseded_by(candidate)) {
-            (Standing::Unread | Standing::Unproven(_), Some(by)) => vec![Reason::Superseded { why: why(standing), by }],
-            _ => vec![Reason::NoRule],
+        let reason = match (standing, self.superseded_by(candidate)) {
+            _ if self.is_over_age(candidate) => Reason::OverAge { max_age: self.policy.max_age.unwrap_or_default() },
+            (Standing::Unread | Standing::Unproven(_), Some(by)) => Reason::Superseded { why: why(standing), by },
+            _ => Reason::NoRule,
         };
-        if let Some(max_age) = self.policy.max_age.filter(|_| self.is_over_age(candidate)) {
-            reasons = vec![Reason::OverAge { max_age }];
-        }
         let Side::Sink { verify_max_age, .. } = self.rules.side else {
-            return decision(Verdict::Expire, reasons, Vec::new());
+            return decision(Verdict::Expire, vec![reason], Vec::new());
         };
-        let justified_by = self.justification(candidate, kept);
+        let justified_by = self.justification(candidate, &reason, kept);
         let stale = self.stale(&justified_by, verify_max_age);
         if stale.is_empty() {
-            return decision(Verdict::Expire, reasons, justified_by);
+            return decision(Verdict::Expire, vec![reason], justified_by);
         }
-        reasons.push(Reason::NotReread { ids: stale });
-        decision(Verdict::Postpone, reasons, justified_by)
+        decision(Verdict::Postpone, vec![reason, Reason::NotReread { ids: stale }], justified_by)
     }
 
-    /// What a deletion relies on: the newest copies, and for each rule the one that stands in the place of the deleted.
-    fn justification(&self, candidate: &Candidate, kept: &BTreeMap<GenerationId, Vec<Reason>>) -> Vec<GenerationId> {
-        let instead = self.choices.iter().filter_map(|choice| choice.instead_of(candidate, self.rules));
-        let relied: BTreeSet<_> = self
-            .last
-            .iter()
-            .chain(&self.fulls)
-            .copied()
-            .chain(instead)
-            .filter(|id| kept.contains_key(id))
-            .filter_map(|id| self.find(id))
-            .flat_map(|c| [Some(c.id), self.base(c)])
-            .flatten()
-            .collect();
-        relied.into_iter().collect()
+    /// What a deletion relies on: the newest that counts; and if rules make it superfluous, the two newest fulls and for
+    /// each rule the one that stands in the place of the deleted. Each with its base.
+    fn justification(
+        &self,
+        candidate: &Candidate,
+        reason: &Reason,
+        kept: &BTreeMap<GenerationId, Vec<Reason>>,
+    ) -> Vec<GenerationId> {
+        let mut relied = self.last.clone();
+        if *reason == Reason::NoRule {
+            relied.extend(&self.fulls);
+            relied.extend(self.choices.iter().filter_map(|choice| choice.instead_of(candidate, self.rules)));
+        }
+        let stay = relied.iter().filter(|id| kept.contains_key(id)).filter_map(|id| self.find(*id));
+        let whole: BTreeSet<_> = stay.flat_map(|c| [Some(c.id), self.base(c)]).flatten().collect();
+        whole.into_iter().collect()
     }
 
     fn stale(&self, ids: &[GenerationId], verify_max_age: Span) -> Vec<GenerationId> {

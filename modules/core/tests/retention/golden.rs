@@ -42,10 +42,11 @@ fn a_year_of_nights() {
 
 #[test]
 fn every_reason_is_told() {
-    let base = full("2026-11-15");
+    let (first, base) = (full("2026-11-01"), full("2026-11-15"));
     let store = [
         full("2026-10-01"),
-        full("2026-11-01").change(|c| c.hold = Some("for the audit".into())),
+        first.clone().change(|c| c.hold = Some("for the audit".into())),
+        incremental("2026-11-02", &first),
         checked(full("2026-11-08"), "2026-11-10T00:00:00Z", false),
         base.clone(),
         incremental("2026-11-16", &base),
@@ -57,9 +58,10 @@ fn every_reason_is_told() {
     let told =
         explain(&plan(&store, &policy("{generations: 2, monthly: 1, within: 12h, max_age: 45d}"), &rules).unwrap());
     let expected = "\
-postpone 20261001T220000Z max_age: older than 45d; superfluous, but 20261101T220000Z must be re-read first
+expire   20261001T220000Z max_age: older than 45d
 keep     20261101T220000Z monthly: the first of the month 2026-11; one of the two newest fulls that count; hold: for the audit
-postpone 20261108T220000Z it is damaged, and 20261117T220000Z counts; superfluous, but 20261101T220000Z must be re-read first
+postpone 20261102T220000Z no rule keeps it; superfluous, but 20261101T220000Z must be re-read first
+expire   20261108T220000Z it is damaged, and 20261117T220000Z counts
 keep     20261115T220000Z one of the two newest fulls that count; base of 20261116T220000Z, 20261117T220000Z, 20261118T220000Z
 keep     20261116T220000Z generations: number 2 of the newest 2
 keep     20261117T220000Z generations: number 1 of the newest 2; within: less than 12h older than the newest; the newest copy that counts; protected until 2026-11-20T23:00:00Z

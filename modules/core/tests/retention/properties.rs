@@ -155,7 +155,8 @@ proptest! {
         let left: Vec<_> = store.iter().filter(|c| !gone_first.contains(&c.id)).cloned().collect();
         let second = plan(&left, &policy, &rules).unwrap();
         prop_assert!(gone(&second).is_empty(), "{}\nthen\n{}", explain(&first), explain(&second));
-        prop_assert_eq!(superfluous(&first), &superfluous(&second) | &gone_first);
+        // Nothing else becomes superfluous by it; what waits may come to be wanted instead of what went.
+        prop_assert!((&superfluous(&second) | &gone_first).is_subset(&superfluous(&first)));
     }
 
     #[test]
