@@ -204,3 +204,31 @@ fn keeps_a_descriptor_open_and_no_other() {
     );
     assert_eq!(sh(&script).keep_open(descriptor).run().unwrap().text(), "/etc/passwd\nnone\n");
 }
+
+#[test]
+fn attached_children_use_our_own_descriptors_and_session() {
+    let failed = sh("exit 4").run_attached().unwrap_err();
+    assert_eq!(failed.code(), Some(4));
+    // The test's own stdin and session are what the child gets.
+    let link = |file: &str| std::fs::read_link(file).unwrap();
+    let script = format!("test \"$(readlink /proc/$$/fd/0)\" = '{}'", link("/proc/self/fd/0").display());
+    sh(&script).run_attached().unwrap();
+    let ours = own_session();
+    sh(&format!("test $(ps -o sid= -p $$) = {ours}")).run_attached().unwrap();
+}
+
+fn own_session() -> String {
+    let told = std::process::Command::new("ps").args(["-o", "sid=", "-p", &std::process::id().to_string()]).output();
+    String::from_utf8(told.unwrap().stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_detached_child_outlives_its_handle() {
+    let room = tempfile::tempdir().unwrap();
+    let file = room.path().join("pid");
+    drop(sh(&format!("echo $$ >{0}.tmp; mv {0}.tmp {0}; exec sleep 1000", file.display())).detach().unwrap());
+    eventually("it runs", || file.exists());
+    let pid = std::fs::read_to_string(&file).unwrap();
+    assert!(alive(&pid));
+    Command::new("kill").arg(pid.trim()).run().unwrap();
+}

@@ -360,10 +360,10 @@ fn no_services_need_no_time() {
 fn killed_at_every_point_the_services_come_back() {
     use std::collections::HashMap;
     for role in ["whole", "recover"] {
-        let passed = passed_points(role);
-        assert!(passed.len() > 5, "{passed:?}");
+        let points = passed_points(role);
+        assert!(points.len() > 5, "{points:?}");
         let mut passes = HashMap::new();
-        for point in &passed {
+        for point in &points {
             let pass: &mut u32 = passes.entry(point).or_default();
             *pass += 1;
             let room = Room::new();
@@ -376,7 +376,7 @@ fn killed_at_every_point_the_services_come_back() {
             assert_eq!(intent::pending(&room.state()).unwrap(), None);
             Window::open(&room.state(), "shop", &services, LONG).unwrap().start().unwrap();
         }
-        eprintln!("{role}: killed at {} points", passed.len());
+        eprintln!("{role}: killed at {} points", points.len());
     }
 }
 
