@@ -17,6 +17,7 @@ pub mod keys;
 pub mod lock;
 pub mod logger;
 pub mod mail;
+pub mod notify;
 pub mod publish;
 pub mod rescue;
 pub mod rsync;

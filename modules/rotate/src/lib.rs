@@ -13,8 +13,10 @@ pub use error::RotateError;
 pub use rotation::{Rotated, Rotation};
 
 use backup_adapters::host::{self, Niceness};
+use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::users;
+use backup_adapters::{notify, users};
+use backup_core::Job;
 use backup_interface::{Call, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
 use request::JobArgs;
@@ -89,6 +91,7 @@ fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
     if let Some(failure) = failure {
         let failed = report.warnings().into_iter().fold(Failed::from(failure), Failed::with_warning);
         let failed = if changed { failed.with_changes() } else { failed };
+        let failed = if call.check { failed } else { tell(&named.job, &args.job, failed) };
         return Err(failed.with_report(&report));
     }
     let msg = report.sentence(&args.job);
@@ -101,6 +104,16 @@ fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
     }
     outcome = report.warnings().into_iter().fold(outcome, Outcome::with_warning);
     Ok(outcome.with_report(&report))
+}
+
+/// Tells the job's recipients. Where that fails too, the result says so.
+fn tell(job: &Job, name: &str, failed: Failed) -> Failed {
+    let text = notify::failure(&failed.message(), failed.failure());
+    let subject = format!("handover {name}: rotation failed on {}", host::hostname());
+    match notify::send(MODULE.name, &job.mail, Severity::Error, &subject, &text) {
+        Ok(()) => failed,
+        Err(error) => failed.with_warning(format!("nobody was told of the failure: {error}")),
+    }
 }
 
 fn status(args: &JobArgs) -> Result<Outcome, Failed> {

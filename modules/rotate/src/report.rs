@@ -191,7 +191,7 @@ report! {
     pub(crate) struct StatusReport {
         /// One entry per stream: `stream`, `path`, `generations` (oldest first: `id`, `kind`, `base`, `label`, `bytes`,
         /// `received_at`, `verified_at`, `checked_at`, `intact`, `hold` and `receipt_ignored`), `partials` and `oddities`.
-        pub(crate) stores: Vec<StoreStatus>,
+        pub(crate) listings: Vec<StoreStatus>,
     }
 }
 
@@ -272,7 +272,7 @@ impl StatusReport {
             receipt_ignored: None,
         };
         Self {
-            stores: vec![StoreStatus {
+            listings: vec![StoreStatus {
                 stream: "data".into(),
                 path: "/home/dataBackupSink/store/web1/shop/data".into(),
                 generations: vec![generation],
@@ -284,7 +284,7 @@ impl StatusReport {
 
     /// Adds one store.
     pub(crate) fn add(&mut self, rotation: &Rotation, listing: &Listing) {
-        self.stores.push(StoreStatus {
+        self.listings.push(StoreStatus {
             stream: rotation.stream.to_string(),
             path: rotation.store.dir().path().to_owned(),
             generations: listing.generations.iter().map(GenerationStatus::from).collect(),
@@ -296,7 +296,7 @@ impl StatusReport {
     /// A line per generation.
     pub(crate) fn table(&self) -> String {
         let mut lines = Vec::new();
-        for store in &self.stores {
+        for store in &self.listings {
             lines.push(format!("{}:", store.path.display()));
             lines.extend(store.generations.iter().map(GenerationStatus::line));
             lines.extend(store.partials.iter().map(|id| format!("  {id} partial")));
