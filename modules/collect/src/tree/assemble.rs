@@ -1,0 +1,179 @@
+//! The finish, second half: building what no frame holds yet, and putting the frames in order.
+
+use super::error::TreeError;
+use super::large::{last_with_data, padding_of};
+use super::layout::{Piece, patch, stored};
+use super::member::{Chunk, Owners, Worker, entry};
+use super::node::{Large, Node, Place, RunPlace};
+use super::pipeline;
+use super::work::{Work, short};
+use backup_archive::group::{LARGE, MAX_FRAME};
+use backup_archive::header;
+use std::io;
+
+/// Frames that a worker keeps open.
+const OPENED: usize = 4;
+
+/// The frames of an artifact in order, and where members begin: (node, position in `frames`, offset in the frame).
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    pub(super) frames: Vec<u32>,
+    pub(super) members: Vec<(u32, usize, u32)>,
+}
+
+/// A piece that was built: chunks, each with the members that begin in it and where.
+type Built = Vec<(Chunk, Vec<(u32, u32)>)>;
+
+enum Ready {
+    Frame(u32, Vec<(u32, u32)>),
+    Built(Built),
+}
+
+/// What building looks at. The live tree is not part of it.
+pub(super) struct Source<'a> {
+    pub(super) nodes: &'a [Node],
+    pub(super) owners: &'a Owners,
+}
+
+impl Source<'_> {
+    /// Builds the pieces that are not frames yet, appends them to the work file, and returns all in order.
+    pub(super) fn assemble(
+        &self,
+        pieces: Vec<Piece>,
+        workers: &mut [Worker],
+        work: &mut Work,
+    ) -> Result<Sequence, TreeError> {
+        let mut sequence = Sequence::default();
+        // Workers read frames that were there before; what is appended meanwhile nobody asks for.
+        let mut fresh = work.appender()?;
+        let before = &*work;
+        let mut built = Vec::new();
+        pipeline::run(
+            workers,
+            pieces.into_iter(),
+            |worker, piece| match piece {
+                Piece::Frame(frame, members) => Ok(Ready::Frame(frame, members)),
+                Piece::Members(members) => self.group(worker, before, &members).map(Ready::Built),
+                Piece::Run(member, number) => self.run(worker, before, member, number).map(Ready::Built),
+            },
+            |ready| {
+                let mut next = |frame, members: Vec<(u32, u32)>| {
+                    let at = sequence.frames.len();
+                    sequence.members.extend(members.into_iter().map(|(member, skip)| (member, at, skip)));
+                    sequence.frames.push(frame);
+                };
+                match ready {
+                    Ready::Frame(frame, members) => next(frame, members),
+                    Ready::Built(chunks) => {
+                        for (chunk, members) in chunks {
+                            built.push(fresh.frame(&chunk)?);
+                            next(short(before.frames.len() + built.len() - 1), members);
+                        }
+                    }
+                }
+                Ok(())
+            },
+        )?;
+        work.adopt(&fresh, built);
+        Ok(sequence)
+    }
+
+    fn group(&self, worker: &mut Worker, work: &Work, members: &[u32]) -> Result<Built, TreeError> {
+        let mut built = Built::new();
+        let mut plain = std::mem::take(&mut worker.plain);
+        plain.clear();
+        let mut begins = Vec::new();
+        for &member in members {
+            if plain.len() > MAX_FRAME - (LARGE as usize) {
+                built.push((chunk(worker, work, &mut plain, &begins)?, std::mem::take(&mut begins)));
+            }
+            begins.push((member, short(plain.len())));
+            match stored(&self.nodes[member as usize]).map(|stored| &stored.place) {
+                Some(&Place::Frame { frame, skip, length }) => {
+                    plain.extend_from_slice(&opened(worker, work, frame)?[skip as usize..][..length as usize]);
+                }
+                Some(&Place::Spool { at, length }) => {
+                    work.spool.read(at, length as usize, &mut worker.stored)?;
+                    plain.extend_from_slice(&worker.stored);
+                }
+                _ => unreachable!("large files and unread ones are not members of groups"),
+            }
+        }
+        if !plain.is_empty() {
+            built.push((chunk(worker, work, &mut plain, &begins)?, begins));
+        }
+        worker.plain = plain;
+        Ok(built)
+    }
+
+    fn run(&self, worker: &mut Worker, work: &Work, member: u32, number: usize) -> Result<Built, TreeError> {
+        let node = &self.nodes[member as usize];
+        let stored = stored(node).expect("a run of a member that is stored");
+        let Place::Large(large) = &stored.place else { unreachable!("only large files have runs") };
+        let mut plain = std::mem::take(&mut worker.plain);
+        plain.clear();
+        let (mut begins, mut padding) = (Vec::new(), 0);
+        if !large.patch {
+            if number == 0 {
+                let entry = entry(self.nodes, node, &node.stat, stored, self.owners);
+                plain.extend_from_slice(&header::blocks(&entry, large.sparse.as_ref()));
+                begins.push((member, 0));
+            }
+            if number as u64 == last_with_data(large.sparse.as_ref(), node.stat.tuple.size) {
+                padding = padding_of(large.sparse.as_ref(), node.stat.tuple.size);
+            }
+        }
+        let run = large.runs[number];
+        match run.place {
+            RunPlace::Nothing => {}
+            RunPlace::Frame { frame, skip, .. } => {
+                plain.extend_from_slice(&opened(worker, work, frame)?[skip as usize..][..run.length as usize]);
+            }
+            RunPlace::Spool { at } => {
+                work.spool.read(at, run.length as usize, &mut worker.stored)?;
+                plain.extend_from_slice(&worker.stored);
+            }
+        }
+        plain.resize(plain.len() + padding as usize, 0);
+        let chunk = chunk(worker, work, &mut plain, &begins)?;
+        worker.plain = plain;
+        Ok(vec![(chunk, begins)])
+    }
+}
+
+fn chunk(worker: &mut Worker, work: &Work, plain: &mut Vec<u8>, members: &[(u32, u32)]) -> Result<Chunk, TreeError> {
+    let length = short(plain.len());
+    worker.compressor.compress(plain, &mut worker.stored).map_err(failed(work))?;
+    plain.clear();
+    Ok(Chunk { bytes: worker.stored.clone(), plain: length, members: short(members.len()) })
+}
+
+fn failed(work: &Work) -> impl FnOnce(io::Error) -> TreeError + '_ {
+    TreeError::io("compress into", &work.file.path)
+}
+
+/// The plain bytes of a frame.
+fn opened<'w>(worker: &'w mut Worker, work: &Work, frame: u32) -> Result<&'w [u8], TreeError> {
+    let found = worker.opened.iter().position(|(number, _)| *number == frame);
+    let at = if let Some(at) = found {
+        at
+    } else {
+        let mut plain =
+            if worker.opened.len() == OPENED { worker.opened.pop_front().unwrap_or_default().1 } else { Vec::new() };
+        work.open(frame, &mut worker.decompressor, &mut worker.stored, &mut plain)?;
+        worker.opened.push_back((frame, plain));
+        worker.opened.len() - 1
+    };
+    Ok(&worker.opened[at].1)
+}
+
+/// The pieces of a patch: one frame per run with changed blocks.
+pub(super) fn patch_pieces(node: &Node, member: u32) -> Vec<Piece> {
+    let runs = patch(node).map_or(&[][..], |large: &Large| &large.runs);
+    let pieces = runs.iter().enumerate().filter_map(|(number, run)| match run.place {
+        RunPlace::Nothing => None,
+        RunPlace::Frame { frame, .. } => Some(Piece::Frame(frame, Vec::new())),
+        RunPlace::Spool { .. } => Some(Piece::Run(member, number)),
+    });
+    pieces.collect()
+}

@@ -1,0 +1,298 @@
+//! Large files, run by run: several threads read and compress, one digest goes over the whole.
+
+use super::error::TreeError;
+use super::member::{Context, Outcome, Worker, entry};
+use super::node::{Large, Place, Run, RunPlace, Stat, State, Stored, digest_of};
+use super::source::{self, Found};
+use super::work::{Work, short};
+use backup_archive::group::{PATCH_BLOCK, RUN};
+use backup_archive::header;
+use backup_archive::index::{Record, Type};
+use backup_archive::sparse::SparseMap;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Bytes of a digest in `blocks`.
+pub(super) const BLOCK_DIGEST: usize = 16;
+/// Runs that are read again because the file shrank meanwhile.
+const ROUNDS: u32 = 2;
+
+/// A large file being read.
+pub(super) struct Open {
+    pub(super) index: u32,
+    file: File,
+    stat: Stat,
+    /// What is known before the contents are.
+    head: Stored,
+    sparse: Option<SparseMap>,
+    /// Digests of the base's blocks, if only what differs from them is stored.
+    patch: Option<Vec<u8>>,
+    header: Vec<u8>,
+}
+
+/// One run after reading.
+pub(super) struct RunRead {
+    open: Arc<Open>,
+    number: u64,
+    /// The file's own bytes; holes as zeros.
+    logical: Vec<u8>,
+    blocks: Vec<u8>,
+    cut_short: bool,
+    mask: u64,
+    length: u32,
+    output: Output,
+}
+
+enum Output {
+    /// Stored by an earlier pass, at this place.
+    Kept(RunPlace),
+    Nothing,
+    /// For the spool; `None`: `RunRead::logical` as it is.
+    Raw(Option<Vec<u8>>),
+    Frame {
+        stored: Vec<u8>,
+        plain: u32,
+        skip: u32,
+        padding: u32,
+    },
+}
+
+impl RunRead {
+    /// Bytes of contents.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.logical.len() as u64
+    }
+}
+
+impl Open {
+    /// Number of runs.
+    pub(super) fn runs(&self) -> u64 {
+        self.stat.tuple.size.div_ceil(RUN)
+    }
+
+    fn range(&self, number: u64) -> Range<u64> {
+        number * RUN..((number + 1) * RUN).min(self.stat.tuple.size)
+    }
+}
+
+/// What of `run` is data.
+pub(super) fn data_within(sparse: Option<&SparseMap>, run: &Range<u64>) -> Vec<Range<u64>> {
+    let Some(map) = sparse else { return vec![run.clone()] };
+    let first = map.data().partition_point(|data| data.end <= run.start);
+    let overlapping = map.data()[first..].iter().take_while(|data| data.start < run.end);
+    overlapping.map(|data| data.start.max(run.start)..data.end.min(run.end)).collect()
+}
+
+/// The run that the member's padding follows.
+pub(super) fn last_with_data(sparse: Option<&SparseMap>, size: u64) -> u64 {
+    sparse.map_or(size, |map| map.data().last().map_or(1, |data| data.end)).saturating_sub(1) / RUN
+}
+
+/// Zeros after the member's contents.
+pub(super) fn padding_of(sparse: Option<&SparseMap>, size: u64) -> u32 {
+    short(header::padding(sparse.map_or(size, SparseMap::data_bytes)))
+}
+
+impl Context<'_> {
+    /// Opens a large file for [`Self::run`].
+    pub(super) fn open_large(&self, index: u32) -> io::Result<Result<Open, Outcome>> {
+        let node = &self.nodes[index as usize];
+        let (file, stat) = match source::open(&node.absolute(), &node.stat)? {
+            Found::It(opened) => opened,
+            Found::Other(stat) => return Ok(Err(Outcome::Again(stat))),
+            Found::Gone => return Ok(Err(Outcome::Gone)),
+        };
+        // Shrunk since the scan: it belongs into a group now.
+        if stat.tuple.size <= backup_archive::group::LARGE {
+            return Ok(Err(Outcome::Again(stat)));
+        }
+        let attributes = source::attributes_of(&file)?;
+        let head = Stored { attributes, ..self.nothing() };
+        let patch = self.base.get(&index).filter(|record| self.patches(index, &stat, &head, record));
+        let patch = patch.map(|record| record.blocks.clone());
+        let sparse = source::holes(&file, &stat)?;
+        let header = header::blocks(&entry(self.nodes, node, &stat, &head, self.owners), sparse.as_ref());
+        Ok(Ok(Open { index, file, stat, head, sparse, patch, header }))
+    }
+
+    /// Whether only the blocks that differ from the base are to be stored.
+    fn patches(&self, index: u32, stat: &Stat, head: &Stored, record: &Record) -> bool {
+        stat.tuple.size >= self.large_file
+            && !self.nodes[index as usize].in_set
+            && record.kind == Type::File
+            && !record.blocks.is_empty()
+            && (stat.mode, stat.uid, stat.gid) == (record.mode, record.uid, record.gid)
+            && digest_of(&head.attributes) == record.attributes
+    }
+
+    /// Reads one run.
+    pub(super) fn run(&self, worker: &mut Worker, open: &Arc<Open>, number: u64) -> io::Result<RunRead> {
+        let range = open.range(number);
+        let data = data_within(open.sparse.as_ref(), &range);
+        let within = |part: &Range<u64>| {
+            let at = |offset: u64| usize::try_from(offset - range.start).expect("within a run");
+            at(part.start)..at(part.end)
+        };
+        let mut logical = vec![0; within(&range).end];
+        let mut cut_short = false;
+        for part in &data {
+            let out = &mut logical[within(part)];
+            let wanted = out.len();
+            cut_short |= source::read_at(&open.file, part.start, out)? < wanted;
+        }
+        let mut blocks = Vec::with_capacity(64 * BLOCK_DIGEST);
+        for block in logical.chunks(PATCH_BLOCK as usize) {
+            blocks.extend_from_slice(&Sha256::digest(block)[..BLOCK_DIGEST]);
+        }
+        let (mut mask, mut payload) = (0, None);
+        if let Some(base) = &open.patch {
+            let mut changed = Vec::new();
+            for (n, block) in logical.chunks(PATCH_BLOCK as usize).enumerate() {
+                let at = (usize::try_from(range.start / PATCH_BLOCK).unwrap_or(usize::MAX) + n) * BLOCK_DIGEST;
+                let now = &blocks[n * BLOCK_DIGEST..][..BLOCK_DIGEST];
+                if base.get(at..at + BLOCK_DIGEST) != Some(now) {
+                    mask |= 1 << n;
+                    changed.extend_from_slice(block);
+                }
+            }
+            payload = Some(changed);
+        } else if open.sparse.is_some() {
+            payload = Some(data.iter().flat_map(|part| &logical[within(part)]).copied().collect());
+        }
+        let length = short(payload.as_ref().map_or(logical.len(), Vec::len));
+        let output = if let Some(place) = self.kept(open, number, &blocks, &data) {
+            Output::Kept(place)
+        } else if length == 0 && (open.patch.is_some() || number > 0) {
+            Output::Nothing
+        } else if self.raw {
+            Output::Raw(payload)
+        } else {
+            let contents = payload.as_ref().unwrap_or(&logical);
+            compress(worker, open, number, contents)?
+        };
+        Ok(RunRead { open: open.clone(), number, logical, blocks, cut_short, mask, length, output })
+    }
+
+    /// Where an earlier pass stored exactly this run.
+    fn kept(&self, open: &Open, number: u64, blocks: &[u8], data: &[Range<u64>]) -> Option<RunPlace> {
+        let (before, known) = self.known.get(&open.index)?;
+        let Place::Large(large) = &known.place else { return None };
+        let at = usize::try_from(number * (RUN / PATCH_BLOCK)).ok()? * BLOCK_DIGEST;
+        let range = open.range(number);
+        let then = range.start..range.end.min(before.tuple.size);
+        let same = large.patch == open.patch.is_some()
+            && large.blocks.get(at..at + blocks.len()) == Some(blocks)
+            && then == range
+            && (large.patch || data_within(large.sparse.as_ref(), &then) == data);
+        same.then(|| large.runs[usize::try_from(number).unwrap_or(usize::MAX)].place)
+    }
+}
+
+fn compress(worker: &mut Worker, open: &Open, number: u64, contents: &[u8]) -> io::Result<Output> {
+    let (mut skip, mut padding) = (0, 0);
+    let plain = &mut worker.plain;
+    plain.clear();
+    if open.patch.is_none() {
+        if number == 0 {
+            plain.extend_from_slice(&open.header);
+            skip = short(open.header.len());
+        }
+        if number == last_with_data(open.sparse.as_ref(), open.stat.tuple.size) {
+            padding = padding_of(open.sparse.as_ref(), open.stat.tuple.size);
+        }
+    }
+    plain.extend_from_slice(contents);
+    plain.resize(plain.len() + padding as usize, 0);
+    worker.compressor.compress(plain, &mut worker.stored)?;
+    Ok(Output::Frame { stored: worker.stored.clone(), plain: short(plain.len()), skip, padding })
+}
+
+/// Puts the runs of one file together, in order.
+pub(super) struct Assembly {
+    digest: Sha256,
+    large: Large,
+    cut_short: bool,
+    frames: bool,
+    kept: bool,
+}
+
+impl Assembly {
+    /// Takes the next run; after the last one says what became of the file.
+    pub(super) fn take(
+        slot: &mut Option<Self>,
+        context: &Context,
+        work: &mut Work,
+        run: RunRead,
+    ) -> Result<Option<(u32, Outcome)>, TreeError> {
+        let open = &run.open;
+        let assembly = slot.get_or_insert_with(|| Self {
+            digest: Sha256::new(),
+            large: Large {
+                sparse: open.sparse.clone(),
+                patch: open.patch.is_some(),
+                whole: false,
+                runs: Vec::new(),
+                blocks: Vec::new(),
+            },
+            cut_short: false,
+            frames: true,
+            kept: true,
+        });
+        assembly.digest.update(&run.logical);
+        assembly.large.blocks.extend_from_slice(&run.blocks);
+        assembly.cut_short |= run.cut_short;
+        assembly.kept &= matches!(run.output, Output::Kept(_));
+        assembly.frames &= matches!(run.output, Output::Frame { .. } | Output::Nothing);
+        let place = match run.output {
+            Output::Kept(place) => place,
+            Output::Nothing => RunPlace::Nothing,
+            Output::Raw(payload) => {
+                RunPlace::Spool { at: work.spool.append(payload.as_ref().unwrap_or(&run.logical))? }
+            }
+            Output::Frame { stored, plain, skip, padding } => {
+                RunPlace::Frame { frame: work.push(&stored, plain, 0)?, skip, padding }
+            }
+        };
+        assembly.large.runs.push(Run { place, length: run.length, mask: run.mask });
+        if run.number + 1 < open.runs() {
+            return Ok(None);
+        }
+        let assembly = slot.take().expect("it was just there");
+        Ok(Some((open.index, assembly.outcome(context, open))))
+    }
+
+    fn outcome(mut self, context: &Context, open: &Open) -> Outcome {
+        let after = match source::stat(&open.file) {
+            Ok(after) => after,
+            Err(error) => return Outcome::Unreadable(error),
+        };
+        if let Some(after) = after.filter(|_| self.cut_short && context.round < ROUNDS) {
+            return Outcome::Again(after);
+        }
+        let settled = !self.cut_short && after.is_some_and(|after| after.tuple == open.stat.tuple);
+        let mut stored = Stored { settled, content: self.digest.finalize().into(), ..open.head.clone() };
+        if let Some(state) = context.settle(open.index, &open.stat, &mut stored) {
+            return Outcome::Read(state, open.stat);
+        }
+        let known = context.known.get(&open.index).filter(|(before, known)| {
+            self.kept && before.same_member(&open.stat) && known.attributes == stored.attributes
+        });
+        self.large.whole = match known.map(|(_, known)| &known.place) {
+            Some(Place::Large(large)) => large.whole && large.sparse == self.large.sparse,
+            _ => self.frames && !self.large.patch,
+        };
+        if self.large.patch && everything_changed(&self.large.runs, open) {
+            // As large as the file: it is stored as a member like any other.
+            (self.large.patch, self.large.whole, self.large.sparse) = (false, false, None);
+        }
+        stored.place = Place::Large(Box::new(self.large));
+        Outcome::Read(State::Stored(Box::new(stored)), open.stat)
+    }
+}
+
+fn everything_changed(runs: &[Run], open: &Open) -> bool {
+    runs.iter().map(|run| u64::from(run.length)).sum::<u64>() >= open.stat.tuple.size
+}

@@ -1,0 +1,185 @@
+//! Collecting the include paths of a stream: warm passes while the application runs, one cold pass while it stands
+//! still, and the finish after it runs again.
+//!
+//! ```text
+//! new ─► warm ─► (estimate, warm)* ─► stop services ─► cold ─► start services ─► finish
+//! new ─► warm ─► finish                     a job that stops nothing
+//! ```
+//!
+//! The final layout is always the sorted members cut into groups; passes only decide where the bytes of each member
+//! come from: a frame of an earlier pass, the spool of the cold pass, or a file that is read now.
+//!
+//! Invariants: the live tree is never read after the last pass; no file is held in memory whole; a member's size is
+//! what was read of it; every artifact was read back from the medium before it is reported.
+
+mod artifact;
+mod assemble;
+mod error;
+mod finish;
+mod large;
+mod layout;
+mod member;
+mod node;
+mod pass;
+mod pipeline;
+mod scan;
+mod source;
+mod spec;
+mod work;
+
+pub use error::TreeError;
+pub use spec::{Estimate, PassStats, Progress, StoredArtifact, TreeResult, TreeSpec};
+
+use backup_adapters::host::Now;
+use backup_adapters::publish;
+use backup_archive::group::LARGE;
+use backup_archive::{Index, Mtime};
+use jiff::Timestamp;
+use member::{Owners, Worker};
+use node::State;
+use pass::Temperature;
+use scan::{Scan, Scanner};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use work::Work;
+
+/// Called now and then with how far the current step is; answering false ends it with [`TreeError::Interrupted`].
+pub type Watch = Box<dyn Fn(&Progress) -> bool + Send>;
+
+/// A wall clock that moved by more than this against the boot clock was stepped.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(500);
+
+/// Collects the include paths of one stream into a staging directory.
+pub struct TreeCollector {
+    spec: TreeSpec,
+    base: Option<Index>,
+    staging: PathBuf,
+    scanner: Scanner,
+    workers: Vec<Worker>,
+    work: Work,
+    owners: Owners,
+    watch: Option<Watch>,
+    /// What the last pass found and knows.
+    scan: Scan,
+    /// T0 of the last pass, and both clocks then.
+    t0: Mtime,
+    clock: Option<Now>,
+    stats: Option<PassStats>,
+    /// What the last pass read, if another one came before it: the best guess at what the next will.
+    repeated: Option<Estimate>,
+}
+
+impl TreeCollector {
+    /// Prepares a collection. With `base` (the index of the full to differ from) it makes an incremental, else a full.
+    /// Artifacts and work files are written to the existing directory `staging`, with mode 0640 and our own owner.
+    ///
+    /// # Errors
+    /// [`TreeError`]: a malformed exclude pattern, or staging cannot be written to.
+    pub fn new(mut spec: TreeSpec, base: Option<Index>, staging: &Path) -> Result<Self, TreeError> {
+        // Smaller files are members of groups: they have no blocks.
+        spec.large_file = spec.large_file.max(LARGE + 1);
+        let worker = || Worker::new(spec.level).map_err(TreeError::io("compress into", staging));
+        Ok(Self {
+            scanner: Scanner::new(&spec)?,
+            workers: (0..spec.threads.max(1)).map(|_| worker()).collect::<Result<_, _>>()?,
+            work: Work::create(staging)?,
+            staging: staging.to_owned(),
+            owners: Owners::default(),
+            watch: None,
+            scan: Scan::default(),
+            t0: Mtime::default(),
+            clock: None,
+            stats: None,
+            repeated: None,
+            spec,
+            base,
+        })
+    }
+
+    /// Sets who is told about progress and may interrupt.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    /// A pass while the application runs: reads and frames everything that may have changed since the previous pass.
+    /// `now` is asked before anything is looked at.
+    ///
+    /// # Errors
+    /// [`TreeError`]: the source is not as declared, or the system refused.
+    pub fn warm(&mut self, now: &dyn Fn() -> Now) -> Result<PassStats, TreeError> {
+        self.pass(Temperature::Warm, now)
+    }
+
+    /// The pass while the application stands still: whatever cannot be proven unchanged is read into a spool, without
+    /// compressing it.
+    ///
+    /// # Errors
+    /// As [`Self::warm`].
+    pub fn cold(&mut self, now: &dyn Fn() -> Now) -> Result<PassStats, TreeError> {
+        self.pass(Temperature::Cold, now)
+    }
+
+    /// What the cold pass would read if it came now, as far as the passes before can tell.
+    pub fn estimate(&self) -> Estimate {
+        let mut estimate = self.repeated.unwrap_or_default();
+        let mut certain = Estimate::default();
+        for node in &self.scan.nodes {
+            let t0 = match &node.state {
+                State::Same(t0) => Some(*t0),
+                State::Stored(stored) => Some(stored.t0).filter(|_| stored.settled),
+                _ => None,
+            };
+            let kept = node.trusted && t0.is_some_and(|t0| node.unmoved_since(t0, &node.stat.tuple));
+            if !kept {
+                certain.paths += 1;
+                certain.bytes += node.size();
+            }
+        }
+        estimate.paths = estimate.paths.max(certain.paths);
+        estimate.bytes = estimate.bytes.max(certain.bytes);
+        estimate
+    }
+
+    /// Compresses the rest and writes the artifacts. Never looks at the live tree.
+    ///
+    /// # Errors
+    /// [`TreeError`]: the system refused, or what was written does not read back.
+    pub fn finish(self) -> Result<TreeResult, TreeError> {
+        self.write()
+    }
+
+    fn pass(&mut self, temperature: Temperature, now: &dyn Fn() -> Now) -> Result<PassStats, TreeError> {
+        let clock = now();
+        let stepped = self.clock.is_some_and(|before| clock.realtime_step_since(before) > CLOCK_TOLERANCE);
+        let t0 = wall(clock);
+        // Pages that were written through a mapping get their mtime now, and are clean: the next write moves it again.
+        for root in self.spec.include.iter().filter(|root| root.symlink_metadata().is_ok_and(|it| it.is_dir())) {
+            publish::sync_fs(root)?;
+        }
+        let mut scan = self.scanner.scan()?;
+        let old = std::mem::take(&mut self.scan.nodes);
+        let mut known = pass::carry_over(old, &mut scan.nodes, temperature, stepped);
+        let (base, mut gone) = match &self.base {
+            Some(base) => pass::compare_with_base(base, &mut scan),
+            None => (HashMap::new(), Vec::new()),
+        };
+        let (read, read_bytes) = self.read(&mut scan, temperature, t0, &mut known, &base, &mut gone)?;
+        self.repeated = self.stats.map(|_| Estimate { paths: read, bytes: read_bytes });
+        let paths = scan.nodes.len() as u64;
+        let started = Timestamp::new(t0.seconds, t0.nanoseconds.cast_signed()).unwrap_or_default();
+        let stats = PassStats { t0: started, paths, read, read_bytes };
+        (self.scan, self.t0, self.clock, self.stats) = (scan, t0, Some(clock), Some(stats));
+        Ok(stats)
+    }
+
+    /// Tells the watcher, and stops if it says so.
+    fn tell(watch: Option<&Watch>, progress: Progress) -> Result<(), TreeError> {
+        if watch.is_none_or(|watch| watch(&progress)) { Ok(()) } else { Err(TreeError::Interrupted) }
+    }
+}
+
+fn wall(clock: Now) -> Mtime {
+    let seconds = i64::try_from(clock.realtime.as_secs()).unwrap_or(i64::MAX);
+    Mtime { seconds, nanoseconds: clock.realtime.subsec_nanos() }
+}

@@ -1,0 +1,116 @@
+//! The two work files of a collection: frames as they were made, and the spool of bytes not compressed yet.
+
+use super::error::TreeError;
+use super::member::Chunk;
+use backup_archive::frame::Decompressor;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Mode of everything that will be part of a generation.
+pub(super) const MODE: u32 = 0o640;
+
+/// A file that only grows.
+pub(super) struct Appended {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) length: u64,
+}
+
+impl Appended {
+    pub(super) fn create(path: PathBuf) -> Result<Self, TreeError> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(MODE).open(&path);
+        let file = file.map_err(TreeError::io("create", &path))?;
+        Ok(Self { path, file, length: 0 })
+    }
+
+    /// Adds bytes and says where they begin.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<u64, TreeError> {
+        let at = self.length;
+        self.file.write_all_at(bytes, at).map_err(TreeError::io("write", &self.path))?;
+        self.length += bytes.len() as u64;
+        Ok(at)
+    }
+
+    /// Replaces `out` with `length` bytes from `at`.
+    pub(super) fn read(&self, at: u64, length: usize, out: &mut Vec<u8>) -> Result<(), TreeError> {
+        out.resize(length, 0);
+        self.file.read_exact_at(out, at).map_err(TreeError::io("read", &self.path))
+    }
+}
+
+/// One frame of the work file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) at: u64,
+    pub(super) stored: u32,
+    pub(super) plain: u32,
+    /// Whole members in it; 0 for runs of large files.
+    pub(super) members: u32,
+}
+
+/// Both work files.
+pub(super) struct Work {
+    pub(super) file: Appended,
+    pub(super) frames: Vec<Frame>,
+    pub(super) spool: Appended,
+}
+
+impl Work {
+    pub(super) fn create(staging: &Path) -> Result<Self, TreeError> {
+        let file = Appended::create(staging.join(".frames"))?;
+        let spool = Appended::create(staging.join(".spool"))?;
+        // Nobody else needs its name, and so it is gone whatever happens to us.
+        std::fs::remove_file(&spool.path).map_err(TreeError::io("remove", &spool.path))?;
+        Ok(Self { file, frames: Vec::new(), spool })
+    }
+
+    /// Appends a frame and says which it is.
+    pub(super) fn push(&mut self, stored: &[u8], plain: u32, members: u32) -> Result<u32, TreeError> {
+        let at = self.file.append(stored)?;
+        let number = u32::try_from(self.frames.len()).expect("fewer than 2^32 frames");
+        self.frames.push(Frame { at, stored: short(stored.len()), plain, members });
+        Ok(number)
+    }
+
+    /// Appends to the work file while others read what it holds already.
+    pub(super) fn appender(&self) -> Result<Appender, TreeError> {
+        let file = self.file.file.try_clone().map_err(TreeError::io("open", &self.file.path))?;
+        Ok(Appender(Appended { path: self.file.path.clone(), file, length: self.file.length }))
+    }
+
+    /// Takes over what an appender added.
+    pub(super) fn adopt(&mut self, appender: &Appender, frames: Vec<Frame>) {
+        self.file.length = appender.0.length;
+        self.frames.extend(frames);
+    }
+
+    /// Replaces `plain` with the plain bytes of a frame.
+    pub(super) fn open(
+        &self,
+        frame: u32,
+        reader: &mut Decompressor,
+        stored: &mut Vec<u8>,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), TreeError> {
+        let frame = self.frames[frame as usize];
+        self.file.read(frame.at, frame.stored as usize, stored)?;
+        let verify = |error: std::io::Error| TreeError::Verify { path: self.file.path.clone(), why: error.to_string() };
+        reader.decompress(stored, frame.plain as usize, plain).map_err(verify)
+    }
+}
+
+/// The growing end of the work file.
+pub(super) struct Appender(Appended);
+
+impl Appender {
+    pub(super) fn frame(&mut self, chunk: &Chunk) -> Result<Frame, TreeError> {
+        let at = self.0.append(&chunk.bytes)?;
+        Ok(Frame { at, stored: short(chunk.bytes.len()), plain: chunk.plain, members: chunk.members })
+    }
+}
+
+/// Lengths within a frame are bounded by the frame's limit of 16 MiB.
+pub(super) fn short(length: usize) -> u32 {
+    u32::try_from(length).expect("a length within a frame")
+}
