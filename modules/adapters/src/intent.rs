@@ -350,12 +350,9 @@ pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
         return Ok(Recovery::Running(left));
     }
     let what = format!("recover of {}", seen.job);
-    let step = match step_lock(state, &what, seen.longest_step() + MOMENT) {
-        Ok(step) => Some(step),
-        // Whoever holds it hangs longer than it may. The services matter more.
-        Err(LockError::Locked { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    // Whoever holds it beyond that hangs longer than it may, and a disk that turned read-only has no lock to offer: the
+    // services matter more.
+    let step = step_lock(state, &what, seen.longest_step() + MOMENT).ok();
     let Some(mut intent) = pending(state)?.filter(|intent| intent.id == seen.id) else {
         return Ok(Recovery::Nothing);
     };

@@ -407,3 +407,23 @@ fn passed_points(role: &str) -> Vec<String> {
     assert!(status.success());
     fs::read_to_string(list).unwrap().lines().map(Into::into).collect()
 }
+
+#[test]
+fn a_full_disk_does_not_keep_services_off() {
+    assert!(backup_adapters::users::is_root(), "this test mounts a tmpfs and needs root");
+    for owner_starts in [true, false] {
+        let room = Room::new();
+        let services = [room.service("web", true), room.service("db", true)];
+        let state = room.state();
+        let mount = |args: &[&str]| Command::new(args[0]).args(&args[1..]).arg(&state).status().unwrap().success();
+        assert!(mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "none"]));
+        let mut window = Window::open(&state, "shop", &services, LONG).unwrap();
+        window.stop().unwrap();
+        let _ = fs::write(state.join("fill"), vec![0; 1 << 20]);
+        let result = if owner_starts { window.start() } else { intent::recover(&state, true).map(|_| drop(window)) };
+        let on = services.each_ref().map(|service| service.is_on().unwrap());
+        let pending = intent::pending(&state).unwrap();
+        assert!(mount(&["umount"]));
+        assert_eq!((on, pending), ([true, true], None), "owner_starts {owner_starts}: {result:?}");
+    }
+}

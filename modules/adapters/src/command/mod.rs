@@ -274,12 +274,13 @@ impl Command {
             command.current_dir(directory);
         }
         let (stdin, feed) = stdin(self.input, mode);
-        let log = if mode == Mode::Quiet { Some(tempfile::tempfile().map_err(failed)?) } else { None };
+        // Without room for it the words are lost, not the service that is to be started.
+        let log = if mode == Mode::Quiet { tempfile::tempfile().ok() } else { None };
         let (stdout, stderr) = match (mode, &log) {
             (Mode::Piped, _) => (Stdio::piped(), Stdio::piped()),
             (Mode::Quiet, Some(log)) => (Stdio::null(), Stdio::from(log.try_clone().map_err(failed)?)),
-            (Mode::Detached, _) => (Stdio::null(), Stdio::null()),
-            (Mode::Quiet | Mode::Attached, _) => (Stdio::inherit(), Stdio::inherit()),
+            (Mode::Quiet | Mode::Detached, _) => (Stdio::null(), Stdio::null()),
+            (Mode::Attached, _) => (Stdio::inherit(), Stdio::inherit()),
         };
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         sys::prepare(
