@@ -1,6 +1,26 @@
-//! 
+//! `backup_restore`: bring a generation back, exactly, or leave everything as it was.
+//!
+//! `pipeline` is the run in the order in which things happen. `choose` decides which generation may be trusted,
+//! `compare` what differs, `unpack` makes the tree beside the live one, `swap` and `live` exchange them with the services
+//! stopped, and know the way back.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
-/// Entry point.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+mod choose;
+mod commands;
+mod compare;
+mod dumps;
+mod error;
+mod generation;
+mod live;
+mod pipeline;
+mod recover;
+mod report;
+mod request;
+mod staging;
+mod status;
+mod swap;
+mod target;
+mod tree;
+mod unpack;
+
+pub use commands::main;

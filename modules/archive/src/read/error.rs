@@ -33,8 +33,8 @@ impl ReadError {
         Self::Damaged { what: what.to_owned(), why: why.into() }
     }
 
-    /// An error that came through [`io::Read`]: ours keep their meaning.
-    pub(super) fn from_io(what: &str, error: io::Error) -> Self {
+    /// An error that came through [`io::Read`] while `what` was read: ours keep their meaning.
+    pub fn from_io(what: &str, error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return Self::damaged(what, "it ends too early");
         }

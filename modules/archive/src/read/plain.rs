@@ -7,7 +7,7 @@ use backup_core::Digest;
 use backup_core::manifest::{Artifact, DATA};
 use std::io::{self, Read};
 
-/// The plain bytes of an artifact. Only [`Plain::finish`] says whether what was read is what was collected.
+/// The plain bytes of an artifact. What was read counts once its end was reached, or [`Plain::finish`] said so.
 pub struct Plain {
     what: String,
     source: Ahead,
@@ -43,23 +43,32 @@ impl Plain {
     /// # Errors
     /// [`ReadError::Damaged`] if they are not the manifest's: a frame is missing, or a byte is wrong.
     pub fn finish(mut self) -> Result<()> {
-        io::copy(&mut self.source, &mut io::sink()).map_err(|error| ReadError::from_io(&self.what, error))?;
-        let Some((length, digest)) = self.source.end() else {
-            return Err(ReadError::damaged(&self.what, "it has no end"));
-        };
-        if length != self.expected.plain_bytes {
-            let why = format!("it holds {length} bytes instead of {}", self.expected.plain_bytes);
-            return Err(ReadError::damaged(&self.what, why));
-        }
-        if Digest::from_bytes(&digest) != self.expected.plain_sha256 {
-            return Err(ReadError::damaged(&self.what, "its contents are not what was collected"));
-        }
+        io::copy(&mut self, &mut io::sink()).map_err(|error| ReadError::from_io(&self.what, error))?;
         Ok(())
+    }
+
+    fn compare(&self) -> Result<()> {
+        let damaged = |why: String| Err(ReadError::damaged(&self.what, why));
+        match self.source.end() {
+            None => damaged("it has no end".into()),
+            Some((length, _)) if length != self.expected.plain_bytes => {
+                damaged(format!("it holds {length} bytes instead of {}", self.expected.plain_bytes))
+            }
+            Some((_, digest)) if Digest::from_bytes(&digest) != self.expected.plain_sha256 => {
+                damaged("its contents are not what was collected".into())
+            }
+            Some(_) => Ok(()),
+        }
     }
 }
 
+/// The end is only reported to a reader if everything before it was right: else there is an error in its place.
 impl Read for Plain {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.source.read(out)
+        let count = self.source.read(out)?;
+        if count == 0 && !out.is_empty() {
+            self.compare()?;
+        }
+        Ok(count)
     }
 }

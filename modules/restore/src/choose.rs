@@ -1,0 +1,120 @@
+//! Which generation, and whether it may be trusted: the newest by id, every stored byte re-read, the receipt signed.
+
+use crate::error::{RestoreError, Result};
+use crate::generation::{Generation, Part};
+use crate::request::Request;
+use backup_adapters::keys;
+use backup_adapters::signals::Interrupt;
+use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
+use backup_core::job::StreamOf;
+use backup_core::layout::StreamDir;
+use backup_core::receipt::Receipt;
+use backup_core::{Failure, GenerationId, Kind};
+use std::path::PathBuf;
+
+/// The generations to restore, one per stream, checked.
+pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Generation>> {
+    let mut chosen = Vec::new();
+    let mut places = Vec::new();
+    for &name in &request.streams {
+        let Some(of) = request.job.stream(name) else { continue };
+        let dir = StreamDir::new(&request.from.root(of), &request.job.job, name);
+        let store = StreamStore::open(dir.clone());
+        places.push(dir.path().to_owned());
+        let id = match request.generation {
+            Some(id) if dir.generation(id).exists() || !request.streams_optional => Some(id),
+            Some(_) => None,
+            None => newest(&store)?,
+        };
+        if let Some(id) = id {
+            chosen.push(check(request, of, &store, id, interrupt)?);
+        }
+    }
+    if chosen.len() < request.streams.len() && (chosen.is_empty() || !request.streams_optional) {
+        let place = places.into_iter().next().unwrap_or_else(PathBuf::new);
+        return Err(RestoreError::Nothing { job: request.job.job.clone(), place }.into());
+    }
+    Ok(chosen)
+}
+
+/// The newest sealed generation, by id. A newer one that is damaged is an error, not a reason to take an older one.
+fn newest(store: &StreamStore) -> Result<Option<GenerationId>> {
+    let listing = store.list()?;
+    let sealed = listing.generations.last().map(|stored| stored.id);
+    let odd =
+        listing.oddities.iter().filter_map(|oddity| oddity.name.parse().ok().map(|id: GenerationId| (id, oddity)));
+    match odd.max_by_key(|(id, _)| *id).filter(|(id, _)| Some(*id) > sealed) {
+        Some((id, oddity)) => Err(RestoreError::Damaged { id, why: oddity.why.clone() }.into()),
+        None => Ok(sealed),
+    }
+}
+
+fn check(
+    request: &Request,
+    of: StreamOf<'_>,
+    store: &StreamStore,
+    id: GenerationId,
+    interrupt: &Interrupt,
+) -> Result<Generation> {
+    let own = part(store, id)?;
+    if own.stored.manifest.source != request.job.source {
+        let (found, wanted) = (own.stored.manifest.source.clone(), request.job.source.clone());
+        return Err(RestoreError::OtherSource { id, found, wanted }.into());
+    }
+    let signed_by = match signer(of, store, &own.stored) {
+        Ok(sink) => Some(sink),
+        Err(error) if error.failure().kind() == Kind::Unsigned && request.allow_unsigned => None,
+        Err(error) => return Err(error),
+    };
+    intact(store, id, interrupt)?;
+    let base = match &own.stored.manifest.base {
+        None => None,
+        Some(wanted) => {
+            let place = || store.dir().path().to_owned();
+            let base = part(store, wanted.id).map_err(|error| match error.failure().kind() {
+                Kind::NotFound => RestoreError::NoBase { id, base: wanted.id, place: place() }.into(),
+                _ => error,
+            })?;
+            // The signed digest of the incremental covers its manifest, and that names the base's digest.
+            if base.stored.digest != wanted.digest {
+                return Err(RestoreError::WrongBase { id, base: wanted.id, place: place() }.into());
+            }
+            intact(store, wanted.id, interrupt)?;
+            Some(base)
+        }
+    };
+    Ok(Generation { stream: of.name, own, base, signed_by })
+}
+
+fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
+    Ok(Part { directory: store.dir().generation(id), stored: store.get(id)? })
+}
+
+fn intact(store: &StreamStore, id: GenerationId, interrupt: &Interrupt) -> Result<()> {
+    let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()) };
+    match store.reread(id, &limits)? {
+        Reread::Damaged(why) => Err(RestoreError::Damaged { id, why }.into()),
+        Reread::Intact | Reread::OutOfTime => Ok(()),
+    }
+}
+
+/// The sink that signed the receipt for exactly this digest.
+fn signer(of: StreamOf<'_>, store: &StreamStore, stored: &Stored) -> Result<String> {
+    let unsigned = |why: String| RestoreError::Unsigned { id: stored.id, why };
+    let Some(receipt) = &stored.receipt else {
+        return Err(unsigned(stored.receipt_ignored.clone().unwrap_or_else(|| "there is none".into())).into());
+    };
+    let read = |path: PathBuf| std::fs::read(&path).map_err(|error| unsigned(format!("{}: {error}", path.display())));
+    let (message, signature) = (read(store.dir().receipt(stored.id))?, read(store.dir().signature(stored.id))?);
+    // What was compared with the seal must be what is verified, whoever may write there meanwhile.
+    if Receipt::parse(&message).ok().as_ref() != Some(receipt) {
+        return Err(unsigned("it changed while it was read".into()).into());
+    }
+    match keys::verify(&of.stream.transport.signers, &receipt.sink, &message, &signature) {
+        Ok(()) => Ok(receipt.sink.clone()),
+        Err(error) if matches!(error.kind(), Kind::Unsigned | Kind::NotFound) => {
+            Err(unsigned(error.to_string()).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

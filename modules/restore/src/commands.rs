@@ -1,0 +1,146 @@
+//! What can be asked of the executable, and its documentation.
+
+use crate::error::{RestoreError, Result};
+use crate::pipeline;
+use crate::recover::{RecoverArgs, recover};
+use crate::report::{
+    Available, DumpReport, Fate, RecoverReport, RootReport, RunReport, ServiceReport, StatusReport, StreamReport,
+};
+use crate::request::{JobArgs, Request, RunArgs};
+use crate::status::status;
+use backup_adapters::signals::Interrupt;
+use backup_core::{Digest, GenerationKind, StreamName};
+use backup_interface::{Call, Module, Outcome, Returned};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Restore now.
+    Run(RunArgs),
+    /// Say what run would do, item by item with `--diff`.
+    Plan(RunArgs),
+    /// List the generations that can be restored from here.
+    Status(JobArgs),
+    /// Undo or finish what an interrupted restore left, and start what it stopped; silent if there is nothing to do.
+    Recover(RecoverArgs),
+}
+
+const MODULE: Module = Module {
+    name: "backup_restore",
+    summary: "Bring a generation of a job back",
+    description: &[
+        "Takes the newest generation by its id, re-reads every stored byte, checks that a pinned key signed the receipt, and \
+         unpacks it beside the live trees. Then it stops the job's services, exchanges the trees, and starts what was on.",
+        "If anything fails before the `after` hooks are through, the old trees go back and the services start on them again.",
+        "Compares first, metadata and contents: where everything is as the generation has it, nothing is stopped and nothing \
+         changes. That reads the live trees once.",
+        "Dumps are loaded by the `restore` command that the job declares for them, each time; without one they are left as \
+         plain files in the restore folder. Runs as root.",
+    ],
+    examples: r"
+- name: Restore the newest copy in the restore folder
+  backup_restore:
+    job: shop
+
+- name: Look at last week's state without touching anything
+  backup_restore:
+    job: shop
+    from: source_store
+    generation: 20261120T220000Z
+    target: /srv/restored
+
+- name: Restore what the provider gave back
+  backup_restore:
+    job: shop
+    from: path:/mnt/returned/home/dataBackupSource/store
+",
+    returns: || {
+        vec![
+            Returned::new("actions run and plan", &samples::run()),
+            Returned::new("action status", &samples::status()),
+            Returned::new("action recover", &RecoverReport { recovered: vec!["put back /srv/shop".into()] }),
+        ]
+    },
+};
+
+/// The whole executable.
+pub fn main() -> std::process::ExitCode {
+    backup_interface::main(&MODULE, |command, call| match command {
+        Command::Run(args) | Command::Plan(args) => run(&args, call),
+        Command::Status(args) => status(&args),
+        Command::Recover(args) => recover(&args, call),
+    })
+}
+
+fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
+    let interrupt = Interrupt::install().map_err(RestoreError::io("watch signals of", "/proc/self"))?;
+    raise_file_limit();
+    pipeline::run(&Request::new(args)?, call, &interrupt)
+}
+
+/// Removing a tree needs a descriptor per level, and trees may be two thousand levels deep.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // Where it is refused, only very deep trees suffer.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536), hard);
+    }
+}
+
+/// Results for the documentation.
+mod samples {
+    use super::*;
+
+    pub(super) fn run() -> RunReport {
+        RunReport {
+            job: "shop".into(),
+            streams: vec![StreamReport {
+                stream: StreamName::Data,
+                fate: Fate::Restored,
+                id: "20261120T220000Z".parse().expect("a sample id"),
+                kind: GenerationKind::Full,
+                base: None,
+                digest: Digest::of(b"sample"),
+                path: "/home/dataBackupSource/restore/shop/data/20261120T220000Z".into(),
+                signed_by: Some("sink1".into()),
+                roots: vec![RootReport {
+                    path: "/srv/shop".into(),
+                    paths: 187_000,
+                    bytes: 3_700_000_000,
+                    created: 12,
+                    changed: 3,
+                    removed: 1,
+                }],
+                dumps: vec![DumpReport { name: "dump-orders.sql.zst".into(), loaded: true, path: None }],
+            }],
+            target: None,
+            services: vec![ServiceReport { name: "shop.service".into(), was_on: true }],
+            recovered: Vec::new(),
+            kept_old: Vec::new(),
+            downtime_ms: 4,
+            downtime_with_services_ms: 2300,
+            duration_ms: 21_000,
+        }
+    }
+
+    pub(super) fn status() -> StatusReport {
+        StatusReport {
+            job: "shop".into(),
+            generations: vec![Available {
+                from: "source_store",
+                stream: StreamName::Data,
+                id: "20261120T220000Z".parse().expect("a sample id"),
+                kind: GenerationKind::Full,
+                base: None,
+                complete: true,
+                receipt_of: Some("sink1".into()),
+                bytes: 1_200_000_000,
+            }],
+            interrupted: false,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A chosen generation with its base, opened for reading. What is read is compared with the sealed manifest.
+
+use crate::error::{RestoreError, Result};
+use backup_adapters::store::Stored;
+use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
+use backup_core::job::StreamName;
+use backup_core::manifest::{Artifact, CATALOG, DATA, DELETED};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// One generation where it lies.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Seal, manifest, receipt.
+    pub stored: Stored,
+}
+
+impl Part {
+    fn expected(&self, name: &str) -> Option<&Artifact> {
+        self.stored.manifest.artifacts.get(name)
+    }
+
+    /// An artifact's plain bytes; `None` if the generation has no such artifact.
+    pub(crate) fn open(&self, name: &str) -> Result<Option<Plain>> {
+        let Some(expected) = self.expected(name) else { return Ok(None) };
+        let file = open_regular(&self.directory.join(name))?;
+        Ok(Some(Plain::open(name, file, expected)?))
+    }
+
+    /// The catalog.
+    pub(crate) fn catalog(&self) -> Result<Catalog> {
+        let plain = self
+            .open(CATALOG)?
+            .ok_or_else(|| RestoreError::Damaged { id: self.stored.id, why: format!("no {CATALOG}") })?;
+        Ok(Catalog::new(plain))
+    }
+
+    /// The tar stream, if there is one.
+    pub(crate) fn members(&self) -> Result<Option<Members>> {
+        Ok(self.open(DATA)?.map(Members::new))
+    }
+
+    /// Bytes of the tar stream and of all changed blocks: what will be written at most.
+    pub(crate) fn plain_bytes(&self) -> u64 {
+        let files = self.stored.manifest.artifacts.iter();
+        let data = files.filter(|(name, _)| *name == DATA || name.starts_with("patches/"));
+        data.map(|(_, artifact)| artifact.plain_bytes).sum()
+    }
+}
+
+/// What is restored for one stream.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    /// Which stream.
+    pub stream: StreamName,
+    /// The generation itself.
+    pub own: Part,
+    /// What an incremental differs from.
+    pub base: Option<Part>,
+    /// The sink whose pinned key signed the receipt.
+    pub signed_by: Option<String>,
+}
+
+impl Generation {
+    /// Both catalogs as one.
+    pub(crate) fn merge(&self) -> Result<Merge> {
+        let deleted = match self.own.open(DELETED)? {
+            Some(plain) => Deleted::read(plain)?,
+            None => Deleted::default(),
+        };
+        let base = self.base.as_ref().map(Part::catalog).transpose()?;
+        Ok(Merge::new(self.own.catalog()?, base, deleted)?)
+    }
+
+    /// The include paths, as catalog names: sorted, without the leading slash.
+    pub(crate) fn roots(&self) -> Vec<Vec<u8>> {
+        let roots = self.own.stored.manifest.roots.iter();
+        let mut roots: Vec<_> = roots.map(|root| root.trim_matches('/').as_bytes().to_owned()).collect();
+        roots.sort_by(|a, b| backup_archive::order::compare(a, b));
+        roots
+    }
+
+    /// Names of the dumps.
+    pub(crate) fn dumps(&self) -> impl Iterator<Item = &str> {
+        self.own.stored.manifest.artifacts.keys().map(String::as_str).filter(|name| name.starts_with("dump-"))
+    }
+}
+
+/// A FIFO or a link in the place of a file must neither make us wait nor lead elsewhere.
+fn open_regular(path: &Path) -> Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let failed = |source| RestoreError::Io { action: "open", path: path.to_owned(), source };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        Ok(file)
+    } else {
+        Err(failed(std::io::Error::other("not a regular file")).into())
+    }
+}

@@ -1,0 +1,196 @@
+//! The live trees: hooks, services, the exchange, and the way back.
+//!
+//! Order: note the new trees (journal) → `before` hooks → stop what is on → exchange → load dumps that were taken at a
+//! standstill → start what was on → load the other dumps → `after` hooks → approve → remove the old trees → `finally`.
+//!
+//! A failure before the approval puts the old trees back and starts the application on them again: it comes back either
+//! way. What a dump's command has loaded cannot be taken back, and the failure says so.
+
+use crate::dumps::{self, DumpPlan};
+use crate::error::{RestoreError, Result};
+use crate::pipeline::Track;
+use crate::report::{RunReport, ServiceReport};
+use crate::request::Request;
+use crate::swap::{Place, Swap};
+use backup_adapters::declared::{self, Moment, Told};
+use backup_adapters::fault;
+use backup_adapters::intent::{self, Window};
+use backup_adapters::rescue::{self, Armed};
+use backup_adapters::services::Service;
+use backup_adapters::signals::Interrupt;
+use backup_core::job::DumpTime;
+use backup_interface::Failed;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// One restore of live trees.
+pub(crate) struct Live<'a> {
+    request: &'a Request,
+    work: &'a [Track<'a>],
+    interrupt: &'a Interrupt,
+    state: PathBuf,
+    services: Vec<Service>,
+    window: Option<Window>,
+    rescue: Option<Armed>,
+    away: Option<Instant>,
+    quiet: Option<Instant>,
+    loaded: u32,
+}
+
+impl<'a> Live<'a> {
+    pub(crate) fn new(request: &'a Request, work: &'a [Track<'a>], interrupt: &'a Interrupt) -> Self {
+        Self {
+            request,
+            work,
+            interrupt,
+            state: request.job.state_dir(),
+            services: declared::services(&request.job),
+            window: None,
+            rescue: None,
+            away: None,
+            quiet: None,
+            loaded: 0,
+        }
+    }
+
+    /// Puts the unpacked trees in place. Afterwards either all of it has happened, or everything is as before.
+    pub(crate) fn replace(mut self, places: Vec<Vec<Place>>, report: &mut RunReport) -> Result<()> {
+        let mut swap = Swap::begin(&self.state, places.into_iter().flatten().collect(), self.request.keep_old)?;
+        let result = self.forward(&swap, report).and_then(|()| swap.commit());
+        let result = match result {
+            // The new trees are in place, whatever becomes of the old ones.
+            Ok(()) => swap.finish().map(|kept| report.kept_old = kept).map_err(Failed::with_changes),
+            Err(failed) => {
+                let failed = self.back(swap, failed, report);
+                let tidied = self.tidy(Moment::Failed, Some(&failed));
+                Err(also(failed, tidied))
+            }
+        };
+        let tidied = self.tidy(Moment::Finally, result.as_ref().err());
+        match result {
+            Ok(()) => tidied.map_err(Failed::with_changes),
+            Err(failed) => Err(also(failed, tidied)),
+        }
+    }
+
+    fn forward(&mut self, swap: &Swap, report: &mut RunReport) -> Result<()> {
+        let told = Told { job: &self.request.job.job, result: "ok" };
+        let hooks = &self.request.job.restore.hooks;
+        declared::hooks(Moment::Before, hooks, told, self.interrupt)?;
+        fault::point("restore.hooks.before");
+        self.stop(report)?;
+        fault::point("restore.stopped");
+        self.interrupt.check()?;
+        swap.exchange()?;
+        self.load(DumpTime::Stopped)?;
+        self.start(report)?;
+        fault::point("restore.started");
+        self.load(DumpTime::Running)?;
+        for track in self.work {
+            dumps::leave(&track.generation, &track.dumps, track.of)?;
+        }
+        declared::hooks(Moment::After, hooks, told, self.interrupt)?;
+        fault::point("restore.hooks.after");
+        Ok(())
+    }
+
+    fn load(&mut self, when: DumpTime) -> Result<()> {
+        for track in self.work {
+            let dumps: &[DumpPlan] = &track.dumps;
+            self.loaded += dumps::load(&track.generation, dumps, when, self.interrupt)?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, report: &mut RunReport) -> Result<()> {
+        let job = &self.request.job;
+        let limit = job.max_downtime.duration();
+        let window = Window::open(&self.state, &job.job, &self.services, limit)?;
+        report.services = window
+            .services()
+            .iter()
+            .map(|entry| ServiceReport { name: entry.service.name().to_owned(), was_on: entry.was_on })
+            .collect();
+        let recover = self.recover_command()?;
+        let window = self.window.insert(window);
+        self.rescue = Some(rescue::arm(&job.job, &recover, limit)?);
+        fault::point("restore.rescue.armed");
+        self.away = Some(Instant::now());
+        window.stop()?;
+        self.quiet = Some(Instant::now());
+        Ok(())
+    }
+
+    fn start(&mut self, report: &mut RunReport) -> Result<()> {
+        report.downtime_ms = milliseconds(self.quiet.take());
+        let started = self.window.take().map_or(Ok(()), Window::start);
+        report.downtime_with_services_ms = milliseconds(self.away.take());
+        started?;
+        if let Some(rescue) = self.rescue.take() {
+            rescue.disarm();
+        }
+        Ok(())
+    }
+
+    /// Our own executable, as the rescue calls it.
+    fn recover_command(&self) -> Result<Vec<OsString>> {
+        let program = std::env::current_exe().map_err(RestoreError::io("find", "/proc/self/exe"))?;
+        let mut words = vec![program.into_os_string(), "recover".into(), self.request.job.job.clone().into()];
+        words.extend(["--config".into(), self.request.config.clone().into_os_string()]);
+        Ok(words)
+    }
+
+    /// Old trees back, services on. Whatever fails on the way back becomes a warning of the first failure.
+    fn back(&mut self, swap: Swap, mut failed: Failed, report: &mut RunReport) -> Failed {
+        if self.window.is_none() && swap.is_exchanged() {
+            failed = self.stop_again(failed);
+        }
+        failed = match swap.undo() {
+            Ok(()) => failed,
+            Err(more) => also(failed.with_changes(), Err(more)).with_warning(
+                "the old trees are not all in place: run `backup_restore recover` when the cause is gone",
+            ),
+        };
+        fault::point("restore.back.undone");
+        failed = also(failed, self.start(report));
+        if let Err(more) = intent::recover(&self.state, true) {
+            failed = failed.with_warning(format!("services did not start again: {more}"));
+        }
+        if self.loaded > 0 {
+            let warning = "a dump had been loaded before the failure, which cannot be taken back";
+            failed = failed.with_changes().with_warning(warning);
+        }
+        failed
+    }
+
+    /// The services run, or try to, on the new trees.
+    fn stop_again(&mut self, failed: Failed) -> Failed {
+        // A window whose start failed is still on record, and knows what was on: it must not be written anew.
+        if matches!(intent::pending(&self.state), Ok(Some(_))) {
+            return self.services.iter().fold(failed, |failed, service| match service.stop(None) {
+                Ok(_) => failed,
+                Err(more) => failed.with_warning(more.to_string()),
+            });
+        }
+        also(failed, self.stop(&mut RunReport::default()))
+    }
+
+    fn tidy(&self, moment: Moment, failed: Option<&Failed>) -> Result<()> {
+        let result = failed.map_or("ok", |failed| failed.failure().kind().name());
+        let told = Told { job: &self.request.job.job, result };
+        Ok(declared::hooks(moment, &self.request.job.restore.hooks, told, self.interrupt)?)
+    }
+}
+
+/// A further failure, as a warning of the first.
+fn also(failed: Failed, more: Result<()>) -> Failed {
+    match more {
+        Ok(()) => failed,
+        Err(more) => failed.with_warning(more.message()),
+    }
+}
+
+fn milliseconds(since: Option<Instant>) -> u64 {
+    since.map_or(0, |since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,165 @@
+//! From the caller's options to a checked request: which job, from where, to where.
+
+use crate::error::{RestoreError, Result};
+use backup_adapters::jobs;
+use backup_core::job::StreamOf;
+use backup_core::{GenerationId, Job, StreamName};
+use backup_interface::OptionError;
+use std::path::PathBuf;
+
+/// Which streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum StreamWish {
+    /// Every stream of the job that has a generation there.
+    #[default]
+    All,
+    /// Application data.
+    Data,
+    /// Log data.
+    Logs,
+}
+
+/// Where the job documents lie, and which is meant.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct JobArgs {
+    /// The job.
+    pub job: String,
+    /// Holds the job documents in `jobs/`.
+    #[arg(long, default_value = "/etc/handover")]
+    pub config: PathBuf,
+}
+
+/// Options of `run` and `plan`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Which streams.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) stream: StreamWish,
+    /// Where the generation lies: `restore_folder`, `source_store`, `sink_store`, or the root of a store as
+    /// `path:/mnt/returned/store`.
+    #[arg(long, default_value = "restore_folder")]
+    pub(crate) from: String,
+    /// `newest`, by id and never by the times of files, or the id of a generation.
+    #[arg(long, default_value = "newest")]
+    pub(crate) generation: String,
+    /// `live`: everything goes back to its place, with the services stopped for a moment. Or an empty directory, in which
+    /// the same paths are made; nothing is stopped then and no hook runs.
+    #[arg(long, default_value = "live")]
+    pub(crate) target: String,
+    /// Restore also what no pinned key signed.
+    #[arg(long)]
+    pub(crate) allow_unsigned: bool,
+    /// Keep the tree that was replaced, as `.<name>.before-<id>` beside the new one.
+    #[arg(long)]
+    pub(crate) keep_old: bool,
+}
+
+/// What a run shall do.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The job.
+    pub job: Job,
+    /// The streams that are wanted, data first.
+    pub streams: Vec<StreamName>,
+    /// Whether a stream without generations is left out.
+    pub streams_optional: bool,
+    /// Where generations lie.
+    pub from: From,
+    /// A generation; `None`: the newest.
+    pub generation: Option<GenerationId>,
+    /// Another place than the live one.
+    pub target: Option<PathBuf>,
+    /// Whether a signature is not needed.
+    pub allow_unsigned: bool,
+    /// Whether the old tree stays.
+    pub keep_old: bool,
+    /// Holds the job documents; the rescue is told.
+    pub config: PathBuf,
+}
+
+/// Where generations lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    /// Where copies to be restored are placed.
+    RestoreFolder,
+    /// The source's own store.
+    SourceStore,
+    /// The sink's store, if it can be reached from here.
+    SinkStore,
+    /// The root of any store.
+    Path(PathBuf),
+}
+
+impl From {
+    fn parse(text: &str) -> Result<Self> {
+        Ok(match (text, text.strip_prefix("path:").map(PathBuf::from)) {
+            ("restore_folder", _) => Self::RestoreFolder,
+            ("source_store", _) => Self::SourceStore,
+            ("sink_store", _) => Self::SinkStore,
+            (_, Some(path)) if path.is_absolute() => Self::Path(path),
+            _ => {
+                return Err(OptionError::new("from", format!("{text:?} is not a place"))
+                    .with_hint("Say restore_folder, source_store, sink_store, or path: and the root of a store.")
+                    .into());
+            }
+        })
+    }
+
+    /// The root of the store for a stream.
+    pub(crate) fn root(&self, of: StreamOf<'_>) -> PathBuf {
+        match self {
+            Self::RestoreFolder => of.restore_root(),
+            Self::SourceStore => of.store_root(),
+            Self::SinkStore => of.sink_store_root(),
+            Self::Path(path) => path.clone(),
+        }
+    }
+}
+
+impl Request {
+    /// Reads the job and checks the options against it.
+    pub(crate) fn new(args: &RunArgs) -> Result<Self> {
+        let job = load(&args.job)?;
+        let streams: Vec<_> = match args.stream {
+            StreamWish::All => job.streams().map(|of| of.name).collect(),
+            StreamWish::Data => vec![StreamName::Data],
+            StreamWish::Logs => vec![StreamName::Logs],
+        };
+        if let Some(missing) = streams.iter().find(|name| job.stream(**name).is_none()) {
+            return Err(RestoreError::NoStream(*missing).into());
+        }
+        let generation = match args.generation.as_str() {
+            "newest" => None,
+            id => Some(id.parse().map_err(|error| {
+                OptionError::new("generation", error).with_hint("Say newest, or an id that `status` lists.")
+            })?),
+        };
+        let target = match args.target.as_str() {
+            "live" => None,
+            path if path.starts_with('/') => Some(PathBuf::from(path)),
+            other => {
+                return Err(OptionError::new("target", format!("{other:?} is not an absolute path"))
+                    .with_hint("Say live, or name an empty directory by its absolute path.")
+                    .into());
+            }
+        };
+        Ok(Self {
+            job,
+            streams,
+            streams_optional: args.stream == StreamWish::All,
+            from: From::parse(&args.from)?,
+            generation,
+            target,
+            allow_unsigned: args.allow_unsigned,
+            keep_old: args.keep_old,
+            config: args.job.config.clone(),
+        })
+    }
+}
+
+/// Reads and checks a job document. Also a sink's: a drill restores where the sink store is.
+pub(crate) fn load(args: &JobArgs) -> Result<Job> {
+    Ok(jobs::load(&args.config, &args.job)?.job)
+}

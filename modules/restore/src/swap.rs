@@ -1,0 +1,326 @@
+//! The moment that counts: whole trees change places, and a journal says how to go back or on.
+//!
+//! ```text
+//!              begin                exchange each root           commit              finish
+//! (staging) ─────────► "swapping" ─────────────────────► (new) ────────► "committed" ──────► (nothing left over)
+//!                          │                                │                 │
+//!                          └──── undo: exchange back ───────┘                 └─ resume: remove what is old
+//! ```
+//!
+//! A staging container `.<name>.handover-<id>` lies beside each root, on the same file system, and is private to root. It
+//! holds the new tree before the exchange and the old one after it. Which of both is in place is told by the new tree's
+//! inode, which the journal has: so undoing and resuming can be repeated, and a kill at any point leaves each root
+//! either old or new. Without a journal a container is rubbish.
+
+use crate::error::{RestoreError, Result};
+use crate::tree::drop_inherited;
+use backup_adapters::publish::{self, PublishError};
+use backup_adapters::{fault, space};
+use backup_core::GenerationId;
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// One root that is exchanged as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    /// The root. Paths of roots come from a job document and a manifest: both are text.
+    pub live: PathBuf,
+    /// The generation that comes here.
+    pub id: GenerationId,
+    /// Device and inode of the new tree's top; `None` before it was made.
+    new: Option<(u64, u64)>,
+}
+
+/// How far an exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Phase {
+    /// Some roots may be new; the old trees count.
+    Swapping,
+    /// All roots are new and approved; the old trees are to be removed.
+    Committed,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Journal {
+    format: u32,
+    phase: Phase,
+    keep_old: bool,
+    places: Vec<Place>,
+}
+
+/// What [`recover`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Recovered {
+    /// There was nothing to do.
+    Nothing,
+    /// The old trees are back in these places.
+    Undone(Vec<PathBuf>),
+    /// The new trees stay in these places, and what was left over is gone.
+    Finished(Vec<PathBuf>),
+}
+
+impl Place {
+    /// A root and its generation. Refuses what cannot be exchanged as a whole, so that nothing was done yet.
+    pub(crate) fn new(live: &Path, id: GenerationId) -> Result<Self> {
+        let refuse = |why: &str| RestoreError::NotReplaceable { root: live.to_owned(), why: why.into() };
+        if live.file_name().is_none() {
+            return Err(refuse("it is the root of the file system").into());
+        }
+        let mounts = space::mounts_within(live).map_err(RestoreError::io("look for mount points in", live))?;
+        if let Some(mount) = mounts.first() {
+            return Err(if mount == live {
+                refuse("it is a mount point")
+            } else {
+                refuse(&format!("{} is mounted in it", mount.display()))
+            }
+            .into());
+        }
+        Ok(Self { live: live.to_owned(), id, new: None })
+    }
+
+    fn hidden(&self, word: &str) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(self.live.file_name().unwrap_or_default());
+        name.push(format!(".{word}-{}", self.id));
+        self.live.with_file_name(name)
+    }
+
+    /// The private directory beside the root.
+    pub(crate) fn container(&self) -> PathBuf {
+        self.hidden("handover")
+    }
+
+    /// Where the old tree is kept for those who want it.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.hidden("before")
+    }
+
+    fn staged(&self) -> PathBuf {
+        self.container().join(self.live.file_name().unwrap_or_default())
+    }
+
+    /// The directory that holds the root; missing ones above it are made as a system has them.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        if let Some(parent) = self.live.parent() {
+            publish::create_dirs(parent, 0o755, None)?;
+        }
+        let container = self.container();
+        let failed = || RestoreError::io("create", &container);
+        nix::unistd::mkdir(&container, Mode::S_IRWXU).map_err(io::Error::from).map_err(failed())?;
+        let opened = File::open(&container).map_err(failed())?;
+        drop_inherited(&opened).map_err(failed())?;
+        Ok(nix::sys::stat::fchmod(&opened, Mode::S_IRWXU).map_err(io::Error::from).map_err(failed())?)
+    }
+
+    /// Whether the new tree has left the container. Where it lay is asked, not where it belongs: an application that runs
+    /// on it may have replaced a single file since.
+    fn is_new(&self) -> bool {
+        let lies = self.staged().symlink_metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        exists(&self.container()) && lies != self.new
+    }
+
+    /// Exchanges both trees, in either direction: the new one in, or out again.
+    fn exchange(&self) -> std::result::Result<(), PublishError> {
+        let (live, staged) = (&self.live, &self.staged());
+        match (exists(live), exists(staged)) {
+            (true, true) => publish::exchange(staged, live),
+            (false, _) => publish::move_dir(staged, live),
+            // Undoing where nothing was before.
+            (true, false) => publish::move_dir(live, staged),
+        }
+    }
+
+    fn remove_rest(&self, keep_old: bool) -> Result<()> {
+        if keep_old && exists(&self.staged()) && !exists(&self.kept()) {
+            publish::move_dir(&self.staged(), &self.kept())?;
+        }
+        remove_container(&self.container())
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// An exchange under way. Dropping it without [`Swap::commit`] leaves it to [`recover`].
+#[derive(Debug)]
+pub(crate) struct Swap {
+    state: PathBuf,
+    journal: Journal,
+}
+
+fn journal_path(state: &Path) -> PathBuf {
+    state.join("restore.json")
+}
+
+impl Swap {
+    /// Notes the finished new trees. From here on [`recover`] knows what to do.
+    pub(crate) fn begin(state: &Path, mut places: Vec<Place>, keep_old: bool) -> Result<Self> {
+        for place in &mut places {
+            let staged = place.staged();
+            let metadata = staged.symlink_metadata().map_err(RestoreError::io("inspect", &staged))?;
+            place.new = Some((metadata.dev(), metadata.ino()));
+            publish::sync_fs(&place.container())?;
+        }
+        let swap =
+            Self { state: state.to_owned(), journal: Journal { format: 1, phase: Phase::Swapping, keep_old, places } };
+        swap.write()?;
+        fault::point("restore.swap.begun");
+        Ok(swap)
+    }
+
+    /// Puts every new tree in its place.
+    pub(crate) fn exchange(&self) -> Result<()> {
+        for place in &self.journal.places {
+            if !place.is_new() {
+                place.exchange()?;
+            }
+            fault::point("restore.swap.exchanged");
+        }
+        Ok(())
+    }
+
+    /// Whether any new tree is in place.
+    pub(crate) fn is_exchanged(&self) -> bool {
+        self.journal.places.iter().any(Place::is_new)
+    }
+
+    /// Puts every old tree back and forgets the new ones.
+    pub(crate) fn undo(self) -> Result<()> {
+        undo(&self.journal)?;
+        fault::point("restore.swap.undone");
+        Ok(publish::remove_file(&journal_path(&self.state))?)
+    }
+
+    /// The new trees are approved: from here on nothing goes back.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.journal.phase = Phase::Committed;
+        self.write()?;
+        fault::point("restore.swap.committed");
+        Ok(())
+    }
+
+    /// Removes the old trees, or puts them aside. Returns where they are kept.
+    pub(crate) fn finish(self) -> Result<Vec<PathBuf>> {
+        finish(&self.journal)?;
+        publish::remove_file(&journal_path(&self.state))?;
+        let kept = self.journal.places.iter().map(Place::kept);
+        Ok(kept.filter(|path| self.journal.keep_old && exists(path)).collect())
+    }
+
+    fn write(&self) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(&self.journal).expect("a journal has only string keys");
+        Ok(publish::write_atomic(&journal_path(&self.state), &bytes, 0o600, None)?)
+    }
+}
+
+fn undo(journal: &Journal) -> Result<()> {
+    for place in journal.places.iter().rev() {
+        if place.is_new() {
+            place.exchange()?;
+        }
+        fault::point("restore.swap.back");
+    }
+    for place in &journal.places {
+        remove_container(&place.container())?;
+    }
+    Ok(())
+}
+
+fn finish(journal: &Journal) -> Result<()> {
+    for place in &journal.places {
+        place.remove_rest(journal.keep_old)?;
+        fault::point("restore.swap.cleaned");
+    }
+    Ok(())
+}
+
+/// What an interrupted run left in the state directory of a job: undone before it was approved, finished after.
+pub(crate) fn recover(state: &Path) -> Result<Recovered> {
+    let Some(journal) = pending(state)? else { return Ok(Recovered::Nothing) };
+    let places = journal.places.iter().map(|place| place.live.clone()).collect();
+    let recovered = match journal.phase {
+        Phase::Swapping => {
+            undo(&journal)?;
+            Recovered::Undone(places)
+        }
+        Phase::Committed => {
+            finish(&journal)?;
+            Recovered::Finished(places)
+        }
+    };
+    publish::remove_file(&journal_path(state))?;
+    Ok(recovered)
+}
+
+/// Whether an interrupted run left an exchange.
+pub(crate) fn is_pending(state: &Path) -> Result<bool> {
+    Ok(pending(state)?.is_some())
+}
+
+fn pending(state: &Path) -> Result<Option<Journal>> {
+    let path = journal_path(state);
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(RestoreError::io("read", &path))?,
+    };
+    let unreadable = |error: serde_json::Error| RestoreError::Journal { path, why: error.to_string() };
+    Ok(Some(serde_json::from_slice(&bytes).map_err(unreadable)?))
+}
+
+/// Removes containers beside a root that no journal knows: an interrupted run had not come to the exchange.
+pub(crate) fn remove_leftovers(live: &Path) -> Result<Vec<PathBuf>> {
+    let (Some(parent), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
+    let entries = match fs::read_dir(parent) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        entries => entries.map_err(RestoreError::io("read", parent))?,
+    };
+    let mut removed = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(RestoreError::io("read", parent))?;
+        if is_container_of(name, &entry.file_name()) {
+            remove_container(&entry.path())?;
+            removed.push(entry.path());
+        }
+    }
+    Ok(removed)
+}
+
+fn is_container_of(name: &OsStr, candidate: &OsStr) -> bool {
+    let prefix = [b".", name.as_bytes(), b".handover-"].concat();
+    let id = candidate.as_bytes().strip_prefix(prefix.as_slice());
+    id.and_then(|id| std::str::from_utf8(id).ok()).is_some_and(|id| id.parse::<GenerationId>().is_ok())
+}
+
+/// Removes a container and what it holds, unless something is mounted in it.
+fn remove_container(container: &Path) -> Result<()> {
+    let mounts = space::mounts_within(container).map_err(RestoreError::io("look for mount points in", container))?;
+    if let Some(mount) = mounts.first() {
+        let why = format!("{} is mounted in what has to be removed", mount.display());
+        return Err(RestoreError::NotReplaceable { root: container.to_owned(), why }.into());
+    }
+    Ok(publish::remove_tree(container, &[])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_containers_of_the_same_root_are_leftovers() {
+        let of = |candidate: &str| is_container_of(OsStr::new("shop"), OsStr::new(candidate));
+        assert!(of(".shop.handover-20261120T220000Z"));
+        for other in [".shop.before-20261120T220000Z", ".shop.handover-x", ".shop2.handover-20261120T220000Z", "shop"] {
+            assert!(!of(other), "{other}");
+        }
+    }
+}

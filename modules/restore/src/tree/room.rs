@@ -1,0 +1,187 @@
+//! A directory below which everything is made, and which nothing can leave.
+
+use crate::error::RestoreError;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat};
+use nix::unistd::{linkat, symlinkat};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+type Result<T> = std::result::Result<T, RestoreError>;
+
+/// Only root may look into what is not complete.
+const PRIVATE: Mode = Mode::S_IRWXU;
+
+/// A directory below which everything is made.
+#[derive(Debug)]
+pub(crate) struct Room {
+    path: PathBuf,
+    top: Rc<OwnedFd>,
+    /// The directory that was used last: the next path is usually in it or in one that it holds.
+    last: (Vec<u8>, Rc<OwnedFd>),
+}
+
+/// A device or FIFO to be made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Special {
+    /// A named pipe.
+    Fifo,
+    /// A character device: major, minor.
+    Character(u32, u32),
+    /// A block device: major, minor.
+    Block(u32, u32),
+}
+
+/// A name in an open directory.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    directory: Rc<OwnedFd>,
+    name: Vec<u8>,
+    /// For messages only.
+    shown: PathBuf,
+}
+
+impl Room {
+    /// Opens the directory `path`, which must not be a symbolic link.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let top = nix::fcntl::open(path, flags, Mode::empty());
+        let top = Rc::new(top.map_err(io::Error::from).map_err(RestoreError::io("open", path))?);
+        Ok(Self { path: path.to_owned(), last: (Vec::new(), Rc::clone(&top)), top })
+    }
+
+    /// The place that `path` (relative, checked) names. Missing directories above it are made.
+    pub(crate) fn spot(&mut self, path: &[u8]) -> Result<Spot> {
+        let shown = self.path.join(OsStr::from_bytes(path));
+        let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (&path[..0], path),
+        };
+        let directory = self.descend(parent, &shown)?;
+        Ok(Spot { directory, name: name.to_owned(), shown })
+    }
+
+    fn descend(&mut self, wanted: &[u8], shown: &Path) -> Result<Rc<OwnedFd>> {
+        let (known, mut directory) = (&self.last.0, Rc::clone(&self.last.1));
+        let below = match wanted.strip_prefix(known.as_slice()) {
+            Some(rest) if known.is_empty() || rest.is_empty() || rest[0] == b'/' => rest,
+            _ => {
+                directory = Rc::clone(&self.top);
+                wanted
+            }
+        };
+        for name in below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+            directory = Rc::new(enter(&directory, name, shown)?);
+        }
+        self.last = (wanted.to_owned(), Rc::clone(&directory));
+        Ok(directory)
+    }
+}
+
+fn enter(directory: &OwnedFd, name: &[u8], shown: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let name = OsStr::from_bytes(name);
+    loop {
+        match openat(directory, name, flags, Mode::empty()) {
+            Ok(opened) => return Ok(opened),
+            Err(Errno::ENOENT) => match mkdirat(directory, name, PRIVATE) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(error) => return Err(RestoreError::io("make a directory above", shown)(error.into())),
+            },
+            Err(Errno::ENOTDIR | Errno::ELOOP) => {
+                let path = shown.to_string_lossy().into_owned();
+                return Err(RestoreError::Unsafe { path, why: "it leads through something that is not a directory" });
+            }
+            Err(error) => return Err(RestoreError::io("enter a directory above", shown)(error.into())),
+        }
+    }
+}
+
+impl Spot {
+    fn name(&self) -> &OsStr {
+        OsStr::from_bytes(&self.name)
+    }
+
+    pub(super) fn directory(&self) -> &OwnedFd {
+        &self.directory
+    }
+
+    pub(super) fn os_name(&self) -> &OsStr {
+        self.name()
+    }
+
+    /// A path through the open directory, for calls that take no descriptor.
+    pub(super) fn through(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.directory.as_raw_fd().to_string()).join(self.name())
+    }
+
+    /// For messages.
+    pub(crate) fn shown(&self) -> &Path {
+        &self.shown
+    }
+
+    pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> RestoreError {
+        let path = self.shown.clone();
+        move |source| RestoreError::Io { action, path: path.clone(), source }
+    }
+
+    /// Makes a new regular file and opens it for writing.
+    pub(crate) fn create(&self) -> Result<File> {
+        self.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, "create")
+    }
+
+    /// Opens an existing regular file for reading and writing.
+    pub(crate) fn open_existing(&self) -> Result<File> {
+        let file = self.open(OFlag::O_RDWR | OFlag::O_NONBLOCK, "open")?;
+        let is_file = file.metadata().map_err(self.failed("inspect"))?.is_file();
+        if is_file { Ok(file) } else { Err(self.failed("open")(io::Error::other("not a regular file"))) }
+    }
+
+    /// Opens an existing directory.
+    pub(crate) fn open_directory(&self) -> Result<File> {
+        self.open(OFlag::O_RDONLY | OFlag::O_DIRECTORY, "open")
+    }
+
+    fn open(&self, flags: OFlag, action: &'static str) -> Result<File> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = openat(self.directory.as_fd(), self.name(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        Ok(File::from(opened.map_err(io::Error::from).map_err(self.failed(action))?))
+    }
+
+    /// Makes a directory; that it is there already is fine.
+    pub(crate) fn directory_here(&self) -> Result<()> {
+        match mkdirat(&*self.directory, self.name(), PRIVATE) {
+            Err(Errno::EEXIST) => self.open_directory().map(drop),
+            made => made.map_err(io::Error::from).map_err(self.failed("create")),
+        }
+    }
+
+    /// Makes a symbolic link.
+    pub(crate) fn symlink(&self, target: &[u8]) -> Result<()> {
+        let made = symlinkat(OsStr::from_bytes(target), &*self.directory, self.name());
+        made.map_err(io::Error::from).map_err(self.failed("create"))
+    }
+
+    /// Makes a further name of what lies at `first`.
+    pub(crate) fn link_to(&self, first: &Self) -> Result<()> {
+        let made = linkat(&*first.directory, first.name(), &*self.directory, self.name(), AtFlags::empty());
+        made.map_err(io::Error::from).map_err(self.failed("link"))
+    }
+
+    /// Makes a FIFO or a device.
+    pub(crate) fn special(&self, special: Special) -> Result<()> {
+        let (kind, device) = match special {
+            Special::Fifo => (SFlag::S_IFIFO, 0),
+            Special::Character(major, minor) => (SFlag::S_IFCHR, makedev(major.into(), minor.into())),
+            Special::Block(major, minor) => (SFlag::S_IFBLK, makedev(major.into(), minor.into())),
+        };
+        let made = mknodat(&*self.directory, self.name(), kind, Mode::S_IRUSR | Mode::S_IWUSR, device);
+        made.map_err(io::Error::from).map_err(self.failed("create"))
+    }
+}
