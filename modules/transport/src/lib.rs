@@ -34,9 +34,6 @@ pub mod wire;
 use backup_interface::{Module, Returned};
 use cli::Command;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What `ansible-doc` says beyond the options.
 pub const MODULE: Module = Module {
     name: "backup_transport",

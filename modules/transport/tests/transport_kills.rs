@@ -1,0 +1,135 @@
+//! kill -9 at every named point, on either side, alone or with the whole process group: nothing is lost, nothing
+//! partial counts, and the next run converges.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use support::{Lab, Way, answer, names};
+
+/// Ids one day apart, so that each round carries a new generation.
+fn id(round: usize) -> String {
+    format!("2026{:02}{:02}T020000Z", 1 + round / 28, 1 + round % 28)
+}
+
+/// Every point that one whole run passes on the side that begins or on the one that serves.
+fn points(lab: &Lab, serving: bool) -> Vec<String> {
+    let list = lab.path().join("points");
+    lab.generation(&id(0), None, b"to learn the points");
+    let mut command = lab.command("run");
+    if serving {
+        lab.serve_with(&format!("HANDOVER_FAULT_LIST={}\n", list.display()));
+    } else {
+        command.env("HANDOVER_FAULT_LIST", &list);
+    }
+    assert_eq!(answer(&mut command).code, Some(0));
+    let text = fs::read_to_string(list).unwrap();
+    text.lines().map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn survives(way: Way, serving: bool, expected: &[&str]) {
+    let mut lab = Lab::new(way);
+    lab.retention = "{generations: 2}".into();
+    lab.declare();
+    let points = points(&lab, serving);
+    for point in expected {
+        assert!(points.iter().any(|passed| passed == point), "{point} is not among {points:?}");
+    }
+    let mut killed = 0;
+    for (round, point) in (1..).zip(&points) {
+        let (id, before) = (id(round), lab.sink_is_whole());
+        lab.generation(&id, None, format!("round {round}").as_bytes());
+        let fault = [
+            ("HANDOVER_FAULT", point.as_str()),
+            ("HANDOVER_FAULT_ACTION", if round % 2 == 0 { "kill-group" } else { "" }),
+        ];
+        let mut command = lab.command("run");
+        // A group of its own: the kill must not reach the test.
+        command.process_group(0);
+        if serving {
+            lab.serve_with(&fault.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>());
+        } else {
+            lab.serve_with("");
+            command.envs(fault);
+        }
+        let cut = answer(&mut command);
+        killed += usize::from(cut.code != Some(0) || !cut.warnings.is_empty());
+
+        // Nothing verified is lost, whatever came of this one, and it is in at least one place.
+        let after = lab.sink_is_whole_where_signed();
+        assert!(before.iter().rev().take(1).all(|old| after.contains(old)), "{point}: {before:?} {after:?}");
+        let places = [lab.handover(), lab.source_store()];
+        assert!(places.iter().any(|place| names(place).contains(&id)), "{point}: {id} is gone");
+
+        lab.serve_with("");
+        let next = lab.run();
+        assert!(!next.failed, "after {point}: {next:?}");
+        let kept = lab.sink_is_whole();
+        assert!(kept.contains(&id) && kept.len() == 2, "after {point}: {kept:?}");
+        assert_eq!(names(&lab.handover()), [""; 0], "after {point}");
+        assert_eq!((names(&lab.incoming()), names(&lab.verifying())), (vec![], vec![]), "after {point}");
+        assert_eq!(names(&lab.source_store()), [id.as_str()], "after {point}");
+        assert!(!lab.good().changed, "after {point}");
+    }
+    // A few points lie after everything that can still fail; most of them must have cut something.
+    assert!(killed * 10 >= points.len() * 9, "{killed} of {} points killed anything", points.len());
+}
+
+#[test]
+fn the_pushing_source() {
+    survives(
+        Way::Push,
+        false,
+        &[
+            "transport.offered",
+            "transport.carried",
+            "transport.committed",
+            "transport.acknowledge.receipt",
+            "transport.acknowledged",
+            "store.receipt.signature",
+        ],
+    );
+}
+
+#[test]
+fn the_sink_that_is_pushed_to() {
+    survives(
+        Way::Push,
+        true,
+        &[
+            "transport.receive.prepared",
+            "transport.commit.moved",
+            "transport.commit.verified",
+            "transport.commit.stored",
+            "transport.commit.journal",
+            "transport.commit.signed",
+            "rotate.delete",
+        ],
+    );
+}
+
+#[test]
+fn the_pulling_sink() {
+    survives(
+        Way::Pull,
+        false,
+        &[
+            "transport.carried",
+            "transport.commit.moved",
+            "transport.commit.stored",
+            "transport.commit.signed",
+            "transport.acknowledged",
+        ],
+    );
+}
+
+#[test]
+fn the_source_that_is_pulled_from() {
+    survives(
+        Way::Pull,
+        true,
+        &["transport.acknowledge.checked", "transport.acknowledge.receipt", "transport.acknowledge.moved"],
+    );
+}
