@@ -14,7 +14,7 @@
 //!   a rescue waits for it only as long as a step may take, and then goes on without.
 //! - The rescue takes the intent away from the owner: an owner that finds its intent gone, or marked, knows that the
 //!   window is broken, and never stops anything again.
-//! - After a reboot only those units are started that a boot would have brought up.
+//! - A reboot changes nothing: what was on is started, whether or not a boot brings it up by itself.
 
 use crate::fault;
 use crate::host::{self, Now};
@@ -187,10 +187,10 @@ impl Intent {
         self.services.iter().map(|entry| entry.service.timeout()).max().unwrap_or_default()
     }
 
-    /// Starts what `wanted` names, all of it even if one fails, and sees that it stays on. The first error counts.
-    fn start(&self, wanted: impl Fn(&Entry) -> bool) -> std::result::Result<Vec<String>, ServiceError> {
+    /// Starts what was on, all of it even if one fails, and sees that it stays on. The first error counts.
+    fn start(&self) -> std::result::Result<Vec<String>, ServiceError> {
         let entries = services::start_order(&self.services, |entry| &entry.service);
-        let entries: Vec<_> = entries.into_iter().filter(|entry| entry.was_on && wanted(entry)).collect();
+        let entries: Vec<_> = entries.into_iter().filter(|entry| entry.was_on).collect();
         let mut first_error = Ok(());
         for entry in &entries {
             let started = if matches!(entry.service.is_on(), Ok(true)) { Ok(()) } else { entry.service.start() };
@@ -295,7 +295,7 @@ impl Window {
             let _ = self.intent.write(&self.state);
         }
         // Also when the window is lost: the rescue may still be at it, and starting what is on does nothing.
-        self.intent.start(|_| true)?;
+        self.intent.start()?;
         let _step = step?;
         fault::point("intent.started");
         publish::remove_file(&file(&self.state))?;
@@ -360,7 +360,7 @@ pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
     // The mark only tells the owner sooner; a full disk must not keep the services off.
     let _ = intent.write(state);
     fault::point("recover.marked");
-    let started = intent.start(|entry| same_boot || entry.service.comes_up_at_boot())?;
+    let started = intent.start()?;
     fault::point("recover.started");
     publish::remove_file(&file(state))?;
     drop(step);

@@ -146,15 +146,6 @@ impl Service {
         }
     }
 
-    /// Whether a boot of the host would bring it up; where that cannot be known, yes.
-    pub fn comes_up_at_boot(&self) -> bool {
-        match self {
-            Self::Systemd(unit) => unit.is_enabled(),
-            Self::Sysv(script) => script.is_enabled(),
-            Self::Declared(_) => true,
-        }
-    }
-
     /// Whether a successful start leaves it on; a unit that does one thing and ends does not.
     pub fn stays_on(&self) -> bool {
         !matches!(self, Self::Systemd(unit) if unit.ends_by_itself())

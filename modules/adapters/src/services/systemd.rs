@@ -99,13 +99,6 @@ impl Unit {
         Ok(found)
     }
 
-    /// Whether a boot brings it up, on its own or through another unit.
-    pub(super) fn is_enabled(&self) -> bool {
-        let asked = systemctl().args(["is-enabled", "--"]).arg(&self.name).timeout(QUESTION).accept(&[1, 4]).run();
-        !asked
-            .is_ok_and(|output| matches!(output.text().trim(), "disabled" | "masked" | "masked-runtime" | "not-found"))
-    }
-
     pub(super) fn stop_command(&self) -> Command {
         systemctl().args(["stop", "--"]).arg(&self.name)
     }

@@ -28,13 +28,4 @@ impl Script {
     pub(super) fn is_on(&self) -> Result<bool> {
         ask(&self.name, self.command("status"))
     }
-
-    /// Whether a runlevel starts it. A host without runlevel directories gives no answer, which counts as yes.
-    pub(super) fn is_enabled(&self) -> bool {
-        let levels: Vec<_> = (2..=5).map(|level| format!("/etc/rc{level}.d")).collect();
-        let entries = |level: &String| std::fs::read_dir(level).into_iter().flatten().flatten();
-        let starts = |name: &str| name.strip_prefix('S').is_some_and(|rest| rest.get(2..) == Some(&self.name));
-        !levels.iter().any(|level| Path::new(level).is_dir())
-            || levels.iter().flat_map(entries).any(|entry| entry.file_name().to_str().is_some_and(starts))
-    }
 }

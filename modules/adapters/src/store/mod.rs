@@ -89,7 +89,8 @@ pub struct Listing {
 impl Stored {
     /// This generation as retention sees it.
     pub fn candidate(&self) -> Candidate {
-        let arrival = |receipt: &Receipt| Arrival { received_at: receipt.received_at, verified_at: receipt.verified_at };
+        let arrival =
+            |receipt: &Receipt| Arrival { received_at: receipt.received_at, verified_at: receipt.verified_at };
         Candidate {
             id: self.id,
             digest: self.digest.clone(),
