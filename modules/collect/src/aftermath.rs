@@ -1,10 +1,10 @@
 //! After the work: remember, run the last hooks, tell by mail, and answer.
 
-use crate::children::{self, Moment, Told};
 use crate::error::Result;
 use crate::notify;
 use crate::pipeline::{Run, Track};
 use crate::report::{FailureReport, Fate, RunReport, StreamReport};
+use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::logger::Severity;
 use backup_core::job::StreamOf;
 use backup_core::state::{FailureNote, Good};
@@ -152,7 +152,7 @@ fn last_hooks(run: &mut Run<'_>, fault: Option<Fault>) -> Option<Fault> {
     let job = &run.request.job;
     let hooks = |moment, fault: Option<&Fault>| {
         let result = fault.map_or("ok", |fault| fault.failure.failure().kind().name());
-        children::hooks(moment, &job.hooks, Told { job: &job.job, result }, run.interrupt()).err()
+        declared::hooks(moment, &job.hooks, Told { job: &job.job, result }, run.interrupt()).err().map(Failed::from)
     };
     let mut late = Vec::new();
     let mut fault = fault;

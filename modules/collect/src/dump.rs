@@ -1,8 +1,8 @@
 //! Dumps: what a declared command writes becomes one compressed artifact, hashed on the way, with no temporary file.
 
-use crate::children;
 use crate::error::{CollectError, Result};
 use backup_adapters::command::CommandError;
+use backup_adapters::declared;
 use backup_adapters::signals::Interrupt;
 use backup_core::Digest;
 use backup_core::job::{self, Codec, Tolerance};
@@ -45,7 +45,7 @@ pub(crate) fn take(
     interrupt: &Interrupt,
 ) -> Result<(Written, Option<String>)> {
     let name = artifact_name(dump);
-    let command = children::command(&dump.command)?.interrupted_by(interrupt);
+    let command = declared::command(&dump.command)?.interrupted_by(interrupt);
     let (mut sink, path) = open(&name, directory, dump.compression, level)?;
     command.run_to(&mut sink).map_err(|source| refused(dump, &path, source))?;
     let failed = |source| CollectError::Io { action: "write", path, source };

@@ -91,22 +91,6 @@ pub(crate) enum CollectError {
     /// A dump's command succeeded and wrote nothing.
     #[error("dump {0}: the command wrote nothing")]
     EmptyDump(String),
-    /// A hook failed.
-    #[error("hook {hook}: {source}")]
-    Hook {
-        /// `before[0]`.
-        hook: String,
-        /// How it failed.
-        source: CommandError,
-    },
-    /// A file with a secret is open to others.
-    #[error("{} is not safe: {why}", path.display())]
-    UnsafeSecret {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
     /// What changed since the last warm pass cannot be read within `max_downtime`.
     #[error("stream {stream}: {bytes} bytes changed meanwhile; reading them would take about {} s, more than max_downtime", predicted.as_secs())]
     TooMuchToRead {
@@ -133,10 +117,9 @@ impl Failure for CollectError {
             Self::HandoverFull { .. } => Kind::HandoverFull,
             Self::Missing(_) | Self::Empty(_) | Self::NotMounted(_) | Self::Implausible { .. } => Kind::SourceInvalid,
             Self::NoRoom { .. } => Kind::NoSpace,
-            Self::Dump { source, .. } => own_or(source, Kind::DumpFailed),
-            Self::Hook { source, .. } => own_or(source, Kind::HookFailed),
-            Self::EmptyDump(_) => Kind::DumpFailed,
-            Self::UnsafeSecret { .. } => Kind::Permission,
+            // One that we ended, or could not start, keeps its own kind.
+            Self::Dump { source, .. } if source.kind() != Kind::CommandFailed => source.kind(),
+            Self::Dump { .. } | Self::EmptyDump(_) => Kind::DumpFailed,
             Self::TooMuchToRead { .. } => Kind::WindowBroken,
             Self::NotStarted(_) => Kind::ServiceStart,
             Self::NotStaged => Kind::Internal,
@@ -164,24 +147,13 @@ impl Failure for CollectError {
             }
             Self::NoRoom { path, .. } => format!("Free room on the file system of {}.", path.display()),
             Self::EmptyDump(_) => "If nothing is a valid dump, set checks.empty: allow.".into(),
-            Self::UnsafeSecret { path, .. } => {
-                format!("Let only the user that reads it own and read {}: mode 0600 or 0400.", path.display())
-            }
             Self::TooMuchToRead { .. } => {
                 "Nothing was stopped. Raise max_downtime, collect at a quieter time, or declare what changes so much as a dump."
                     .into()
             }
             Self::NotStarted(_) => "Start them by hand and look into their logs; what was sealed is good.".into(),
-            Self::Dump { source, .. } | Self::Hook { source, .. } => return source.hint(),
+            Self::Dump { source, .. } => return source.hint(),
             Self::Io { .. } | Self::NotStaged => return None,
         })
-    }
-}
-
-/// A child that failed by itself makes the `wanted` kind; one that we ended, or could not start, keeps its own.
-fn own_or(source: &CommandError, wanted: Kind) -> Kind {
-    match source.kind() {
-        Kind::CommandFailed => wanted,
-        own => own,
     }
 }

@@ -5,7 +5,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod aftermath;
-mod children;
 mod commands;
 mod decide;
 mod dump;

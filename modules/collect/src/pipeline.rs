@@ -1,7 +1,6 @@
 //! A run, from the request to the report, in the order in which things happen.
 
 use crate::aftermath;
-use crate::children::{self, Moment, Told};
 use crate::error::Result;
 use crate::memory::Memory;
 use crate::report::StreamReport;
@@ -9,6 +8,7 @@ use crate::request::Request;
 use crate::standstill::{self, Standstill};
 use crate::stream::{self, Decision, SealArgs, Watcher, Work, timestamp};
 use crate::survey;
+use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::fault;
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::signals::Interrupt;
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
 
     fn hooks(&self, moment: Moment) -> Result<()> {
         let job = &self.request.job;
-        children::hooks(moment, &job.hooks, Told { job: &job.job, result: "ok" }, self.interrupt)
+        Ok(declared::hooks(moment, &job.hooks, Told { job: &job.job, result: "ok" }, self.interrupt)?)
     }
 
     fn stage(&mut self, id: GenerationId) -> Result<()> {

@@ -3,11 +3,12 @@
 use crate::error::{CollectError, Result};
 use crate::report::ServiceReport;
 use crate::stream::timestamp;
+use backup_adapters::declared::services;
 use backup_adapters::intent::{IntentError, Window};
-use backup_adapters::services::{Declared, Script, Service, Unit, with_triggers};
+use backup_adapters::services::with_triggers;
 use backup_adapters::{fault, rescue};
+use backup_core::Job;
 use backup_core::manifest::Quiet;
-use backup_core::{Job, job};
 use backup_interface::Failed;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -33,27 +34,6 @@ pub(crate) struct Ended {
     pub read: Result<()>,
     /// Whether everything that was on is on again.
     pub started: Result<()>,
-}
-
-/// The job's services as the adapters know them.
-pub(crate) fn services(job: &Job) -> Vec<Service> {
-    job.services.iter().map(service).collect()
-}
-
-fn service(declared: &job::Service) -> Service {
-    let timeout = declared.timeout.duration();
-    match (&declared.systemd, &declared.sysv) {
-        (Some(name), _) => Service::Systemd(Unit { name: name.clone(), timeout }),
-        (None, Some(name)) => Service::Sysv(Script { name: name.clone(), timeout }),
-        (None, None) => Service::Declared(Declared {
-            // The job's check refuses a service without any of the three.
-            name: declared.name.clone().unwrap_or_default(),
-            status: declared.status.clone(),
-            stop: declared.stop.clone(),
-            start: declared.start.clone(),
-            timeout,
-        }),
-    }
 }
 
 /// What a standstill would stop, in that order: nothing is touched.

@@ -128,7 +128,9 @@ fn signals_bring_the_service_back_first() {
         let child = bench.spawn(&["run", "shop"]);
         wait_for("the stop", || !bench.is_on("app"));
         wait_for("the dump", || bench.handed_over("data").iter().any(|name| name.starts_with(".partial")));
-        assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{signal}: {output:?}");
         assert!(bench.is_on("app"), "{signal}");

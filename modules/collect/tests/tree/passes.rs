@@ -1,0 +1,243 @@
+//! Warm and cold passes: what changes in between, before, and unseen.
+
+use crate::support::{Made, Place, later};
+use backup_adapters::host::{self, Now};
+use std::fs;
+use std::io::{Seek, Write};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+const TREE: &str = "mkdir d; for n in $(seq 50); do head -c $((n * 9000)) /dev/urandom >d/f$n; done
+    head -c 14M /dev/urandom >large; ln d/f1 link; head -c 10M /dev/urandom >shrinks";
+
+const CHANGES: &str =
+    "echo new >d/f7; rm d/f8 link; echo more >>d/f50; mkdir e; mv d/f9 e; ln d/f10 0first; ln -s x d/f8
+    dd if=/dev/urandom of=large bs=4096 seek=1500 count=1 conv=notrunc status=none; truncate -s 100 shrinks
+    echo 0 >d/0; chmod 600 d/f20; rm d/f21; mkdir d/f21; head -c 5M /dev/urandom >d/f22";
+
+#[test]
+fn what_changes_between_the_passes_is_in() {
+    let place = Place::new();
+    place.sh(TREE);
+    for base in [None, Some(place.collect(None, 3600))] {
+        let (mut collector, staging) = place.collector(base.as_ref().map(Made::index));
+        collector.warm(&later(3600)).unwrap();
+        place.sh(if base.is_none() {
+            CHANGES
+        } else {
+            "echo again >d/f7; rm e/f9; printf Y | dd of=large bs=1 seek=9000000 conv=notrunc status=none"
+        });
+        let cold = collector.cold(&later(3600)).unwrap();
+        assert!(cold.read < 30, "{cold:?}");
+        let made = Made { staging, result: collector.finish().unwrap() };
+        match &base {
+            None => place.assert_restores(&[&made]),
+            Some(base) => place.assert_restores(&[base, &made]),
+        }
+    }
+}
+
+#[test]
+fn many_passes_give_what_one_gives() {
+    let place = Place::new();
+    place.sh(TREE);
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    place.sh(CHANGES);
+    collector.warm(&later(3600)).unwrap();
+    place.sh("echo third >d/f30; printf Z | dd of=large bs=1 seek=13000000 conv=notrunc status=none");
+    collector.warm(&later(3600)).unwrap();
+    place.sh("echo cold >d/f31; truncate -s 15M large");
+    collector.cold(&later(3600)).unwrap();
+    let made = Made { staging, result: collector.finish().unwrap() };
+    place.assert_restores(&[&made]);
+    let at_once = place.collect(None, 3600);
+    assert_eq!(made.frames(), at_once.frames());
+    assert_eq!(
+        made.result.index,
+        at_once.result.index.map(|index| {
+            assert_eq!(index.len(), made.result.index.as_ref().unwrap().len());
+            made.result.index.clone().unwrap()
+        })
+    );
+}
+
+#[test]
+fn the_live_tree_is_not_needed_after_the_last_pass() {
+    let place = Place::new();
+    place.sh(TREE);
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    place.sh("echo cold >d/f31; printf Z | dd of=large bs=1 seek=1 conv=notrunc status=none");
+    collector.cold(&later(3600)).unwrap();
+    let aside = place.folder.path().join("aside");
+    fs::rename(place.src(), &aside).unwrap();
+    let result = collector.finish().unwrap();
+    fs::rename(&aside, place.src()).unwrap();
+    place.assert_restores(&[&Made { staging, result }]);
+}
+
+#[test]
+fn a_page_written_through_a_mapping_is_not_missed() {
+    // The first store to a mapped page moves mtime, the later ones do not until the page is clean again.
+    let place = Place::new();
+    place.write("mapped", [b'0'; 8192]);
+    place.write("other", "x");
+    let file = fs::OpenOptions::new().read(true).write(true).open(place.path("mapped")).unwrap();
+    let mapping = Mapping::new(&file);
+    mapping.set(b'1');
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(0)).unwrap();
+    mapping.set(b'2');
+    let between = fs::metadata(place.path("mapped")).unwrap().modified().unwrap();
+    mapping.set(b'3');
+    assert_eq!(fs::metadata(place.path("mapped")).unwrap().modified().unwrap(), between, "the case under test");
+    collector.cold(&later(0)).unwrap();
+    let made = Made { staging, result: collector.finish().unwrap() };
+    place.assert_restores(&[&made]);
+}
+
+/// A shared mapping of a file, held by a child process: `python3 -c` writes on command.
+struct Mapping(std::cell::RefCell<std::process::Child>);
+
+impl Mapping {
+    fn new(file: &fs::File) -> Self {
+        let program = "import mmap,sys\nm=mmap.mmap(0,4096)\n\
+            for line in sys.stderr.buffer.raw.__class__(3,'rb',0): m[0:1]=line[:1]; sys.stdout.write('.'); sys.stdout.flush()";
+        let _ = program;
+        let child = std::process::Command::new("python3")
+            .args(["-uc", "import mmap,sys,os\nf=os.open(sys.argv[1],os.O_RDWR)\nm=mmap.mmap(f,4096)\nwhile True:\n b=sys.stdin.buffer.read(1)\n if not b: break\n m[0:1]=b\n sys.stdout.write('.')", &format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(file))])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(std::cell::RefCell::new(child))
+    }
+
+    fn set(&self, byte: u8) {
+        use std::io::Read;
+        let mut child = self.0.borrow_mut();
+        child.stdin.as_mut().unwrap().write_all(&[byte]).unwrap();
+        let mut done = [0];
+        child.stdout.as_mut().unwrap().read_exact(&mut done).unwrap();
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let child = self.0.get_mut();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_stepped_clock_makes_the_cold_pass_read_everything() {
+    let place = Place::new();
+    place.sh(TREE);
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    let stepped = || {
+        let now = host::now();
+        Now { realtime: now.realtime + Duration::from_secs(7200), boottime: now.boottime + Duration::from_secs(3600) }
+    };
+    let cold = collector.cold(&stepped).unwrap();
+    assert_eq!(cold.read, cold.paths);
+    let made = Made { staging, result: collector.finish().unwrap() };
+    place.assert_restores(&[&made]);
+    // What was read and found equal was not stored again.
+    assert_eq!(made.frames(), place.collect(None, 3600).frames());
+}
+
+#[test]
+fn an_untrusted_file_system_is_read_again_in_the_cold_pass() {
+    let mut place = Place::new();
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    fs::write(memory.path().join("f"), "1").unwrap();
+    fs::write(memory.path().join("g"), "1").unwrap();
+    place.spec.include = vec![memory.path().to_owned()];
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    assert_eq!(collector.estimate().paths, 3);
+    let cold = collector.cold(&later(3600)).unwrap();
+    assert_eq!(cold.read, 3);
+    let made = Made { staging, result: collector.finish().unwrap() };
+    // An incremental compares contents there, and stores nothing that is equal.
+    let incremental = place.collect(Some(made.index()), 3600);
+    assert_eq!(incremental.result.counts.files, 0);
+}
+
+#[test]
+fn files_that_never_stand_still_are_stored_whole_and_told() {
+    let place = Place::new();
+    place.sh("head -c 3M /dev/zero >log; head -c 9M /dev/zero >biglog");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let made = std::thread::scope(|scope| {
+        let logs = ["log", "biglog"].map(|name| fs::OpenOptions::new().append(true).open(place.path(name)).unwrap());
+        let stop = &stop;
+        scope.spawn(move || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                logs.iter().for_each(|mut log| log.write_all(b"line\n").unwrap());
+            }
+        });
+        let made = place.collect(None, 0);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        made
+    });
+    made.check_artifacts();
+    let listed =
+        crate::support::output("tar", &["--zstd", "-tvf", made.staging.join("data.tar.zst").to_str().unwrap()]);
+    assert_eq!(listed.split(|&byte| byte == b'\n').count(), 4);
+    assert_eq!(made.result.warnings.len(), 2, "{:?}", made.result.warnings);
+    assert!(made.result.warnings[0].contains("changed while it was read"));
+    // Such a file proves nothing to the next incremental.
+    let next = place.collect(Some(made.index()), 3600);
+    place.assert_restores(&[&made, &next]);
+}
+
+#[test]
+fn paths_that_come_and_go_during_a_pass_are_no_error() {
+    let place = Place::new();
+    place.sh("mkdir d; for n in $(seq 400); do echo $n >d/f$n; done");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let (one, other) = (place.path(&format!("d/f{}", n % 400 + 1)), place.path("d/moved"));
+                // Replaced, removed, turned into another type, linked.
+                match n % 5 {
+                    0 => drop(fs::rename(&one, &other)),
+                    1 => drop(fs::remove_file(&one)),
+                    2 => drop(fs::write(&one, "again")),
+                    3 => drop(std::os::unix::fs::symlink("x", &one)),
+                    _ => drop(fs::hard_link(&other, &one)),
+                }
+            }
+        });
+        for _ in 0..10 {
+            let made = place.collect(None, 0);
+            made.check_artifacts();
+            crate::support::output("tar", &["--zstd", "-tf", made.staging.join("data.tar.zst").to_str().unwrap()]);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    place.assert_restores(&[&place.collect(None, 0)]);
+}
+
+#[test]
+fn a_write_in_place_that_restores_the_time_is_seen_by_the_inode() {
+    let place = Place::new();
+    place.write("f", "aaaa");
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    let then = fs::metadata(place.path("f")).unwrap().modified().unwrap();
+    let mut file = fs::OpenOptions::new().write(true).open(place.path("f")).unwrap();
+    file.rewind().unwrap();
+    file.write_all_at(b"bbbb", 0).unwrap();
+    file.set_modified(then).unwrap();
+    collector.cold(&later(3600)).unwrap();
+    place.assert_restores(&[&Made { staging, result: collector.finish().unwrap() }]);
+}
