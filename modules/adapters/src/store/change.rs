@@ -112,8 +112,8 @@ impl StreamStore {
         Ok(publish::remove_file(&mark)?)
     }
 
-    /// Finishes deletions that a crash cut short, and removes partials: all of them, or those older than `before`.
-    /// Whoever writes here must hold the lock while doing so; we hold it now, so nobody does.
+    /// Finishes deletions that a crash cut short, and removes half-written notes and partials: all of them, or those
+    /// older than `before`. Whoever writes here must hold the lock while doing so; we hold it now, so nobody does.
     pub fn clean_partials(&self, before: Option<GenerationId>) -> Result<Cleaned> {
         let listing = self.list()?;
         let mut cleaned = Cleaned::default();
@@ -130,6 +130,11 @@ impl StreamStore {
                 self.remove_rest(id)?;
             }
             cleaned.ids.push(id);
+        }
+        for directory in [self.dir().path().to_owned(), self.dir().receipts()] {
+            if is_dir(&directory) {
+                publish::remove_temporaries(&directory)?;
+            }
         }
         Ok(cleaned)
     }
