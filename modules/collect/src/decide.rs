@@ -265,10 +265,12 @@ pub(crate) struct PassTime {
 pub(crate) const MAX_PASSES: usize = 3;
 
 /// Whether another warm pass is worth while: the cold pass would take too long or does not fit the spool, or the last
-/// pass took so long that much may have changed since it began.
+/// pass took so long that much may have changed since it began. Not if the last one made the rest no smaller: where
+/// nothing can be proven unchanged, the cold pass reads everything in any case.
 pub(crate) fn another_pass(passes: &[PassTime], delta: u64, room: u64, max_downtime: Duration) -> bool {
-    let long = passes.last().is_none_or(|pass| pass.took > max_downtime / 10);
-    passes.len() < MAX_PASSES && (long || delta > room || predicted_standstill(passes, delta) > max_downtime / 2)
+    let Some(last) = passes.last() else { return true };
+    let large = delta > room || predicted_standstill(passes, delta) > max_downtime / 2;
+    passes.len() < MAX_PASSES && if large { delta < last.read_bytes } else { last.took > max_downtime / 10 }
 }
 
 /// How long a cold pass would take that reads `delta` bytes: as fast as the fastest pass read, and the walk in addition.
@@ -439,17 +441,19 @@ mod tests {
         let room = 1 << 40;
         // (passes, delta in MiB, another)
         let table: &[(&[PassTime], u64, bool)] = &[
-            (&[], 0, true),
             (&[pass(10, 1000)], 10, false),
             (&[pass(61, 1000)], 10, true),
             (&[pass(3600, 360_000), pass(20, 500)], 100, false),
             (&[pass(3600, 360_000), pass(20, 500)], 40_000, true),
-            (&[pass(3600, 1), pass(3600, 1), pass(3600, 1)], 1 << 30, false),
+            (&[pass(3600, 360_000), pass(1200, 120_000)], 120_000, false),
+            (&[pass(3600, 360_000)], 360_000, false),
+            (&[pass(3600, 1), pass(3600, 1), pass(3600, 1)], 0, false),
         ];
         for (passes, delta, another) in table {
             assert_eq!(another_pass(passes, delta << 20, room, limit), *another, "{passes:?} {delta}");
         }
         assert!(another_pass(&[pass(1, 1000)], 2000, 1000, limit), "does not fit the spool");
+        assert!(another_pass(&[], 0, room, limit));
         assert_eq!(predicted_standstill(&[pass(10, 1000), pass(3, 0)], 100 << 20).as_secs(), 4);
     }
 

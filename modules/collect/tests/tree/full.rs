@@ -103,9 +103,10 @@ fn each_member_begins_where_the_catalog_says() {
         let plain = zstd::bulk::decompress(
             &frame[..zstd::zstd_safe::find_frame_compressed_size(frame).unwrap()],
             backup_archive::frame::MAX_PLAIN,
-        );
-        let mut member = tar::Archive::new(&plain.unwrap()[usize::try_from(skip).unwrap()..]).entries().unwrap().next();
-        let found = member.as_mut().unwrap().as_ref().unwrap().path_bytes().into_owned();
+        )
+        .unwrap();
+        let mut archive = tar::Archive::new(&plain[usize::try_from(skip).unwrap()..]);
+        let found = archive.entries().unwrap().next().unwrap().unwrap().path_bytes().into_owned();
         assert_eq!(found.strip_suffix(b"/").unwrap_or(&found), entry.path);
     }
 }

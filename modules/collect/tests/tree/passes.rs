@@ -3,8 +3,10 @@
 use crate::support::{Made, Place, later};
 use backup_adapters::host::{self, Now};
 use std::fs;
-use std::io::{Seek, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const TREE: &str = "mkdir d; for n in $(seq 50); do head -c $((n * 9000)) /dev/urandom >d/f$n; done
@@ -83,8 +85,7 @@ fn a_page_written_through_a_mapping_is_not_missed() {
     let place = Place::new();
     place.write("mapped", [b'0'; 8192]);
     place.write("other", "x");
-    let file = fs::OpenOptions::new().read(true).write(true).open(place.path("mapped")).unwrap();
-    let mapping = Mapping::new(&file);
+    let mapping = Mapping::new(&place.path("mapped"));
     mapping.set(b'1');
     let (mut collector, staging) = place.collector(None);
     collector.warm(&later(0)).unwrap();
@@ -97,25 +98,22 @@ fn a_page_written_through_a_mapping_is_not_missed() {
     place.assert_restores(&[&made]);
 }
 
-/// A shared mapping of a file, held by a child process: `python3 -c` writes on command.
-struct Mapping(std::cell::RefCell<std::process::Child>);
+/// A shared mapping of a file's first page, held by another program that stores what it is told.
+struct Mapping(std::cell::RefCell<Child>);
 
 impl Mapping {
-    fn new(file: &fs::File) -> Self {
-        let program = "import mmap,sys\nm=mmap.mmap(0,4096)\n\
-            for line in sys.stderr.buffer.raw.__class__(3,'rb',0): m[0:1]=line[:1]; sys.stdout.write('.'); sys.stdout.flush()";
-        let _ = program;
-        let child = std::process::Command::new("python3")
-            .args(["-uc", "import mmap,sys,os\nf=os.open(sys.argv[1],os.O_RDWR)\nm=mmap.mmap(f,4096)\nwhile True:\n b=sys.stdin.buffer.read(1)\n if not b: break\n m[0:1]=b\n sys.stdout.write('.')", &format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(file))])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self(std::cell::RefCell::new(child))
+    fn new(path: &Path) -> Self {
+        let program = "import mmap, os, sys
+page = mmap.mmap(os.open(sys.argv[1], os.O_RDWR), 4096)
+while byte := sys.stdin.buffer.read(1):
+    page[0:1] = byte
+    os.write(1, byte)";
+        let mut command = Command::new("python3");
+        command.args(["-uc", program]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(std::cell::RefCell::new(command.spawn().unwrap()))
     }
 
     fn set(&self, byte: u8) {
-        use std::io::Read;
         let mut child = self.0.borrow_mut();
         child.stdin.as_mut().unwrap().write_all(&[byte]).unwrap();
         let mut done = [0];
@@ -234,8 +232,7 @@ fn a_write_in_place_that_restores_the_time_is_seen_by_the_inode() {
     let (mut collector, staging) = place.collector(None);
     collector.warm(&later(3600)).unwrap();
     let then = fs::metadata(place.path("f")).unwrap().modified().unwrap();
-    let mut file = fs::OpenOptions::new().write(true).open(place.path("f")).unwrap();
-    file.rewind().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(place.path("f")).unwrap();
     file.write_all_at(b"bbbb", 0).unwrap();
     file.set_modified(then).unwrap();
     collector.cold(&later(3600)).unwrap();

@@ -8,6 +8,7 @@ use backup_core::{Digest, GenerationRef};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) spec: TreeSpec,
-    stagings: std::cell::Cell<u32>,
+    stagings: AtomicU32,
 }
 
 /// A finished collection.
@@ -51,7 +52,7 @@ impl Place {
             skip: Vec::new(),
             threads: 3,
         };
-        Self { folder, spec, stagings: std::cell::Cell::new(0) }
+        Self { folder, spec, stagings: AtomicU32::new(0) }
     }
 
     pub(crate) fn src(&self) -> PathBuf {
@@ -74,8 +75,8 @@ impl Place {
     }
 
     pub(crate) fn staging(&self) -> PathBuf {
-        self.stagings.set(self.stagings.get() + 1);
-        let staging = self.folder.path().join(format!("staging{}", self.stagings.get()));
+        let number = self.stagings.fetch_add(1, Ordering::Relaxed);
+        let staging = self.folder.path().join(format!("staging{number}"));
         fs::create_dir(&staging).unwrap();
         staging
     }
