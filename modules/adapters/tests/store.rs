@@ -70,7 +70,7 @@ fn a_store_that_is_not_there_is_empty() {
     let store = StreamStore::open(StreamDir::new(root.path(), JOB, StreamName::Data));
     assert!(store.list().unwrap().generations.is_empty());
     assert_eq!(store.newest_id().unwrap(), None);
-    assert_eq!(store.verify(id(MONDAY), &Limits::default()).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.verify(id(MONDAY), &Limits::default(), "test").unwrap_err().kind(), Kind::NotFound);
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn re_reading_notices_what_sha256sum_notices_and_what_it_does_not() {
         let room = Room::new();
         let made = room.full(MONDAY);
         let directory = room.store.dir().generation(made.id);
-        assert_eq!(room.store.verify(made.id, &Limits::default()).unwrap(), Reread::Intact, "{what}");
+        assert_eq!(room.store.verify(made.id, &Limits::default(), "test").unwrap(), Reread::Intact, "{what}");
         damage(&directory);
         assert_eq!(sha256sum_agrees(&directory), foreign_verdict, "{what}");
-        let found = room.store.verify(made.id, &Limits::default()).unwrap();
+        let found = room.store.verify(made.id, &Limits::default(), "test").unwrap();
         assert!(matches!(found, Reread::Damaged(_)), "{what}: {found:?}");
     }
 }
@@ -190,10 +190,10 @@ fn the_result_of_re_reading_is_noted_and_bound_to_the_digest() {
     let room = Room::new();
     let made = room.full(MONDAY);
     assert_eq!(room.store.get(made.id).unwrap().checked, None);
-    room.store.verify(made.id, &Limits::default()).unwrap();
+    room.store.verify(made.id, &Limits::default(), "test").unwrap();
     assert!(room.store.get(made.id).unwrap().checked.unwrap().ok);
     flip(&room.artifact(made.id));
-    room.store.verify(made.id, &Limits::default()).unwrap();
+    room.store.verify(made.id, &Limits::default(), "test").unwrap();
     assert!(!room.store.get(made.id).unwrap().checked.unwrap().ok);
     // Another generation of the same id: the note says nothing about it.
     fs::remove_dir_all(room.store.dir().generation(made.id)).unwrap();
@@ -206,7 +206,7 @@ fn re_reading_ends_at_its_deadline_and_notes_nothing() {
     let room = Room::new();
     let made = room.full(MONDAY);
     let limits = Limits { deadline: Some(Instant::now()), interrupt: None };
-    assert_eq!(room.store.verify(made.id, &limits).unwrap(), Reread::OutOfTime);
+    assert_eq!(room.store.verify(made.id, &limits, "test").unwrap(), Reread::OutOfTime);
     assert_eq!(room.store.get(made.id).unwrap().checked, None);
 }
 
@@ -214,7 +214,7 @@ fn re_reading_ends_at_its_deadline_and_notes_nothing() {
 fn a_deletion_leaves_nothing_and_can_be_repeated() {
     let room = Room::new();
     let (first, second) = (room.full(MONDAY), room.full(TUESDAY));
-    room.store.verify(first.id, &Limits::default()).unwrap();
+    room.store.verify(first.id, &Limits::default(), "test").unwrap();
     room.store.delete(first.id).unwrap();
     room.store.delete(first.id).unwrap();
     assert_eq!(room.ids(), [TUESDAY]);

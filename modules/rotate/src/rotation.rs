@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// Transport holds a store's lock only to take a generation in: no longer than a rename.
+/// Nobody holds a store's lock for longer than a few renames and removals.
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// A store that is to be rotated, and by which rules.
@@ -116,11 +116,51 @@ impl Rotation {
             *done = self.preview(host::now().timestamp())?;
             return Ok(());
         }
-        let _lock =
-            self.store.lock(&format!("rotation of {} {}", self.job, self.stream), Instant::now() + LOCK_WAIT)?;
-        let cleaned = self.store.clean_partials(None)?;
-        (done.rests, done.freed) = (cleaned.ids, cleaned.bytes);
-        self.plan_and_reread(interrupt, done)?;
+        let limits = Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() };
+        let mut tried = BTreeSet::new();
+        let mut in_time = true;
+        loop {
+            // Held to plan and to delete, but not while a generation is re-read: arrivals must not wait for that.
+            let lock = self.store.lock(&self.what(), Instant::now() + LOCK_WAIT)?;
+            let cleaned = self.store.clean_partials(None)?;
+            done.rests.extend(cleaned.ids);
+            done.freed += cleaned.bytes;
+            let listing = self.store.list()?;
+            done.plan = plan(&candidates(&listing), &self.policy, &self.rules(host::now().timestamp()))?;
+            done.oddities = listing.oddities;
+            let due: Vec<_> = done.plan.needs_reread.iter().copied().filter(|id| tried.insert(*id)).collect();
+            if due.is_empty() || !in_time {
+                self.delete(interrupt, done)?;
+                break;
+            }
+            drop(lock);
+            in_time = self.reread(&due, &limits, done)?;
+        }
+        if done.damaged.is_empty() {
+            return Ok(());
+        }
+        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+    }
+
+    /// Re-reads and notes what it finds; returns whether the time was enough.
+    fn reread(&self, due: &[GenerationId], limits: &Limits, done: &mut Rotated) -> Result<bool, RotateError> {
+        for id in due {
+            match self.store.verify(*id, limits, &self.what()) {
+                Ok(Reread::OutOfTime) => return Ok(false),
+                // Another rotation deleted it meanwhile.
+                Err(StoreError::NotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(Reread::Intact) => {}
+                Ok(Reread::Damaged(why)) => done.damaged.push((*id, why)),
+            }
+            done.reread.push(*id);
+            fault::point("rotate.reread");
+        }
+        Ok(true)
+    }
+
+    /// Carries the plan out, in its order.
+    fn delete(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
         let expired: Vec<_> = done.plan.deletions().iter().map(|decision| (decision.id, decision.bytes)).collect();
         for (id, bytes) in expired {
             interrupt.map_or(Ok(()), Interrupt::check).map_err(StoreError::from)?;
@@ -129,38 +169,12 @@ impl Rotation {
             done.deleted.push(id);
             done.freed += bytes;
         }
-        if done.damaged.is_empty() {
-            return Ok(());
-        }
-        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+        Ok(())
     }
 
-    /// Plans; while the plan wants something re-read and there is time, reads it and plans again.
-    fn plan_and_reread(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
-        let limits = Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() };
-        let mut tried = BTreeSet::new();
-        loop {
-            let listing = self.store.list()?;
-            done.plan = plan(&candidates(&listing), &self.policy, &self.rules(host::now().timestamp()))?;
-            done.oddities = listing.oddities;
-            let before = tried.len();
-            for id in &done.plan.needs_reread {
-                if tried.contains(id) {
-                    continue;
-                }
-                match self.store.verify(*id, &limits)? {
-                    Reread::OutOfTime => break,
-                    Reread::Intact => {}
-                    Reread::Damaged(why) => done.damaged.push((*id, why)),
-                }
-                tried.insert(*id);
-                done.reread.push(*id);
-                fault::point("rotate.reread");
-            }
-            if tried.len() == before {
-                return Ok(());
-            }
-        }
+    /// This run in a few words, for those who wait for its lock.
+    fn what(&self) -> String {
+        format!("rotation of {} {}", self.job, self.stream)
     }
 
     fn rules(&self, now: Timestamp) -> Rules {

@@ -1,12 +1,9 @@
 //! Changing a store: make its directories, take a generation in, delete one. Every step survives a crash.
 
-use super::{Result, StoreError, StreamStore};
+use super::{DIR_MODE, FILE_MODE, Result, StoreError, StreamStore};
 use crate::{fault, publish, publish::Owner};
 use backup_core::{GenerationId, manifest::SEAL};
 use std::{fs, path::Path};
-
-const DIR_MODE: u32 = 0o750;
-const FILE_MODE: u32 = 0o640;
 
 /// What tells people with plain tools how to restore: lies in the root of every store.
 #[derive(Debug, Clone, Copy)]

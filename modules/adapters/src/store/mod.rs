@@ -26,13 +26,20 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// Receipts, checks and holds are a few lines; more is not read.
 const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+/// Of every directory and file in a store.
+const DIR_MODE: u32 = 0o750;
+const FILE_MODE: u32 = 0o640;
+
+/// Nobody holds a store's lock for longer than a few renames and removals.
+const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// What may lie beside generations.
 const KNOWN: [&str; 7] = ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", "base.json", ".lock"];

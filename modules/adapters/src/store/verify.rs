@@ -1,6 +1,6 @@
 //! Re-reading a generation from the medium and comparing every byte with the seal.
 
-use super::{Result, StoreError, StreamStore, read};
+use super::{DIR_MODE, FILE_MODE, LOCK_WAIT, Result, StoreError, StreamStore, read};
 use crate::{host, publish, signals::Interrupt};
 use backup_core::{
     Digest, GenerationId,
@@ -41,15 +41,29 @@ pub enum Reread {
 }
 
 impl StreamStore {
-    /// [`Self::reread`], and notes the result in `receipts/<id>.checked.json`. The note of a damaged generation stays
-    /// until a later re-reading succeeds.
-    pub fn verify(&self, id: GenerationId, limits: &Limits) -> Result<Reread> {
-        let (digest, found) = self.reread_with_digest(id, limits)?;
-        if let (Some(digest), Reread::Intact | Reread::Damaged(_)) = (digest, &found) {
-            let checked = Checked { digest, checked_at: host::now().timestamp(), ok: found == Reread::Intact };
-            let bytes = serde_json::to_vec(&checked).expect("three plain fields");
-            publish::create_dirs(&self.dir().receipts(), 0o750, None)?;
-            publish::write_atomic(&self.dir().checked(id), &bytes, 0o640, None)?;
+    /// [`Self::reread`], then notes the result in `receipts/<id>.checked.json`. The note of a damaged generation stays
+    /// until a later re-reading succeeds. Reading may take long and needs no lock; the lock is taken for the note only,
+    /// so the caller must not hold it. `what` is told to those who wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] also if the generation was deleted meanwhile: then nothing is said about it.
+    pub fn verify(&self, id: GenerationId, limits: &Limits, what: &str) -> Result<Reread> {
+        let found = self.reread(id, limits)?;
+        if found == Reread::OutOfTime {
+            return Ok(found);
+        }
+        let _lock = self.lock(what, Instant::now() + LOCK_WAIT)?;
+        match read::head(&self.dir().generation(id), id)? {
+            None => return Err(self.not_found(id)),
+            // Without a readable seal there is no digest that a note could be bound to, and nothing takes it for whole.
+            Some(Err(_)) => {}
+            Some(Ok(head)) => {
+                let ok = found == Reread::Intact;
+                let checked = Checked { digest: head.digest, checked_at: host::now().timestamp(), ok };
+                let bytes = serde_json::to_vec(&checked).expect("three plain fields");
+                publish::create_dirs(&self.dir().receipts(), DIR_MODE, None)?;
+                publish::write_atomic(&self.dir().checked(id), &bytes, FILE_MODE, None)?;
+            }
         }
         Ok(found)
     }
@@ -57,10 +71,6 @@ impl StreamStore {
     /// Reads every file of a generation from the medium, not from the page cache, and compares it with the seal; the
     /// seal with the manifest and the directory. Anything unsealed in there counts as damage.
     pub fn reread(&self, id: GenerationId, limits: &Limits) -> Result<Reread> {
-        Ok(self.reread_with_digest(id, limits)?.1)
-    }
-
-    fn reread_with_digest(&self, id: GenerationId, limits: &Limits) -> Result<(Option<Digest>, Reread)> {
         let directory = self.dir().generation(id);
         for name in [SEAL, MANIFEST] {
             // Otherwise the comparison below would be with what is in memory.
@@ -71,26 +81,24 @@ impl StreamStore {
         let head = match read::head(&directory, id) {
             Ok(None) => return Err(self.not_found(id)),
             Ok(Some(Ok(head))) => head,
-            // Without a readable seal there is no digest that a note could be bound to.
-            Ok(Some(Err(why))) => return Ok((None, Reread::Damaged(why))),
+            Ok(Some(Err(why))) => return Ok(Reread::Damaged(why)),
             Err(StoreError::Read { path, source }) if is_medium(&source) => {
-                return Ok((None, Reread::Damaged(format!("{}: {source}", path.display()))));
+                return Ok(Reread::Damaged(format!("{}: {source}", path.display())));
             }
             Err(error) => return Err(error),
         };
-        let digest = Some(head.digest);
         if let Some(why) = foreign(&directory, &head.seal.files().keys().map(String::as_str).collect())? {
-            return Ok((digest, Reread::Damaged(why)));
+            return Ok(Reread::Damaged(why));
         }
         for (name, wanted) in head.seal.files() {
             let size = head.manifest.artifacts.get(name).map(|artifact| artifact.bytes);
             match compare(&directory.join(name), size, wanted, limits)? {
                 Reread::Intact => {}
-                Reread::Damaged(why) => return Ok((digest, Reread::Damaged(format!("{name}: {why}")))),
-                Reread::OutOfTime => return Ok((digest, Reread::OutOfTime)),
+                Reread::Damaged(why) => return Ok(Reread::Damaged(format!("{name}: {why}"))),
+                Reread::OutOfTime => return Ok(Reread::OutOfTime),
             }
         }
-        Ok((digest, Reread::Intact))
+        Ok(Reread::Intact)
     }
 }
 
