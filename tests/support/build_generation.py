@@ -172,6 +172,8 @@ def main():
                 sets.setdefault(path_of(entry, "target") if entry["type"] == "hardlink" else path, set()).add(path)
         touched = [s for s in sets.values() if len(s) > 1 and any(p in changed or p not in entries or p not in before for p in s)]
         changed |= {p for s in touched for p in s if p in entries}
+        # Extracting a member touches the directory that it is in.
+        changed |= {parent for p in changed if (parent := p.rpartition(b"/")[0]) in entries}
         gone = [p for p, e in before.items() if p not in entries or (entries[p]["type"] != e["type"] and "hardlink" not in (e["type"], entries[p]["type"]))]
         top = [p for p in gone if not any(p.startswith(other + b"/") for other in gone)]
         plain = b"".join(p + b"\0" for p in top)

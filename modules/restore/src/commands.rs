@@ -117,10 +117,10 @@ mod samples {
                 }],
                 dumps: vec![DumpReport { name: "dump-orders.sql.zst".into(), loaded: true, path: None }],
             }],
-            target: None,
+            target: Some("/srv/restored".into()),
             services: vec![ServiceReport { name: "shop.service".into(), was_on: true }],
-            recovered: Vec::new(),
-            kept_old: Vec::new(),
+            recovered: vec!["put back /srv/shop".into()],
+            kept_old: vec!["/srv/.shop.before-20261120T220000Z".into()],
             downtime_ms: 4,
             downtime_with_services_ms: 2300,
             duration_ms: 21_000,
@@ -142,5 +142,16 @@ mod samples {
             }],
             interrupted: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_is_what_the_executable_prints() {
+        let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../../library");
+        backup_interface::docs::check::<Command>(&MODULE, library).unwrap();
     }
 }
