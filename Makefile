@@ -8,7 +8,7 @@ export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build test lint unit molecule lab clean bootstrap
+.PHONY: help demo build test lint unit molecule docs lab clean bootstrap
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,11 @@ unit: ## Run the tests of the Rust workspace
 molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
 	$(bootstrap) build lab rust python
 	@scripts/test.sh build molecule
+
+docs: ## Write the documentation of modules and roles from their declarations
+	$(bootstrap) build rust python
+	@scripts/build.sh native
+	@scripts/docs.sh
 
 lab: ## Build the image that the scenarios' hosts run
 	$(bootstrap) lab

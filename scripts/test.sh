@@ -17,6 +17,7 @@ lint() {
     stage "dependency advisories" advisories
     stage "shell" shell_files
     stage "yaml" yamllint --strict .
+    stage "role documentation" python3 scripts/role_readme.py --check
 }
 
 advisories() {
@@ -56,9 +57,13 @@ ansible() {
 module_documentation() {
     local name answer status=0
     for name in "${executables[@]}"; do
+        if ! "library/$name" docs | diff --label "library/$name.yml" --label "$name docs" -u "library/$name.yml" -; then
+            warn "library/$name.yml is not what the executable says: run \`make docs\`"
+            status=1
+        fi
         answer=$(ansible-doc --module-path library --type module --json "$name" 2>&1) || true
         if [[ $answer != *"\"$name\": {"* ]]; then
-            warn "ansible-doc knows nothing of $name: library/$name.yml beside library/$name must describe it"
+            warn "ansible-doc cannot show $name: $answer"
             status=1
         fi
     done
