@@ -53,14 +53,11 @@ ansible() {
     stage "ansible lints" ansible-lint
 }
 
-# `ansible-doc` exits with 0 for what it does not know, so its answer must name the module.
+# `ansible-doc` exits with 0 for what it does not know, so its answer must name the module. That the text
+# is the executable's own is a unit test of each.
 module_documentation() {
     local name answer status=0
     for name in "${executables[@]}"; do
-        if ! "library/$name" docs | diff --label "library/$name.yml" --label "$name docs" -u "library/$name.yml" -; then
-            warn "library/$name.yml is not what the executable says: run \`make docs\`"
-            status=1
-        fi
         answer=$(ansible-doc --module-path library --type module --json "$name" 2>&1) || true
         if [[ $answer != *"\"$name\": {"* ]]; then
             warn "ansible-doc cannot show $name: $answer"
