@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the file that holds the random id of this source installation (`<state>/instance`, one line of hex).
 pub const INSTANCE: &str = "instance";
 
+/// Name of the journal of a restore under way (`<state>/<job>/restore.json`): while it is there, trees may be half exchanged.
+pub const RESTORE_JOURNAL: &str = "restore.json";
+
 /// `<state>/<job>/<stream>.json`: how collecting a stream went last.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
