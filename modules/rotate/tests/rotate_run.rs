@@ -3,11 +3,17 @@
 
 mod support;
 
+use backup_adapters::signals::Interrupt;
+use backup_core::retention::{Policy, Side};
+use backup_core::units::Span;
+use backup_core::{Failure, Kind, StreamName};
+use backup_rotate::{Rotation, rotate_store};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use support::{EXECUTABLE, Lab, answer};
 
 /// Nothing is protected by its youth.
@@ -144,8 +150,13 @@ fn without_time_to_re_read_deletions_are_postponed_and_said_so() {
 fn unread_arrivals_are_read_before_anything_goes_for_them() {
     let lab = Lab::sink(KEEP_3);
     (1..=5).for_each(|days| drop(lab.arrived_only(days)));
+    let before = lab.digests();
+    let planned = lab.call(&["plan"]);
+    assert_eq!(lab.digests(), before);
     let done = lab.call(&["run"]);
-    assert_eq!(done.stores[0].reread.len(), 3, "{done:?}");
+    assert_eq!(done.stores[0].reread, planned.stores[0].reread, "{done:?}");
+    assert_eq!(done.stores[0].deleted, planned.stores[0].deleted, "the plan tells what will be when they are read");
+    assert_eq!(done.stores[0].reread.len(), 3);
     assert_eq!(lab.days(), [3, 2, 1]);
     assert!(!lab.call(&["run"]).changed);
 }
@@ -227,6 +238,29 @@ fn root_leaves_everything_to_the_owner() {
         .output();
     // The folder of the test is closed to others; only the refusal matters.
     assert!(!told.unwrap().status.success());
+}
+
+#[test]
+fn asked_to_end_it_ends_between_two_steps() {
+    let lab = Lab::sink(KEEP_3);
+    (1..=5).for_each(|days| drop(lab.full(days)));
+    let interrupt = Interrupt::install().unwrap();
+    let sent = Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    // Wakes with the signal.
+    assert!(interrupt.sleep(Duration::from_secs(60)).is_err());
+    let rotation = Rotation {
+        job: "web1/shop".into(),
+        stream: StreamName::Data,
+        user: "root".into(),
+        store: lab.store.clone(),
+        policy: Policy { generations: Some(3), ..Policy::default() },
+        side: Side::Sink { protect: Span(0), verify_max_age: Span(864_000) },
+        reread_box: Duration::ZERO,
+    };
+    assert_eq!(rotate_store(&rotation, Some(&interrupt)).unwrap_err().kind(), Kind::Interrupted);
+    assert_eq!(lab.days().len(), 5);
+    assert_eq!(rotate_store(&rotation, None).unwrap().deleted.len(), 2);
 }
 
 #[test]
