@@ -4,10 +4,9 @@ use super::error::TreeError;
 use super::member::Worker;
 use super::pipeline;
 use super::spec::StoredArtifact;
-use super::work::{Appended, Frame, Work, short};
+use super::work::{Appended, Frame, RUN_LENGTH, Work, short};
 use backup_adapters::publish;
 use backup_archive::frame::Compressor;
-use backup_archive::group::RUN;
 use backup_core::Digest;
 use backup_core::manifest::Artifact;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -100,11 +99,11 @@ impl FrameFile {
     /// Adds plain bytes; a frame is made of each 4 MiB.
     pub(super) fn write(&mut self, mut plain: &[u8]) -> Result<(), TreeError> {
         while !plain.is_empty() {
-            let room = RUN as usize - self.buffer.len();
+            let room = RUN_LENGTH - self.buffer.len();
             let (now, later) = plain.split_at(room.min(plain.len()));
             self.buffer.extend_from_slice(now);
             plain = later;
-            if self.buffer.len() == RUN as usize {
+            if self.buffer.len() == RUN_LENGTH {
                 self.end_frame()?;
             }
         }

@@ -6,8 +6,7 @@ use super::layout::{Piece, patch, stored};
 use super::member::{Chunk, Owners, Worker, entry};
 use super::node::{Large, Node, Place, RunPlace};
 use super::pipeline;
-use super::work::{Work, short};
-use backup_archive::group::{LARGE, MAX_FRAME};
+use super::work::{FRAME_FULL, Work, short};
 use backup_archive::header;
 use std::io;
 
@@ -84,7 +83,7 @@ impl Source<'_> {
         plain.clear();
         let mut begins = Vec::new();
         for &member in members {
-            if plain.len() > MAX_FRAME - (LARGE as usize) {
+            if plain.len() > FRAME_FULL {
                 built.push((chunk(worker, work, &mut plain, &begins)?, std::mem::take(&mut begins)));
             }
             begins.push((member, short(plain.len())));

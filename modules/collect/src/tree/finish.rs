@@ -186,7 +186,7 @@ impl TreeCollector {
     }
 }
 
-fn tree(nodes: &[Node]) -> Tree {
+pub(super) fn tree(nodes: &[Node]) -> Tree {
     let held = nodes.iter().filter(|node| !matches!(node.state, State::Skipped));
     held.fold(Tree::default(), |tree, node| Tree { paths: tree.paths + 1, bytes: tree.bytes + node.size() })
 }

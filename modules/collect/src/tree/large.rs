@@ -1,10 +1,10 @@
 //! Large files, run by run: several threads read and compress, one digest goes over the whole.
 
 use super::error::TreeError;
-use super::member::{Context, Outcome, Worker, entry};
+use super::member::{Context, Outcome, Worker, entry, hash_zeros};
 use super::node::{Large, Place, Run, RunPlace, Stat, State, Stored, digest_of};
 use super::source::{self, Found};
-use super::work::{Work, short};
+use super::work::{BLOCK_LENGTH, Work, short};
 use backup_archive::group::{PATCH_BLOCK, RUN};
 use backup_archive::header;
 use backup_archive::index::{Record, Type};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Bytes of a digest in `blocks`.
 pub(super) const BLOCK_DIGEST: usize = 16;
@@ -37,8 +37,10 @@ pub(super) struct Open {
 pub(super) struct RunRead {
     open: Arc<Open>,
     number: u64,
-    /// The file's own bytes; holes as zeros.
+    /// The file's own bytes, holes as zeros; empty if the run is nothing but a hole.
     logical: Vec<u8>,
+    /// Bytes of a run that is nothing but a hole.
+    hole: u64,
     blocks: Vec<u8>,
     cut_short: bool,
     mask: u64,
@@ -63,7 +65,33 @@ enum Output {
 impl RunRead {
     /// Bytes of contents.
     pub(super) const fn bytes(&self) -> u64 {
-        self.logical.len() as u64
+        self.logical.len() as u64 + self.hole
+    }
+
+    /// Nothing to read, nothing to store, and digests that are always the same.
+    fn hole(open: Arc<Open>, number: u64, length: u64) -> Self {
+        static BLOCK: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::digest([0; BLOCK_LENGTH]).into());
+        let mut blocks = Vec::with_capacity(64 * BLOCK_DIGEST);
+        for _ in 0..length / PATCH_BLOCK {
+            blocks.extend_from_slice(&BLOCK[..BLOCK_DIGEST]);
+        }
+        if !length.is_multiple_of(PATCH_BLOCK) {
+            let mut rest = Sha256::new();
+            hash_zeros(&mut rest, length % PATCH_BLOCK);
+            blocks.extend_from_slice(&rest.finalize()[..BLOCK_DIGEST]);
+        }
+        let logical = Vec::new();
+        Self {
+            open,
+            number,
+            logical,
+            hole: length,
+            blocks,
+            cut_short: false,
+            mask: 0,
+            length: 0,
+            output: Output::Nothing,
+        }
     }
 }
 
@@ -136,6 +164,9 @@ impl Context<'_> {
             let at = |offset: u64| usize::try_from(offset - range.start).expect("within a run");
             at(part.start)..at(part.end)
         };
+        if data.is_empty() && open.patch.is_none() && number > 0 {
+            return Ok(RunRead::hole(open.clone(), number, range.end - range.start));
+        }
         let mut logical = vec![0; within(&range).end];
         let mut cut_short = false;
         for part in &data {
@@ -144,13 +175,13 @@ impl Context<'_> {
             cut_short |= source::read_at(&open.file, part.start, out)? < wanted;
         }
         let mut blocks = Vec::with_capacity(64 * BLOCK_DIGEST);
-        for block in logical.chunks(PATCH_BLOCK as usize) {
+        for block in logical.chunks(BLOCK_LENGTH) {
             blocks.extend_from_slice(&Sha256::digest(block)[..BLOCK_DIGEST]);
         }
         let (mut mask, mut payload) = (0, None);
         if let Some(base) = &open.patch {
             let mut changed = Vec::new();
-            for (n, block) in logical.chunks(PATCH_BLOCK as usize).enumerate() {
+            for (n, block) in logical.chunks(BLOCK_LENGTH).enumerate() {
                 let at = (usize::try_from(range.start / PATCH_BLOCK).unwrap_or(usize::MAX) + n) * BLOCK_DIGEST;
                 let now = &blocks[n * BLOCK_DIGEST..][..BLOCK_DIGEST];
                 if base.get(at..at + BLOCK_DIGEST) != Some(now) {
@@ -173,7 +204,7 @@ impl Context<'_> {
             let contents = payload.as_ref().unwrap_or(&logical);
             compress(worker, open, number, contents)?
         };
-        Ok(RunRead { open: open.clone(), number, logical, blocks, cut_short, mask, length, output })
+        Ok(RunRead { open: open.clone(), number, logical, hole: 0, blocks, cut_short, mask, length, output })
     }
 
     /// Where an earlier pass stored exactly this run.
@@ -242,9 +273,10 @@ impl Assembly {
             kept: true,
         });
         assembly.digest.update(&run.logical);
+        hash_zeros(&mut assembly.digest, run.hole);
         assembly.large.blocks.extend_from_slice(&run.blocks);
         assembly.cut_short |= run.cut_short;
-        assembly.kept &= matches!(run.output, Output::Kept(_));
+        assembly.kept &= matches!(run.output, Output::Kept(_)) || run.hole > 0;
         assembly.frames &= matches!(run.output, Output::Frame { .. } | Output::Nothing);
         let place = match run.output {
             Output::Kept(place) => place,

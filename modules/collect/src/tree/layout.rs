@@ -66,7 +66,7 @@ pub(super) fn select(nodes: &[Node], base: Option<&Index>, unreadable: &[Box<[u8
     Selection { members, deleted }
 }
 
-fn deleted(nodes: &[Node], base: &Index, unreadable: &[Box<[u8]>]) -> Vec<Vec<u8>> {
+pub(super) fn deleted(nodes: &[Node], base: &Index, unreadable: &[Box<[u8]>]) -> Vec<Vec<u8>> {
     let mut deleted: Vec<Vec<u8>> = Vec::new();
     let mut at = 0;
     for record in base.records() {

@@ -2,9 +2,9 @@
 
 use super::node::{Attributes, Node, Place, Stat, State, Stored};
 use super::source::{self, Found};
-use super::work::short;
+use super::work::{FRAME_FULL, short};
 use backup_archive::frame::{Compressor, Decompressor};
-use backup_archive::group::{LARGE, MAX_FRAME};
+use backup_archive::group::LARGE;
 use backup_archive::index::{Record, Type};
 use backup_archive::{Entry, EntryKind, Mtime, header};
 use nix::errno::Errno;
@@ -110,7 +110,7 @@ impl Context<'_> {
         plain.clear();
         let mut count = 0;
         for &index in members {
-            if plain.len() > MAX_FRAME - (LARGE as usize) {
+            if plain.len() > FRAME_FULL {
                 read.chunks.push(self.chunk(worker, &mut plain, &mut count)?);
             }
             let before = plain.len();
@@ -303,7 +303,7 @@ fn small(size: u64) -> usize {
 
 /// Continues a digest over a hole.
 pub(super) fn hash_zeros(hasher: &mut Sha256, mut length: u64) {
-    const ZEROS: [u8; 65536] = [0; 65536];
+    static ZEROS: [u8; 65536] = [0; 65536];
     while length > 0 {
         let step = length.min(ZEROS.len() as u64);
         hasher.update(&ZEROS[..small(step)]);

@@ -18,6 +18,7 @@ mod error;
 mod finish;
 mod large;
 mod layout;
+mod look;
 mod member;
 mod node;
 mod pass;
@@ -28,6 +29,7 @@ mod spec;
 mod work;
 
 pub use error::TreeError;
+pub use look::{Look, look};
 pub use spec::{Estimate, PassStats, Progress, StoredArtifact, TreeResult, TreeSpec};
 
 use backup_adapters::host::Now;

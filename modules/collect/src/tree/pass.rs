@@ -99,7 +99,7 @@ pub(super) fn compare_with_base(base: &Index, scan: &mut Scan) -> (HashMap<u32, 
 
 /// Marks as to be read what is equal to the base but needed beside what is not: the other paths of a hard link set,
 /// and every directory in which something may have changed. Returns whether there was anything.
-fn draw_in_company(nodes: &mut [Node], gone: &[Box<[u8]>]) -> bool {
+pub(super) fn draw_in_company(nodes: &mut [Node], gone: &[Box<[u8]>]) -> bool {
     let same = |node: &Node| matches!(node.state, State::Same(_));
     let mut sets = HashSet::new();
     let mut parents: HashSet<&[u8]> = gone.iter().filter_map(|path| order::parent(path)).collect();

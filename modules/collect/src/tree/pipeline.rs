@@ -31,7 +31,7 @@ where
     W: Send,
     I: Iterator<Item = J> + Send,
 {
-    let ahead = 2 * workers.len() + 1;
+    let ahead = workers.len() + 2;
     let state = Shared { jobs, next: 0, done: BTreeMap::new(), consumed: 0, exhausted: false, aborted: false };
     let line = &Line { shared: Mutex::new(state), changed: Condvar::new() };
     let work = &work;
@@ -148,12 +148,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(seen, (0..500).map(|job| job * 2).collect::<Vec<_>>());
-        assert!(most.load(Ordering::SeqCst) <= 2 * 4 + 2);
+        assert!(most.load(Ordering::SeqCst) <= 4 + 2);
     }
 
     #[test]
     fn the_first_error_ends_it() {
-        let work = |_: &mut (), job: usize| if job == 7 { Err(TreeError::Interrupted) } else { Ok(job) };
+        let work = |(): &mut (), job: usize| if job == 7 { Err(TreeError::Interrupted) } else { Ok(job) };
         let mut last = 0;
         let result = run(&mut [(); 3], 0.., work, |job| {
             last = job;
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a scoped thread panicked")]
     fn a_panicking_worker_does_not_hang() {
-        let work = |_: &mut (), job: usize| {
+        let work = |(): &mut (), job: usize| {
             assert!(job != 3, "three");
             Ok(())
         };

@@ -99,7 +99,10 @@ fn collect(
         // `None`: removed since it was listed.
         let Some(value) = get(&name)? else { continue };
         let Some(text) = name.to_str() else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the attribute {name:?} is not UTF-8")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the attribute {} is not UTF-8", name.display()),
+            ));
         };
         bytes += text.len() + value.len();
         attributes.insert(text.to_owned(), value);

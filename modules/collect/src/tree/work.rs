@@ -3,9 +3,18 @@
 use super::error::TreeError;
 use super::member::Chunk;
 use backup_archive::frame::Decompressor;
+use backup_archive::group;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// [`group::RUN`] as a length in memory.
+pub(super) const RUN_LENGTH: usize = 4 << 20;
+/// [`group::PATCH_BLOCK`] as a length in memory.
+pub(super) const BLOCK_LENGTH: usize = 64 << 10;
+const _: () = assert!(RUN_LENGTH as u64 == group::RUN && BLOCK_LENGTH as u64 == group::PATCH_BLOCK);
+/// A frame with more plain bytes than this takes no further member of a group, the largest of which has 4 MiB.
+pub(super) const FRAME_FULL: usize = group::MAX_FRAME - RUN_LENGTH;
 
 /// Mode of everything that will be part of a generation.
 pub(super) const MODE: u32 = 0o640;

@@ -48,9 +48,9 @@ fn names_of_any_bytes_and_great_depth_come_back() {
     // Extracted one path relative to each other: absolute names would be too long for the tools here as well.
     crate::support::sh(
         folder.path(),
-        &format!("tar --zstd -xpf '{}' --strip-components=3", full.staging.join("data.tar.zst").display()),
+        &format!("tar --zstd -xpf '{}' --strip-components=2", full.staging.join("data.tar.zst").display()),
     );
-    crate::support::assert_equal(&place.src(), folder.path());
+    crate::support::assert_equal(&place.src(), &folder.path().join("src"));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn holes_stay_holes_and_are_not_read() {
     place.sh("truncate -s 3M hole; truncate -s 20M largehole; echo end >>largehole
         truncate -s 1M small; printf x | dd of=small bs=1 seek=500000 conv=notrunc status=none
         dd if=/dev/urandom of=mixed bs=1M count=9 status=none; truncate -s 30M mixed
-        dd if=/dev/urandom of=mixed bs=4096 seek=4000 count=3 conv=notrunc status=none; truncate -s 8G huge");
+        dd if=/dev/urandom of=mixed bs=4096 seek=4000 count=3 conv=notrunc status=none; truncate -s 1G huge");
     let full = place.collect(None, 0);
     assert!(full.result.artifacts["data.tar.zst"].artifact.plain_bytes < 12 << 20);
     place.assert_restores(&[&full]);

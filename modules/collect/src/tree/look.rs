@@ -1,0 +1,46 @@
+//! What a collection would find if it came now: a walk that reads no contents and writes nothing.
+
+use super::error::TreeError;
+use super::node::State;
+use super::scan::Scanner;
+use super::spec::TreeSpec;
+use super::{finish, layout, pass};
+use backup_archive::Index;
+use backup_core::manifest::Tree;
+
+/// What a walk tells of the generation that a collection would make.
+#[derive(Debug)]
+pub struct Look {
+    /// What the source holds.
+    pub tree: Tree,
+    /// Paths that would be read: all that is stored is among them.
+    pub read: u64,
+    /// Bytes of their contents.
+    pub read_bytes: u64,
+    /// Entries of `deleted.list`.
+    pub deleted: u64,
+    /// What the policy tolerates.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at the source, and compares it with the base of an incremental.
+///
+/// # Errors
+/// [`TreeError`]: the source is not as declared, or the system refused.
+pub fn look(spec: &TreeSpec, base: Option<&Index>) -> Result<Look, TreeError> {
+    let mut scan = Scanner::new(spec)?.scan()?;
+    let mut deleted = 0;
+    if let Some(base) = base {
+        let (_, gone) = pass::compare_with_base(base, &mut scan);
+        while pass::draw_in_company(&mut scan.nodes, &gone) {}
+        deleted = layout::deleted(&scan.nodes, base, &scan.unreadable).len() as u64;
+    }
+    let read = || scan.nodes.iter().filter(|node| matches!(node.state, State::Unread));
+    Ok(Look {
+        tree: finish::tree(&scan.nodes),
+        read: read().count() as u64,
+        read_bytes: read().map(super::node::Node::size).sum(),
+        deleted,
+        warnings: scan.warnings,
+    })
+}
