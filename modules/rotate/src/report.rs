@@ -20,7 +20,7 @@ report! {
         pub(crate) postponed: usize,
         /// Bytes that were freed.
         pub(crate) bytes_freed: u64,
-        /// One entry per stream: `stream`, `path`, `generations` (with `id`, `kind`, `bytes`, `verdict`, `reasons` and
+        /// One entry per stream: `stream`, `path`, whether it is `missing`, `generations` (with `id`, `kind`, `bytes`, `verdict`, `reasons` and
         /// `relies_on` each, oldest first), `deleted` (ids in the order of deletion), `reread` (what was re-read because a
         /// deletion relies on it), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
         /// neither a generation nor known).
@@ -33,6 +33,7 @@ pub(crate) struct StoreReport {
     stream: String,
     #[serde(serialize_with = "backup_interface::lossy")]
     path: PathBuf,
+    missing: bool,
     generations: Vec<Item>,
     deleted: Vec<String>,
     reread: Vec<String>,
@@ -87,6 +88,7 @@ impl RunReport {
             stores: vec![StoreReport {
                 stream: "data".into(),
                 path: "/home/dataBackupSink/store/web1/shop/data".into(),
+                missing: false,
                 generations: vec![
                     item("20261017T220000Z", "expire", "no rule keeps it", &["20261120T220000Z"]),
                     item("20261120T220000Z", "keep", "generations: number 1 of the newest 7", &[]),
@@ -109,6 +111,7 @@ impl RunReport {
         self.stores.push(StoreReport {
             stream: rotation.stream.to_string(),
             path: rotation.store.dir().path().to_owned(),
+            missing: done.missing,
             generations: done.plan.decisions.iter().map(Item::from).collect(),
             deleted: strings(&done.deleted),
             reread: strings(&done.reread),
@@ -159,6 +162,12 @@ impl RunReport {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for store in &self.stores {
+            if store.missing {
+                warnings.push(format!(
+                    "{} does not exist: nothing has arrived yet, or its file system is not mounted",
+                    store.path.display()
+                ));
+            }
             let postponed: Vec<_> = store.generations.iter().filter(|item| item.verdict == "postpone").collect();
             if let Some(first) = postponed.first() {
                 warnings.push(format!(

@@ -48,6 +48,8 @@ pub struct Rotated {
     pub rests: Vec<GenerationId>,
     /// What is neither a generation nor known.
     pub oddities: Vec<Oddity>,
+    /// Whether there is no store at all: nothing ever arrived, or its file system is not mounted.
+    pub missing: bool,
     /// Deleted, in this order; in a preview: to be deleted.
     pub deleted: Vec<GenerationId>,
     /// Bytes of the deleted generations and of rests.
@@ -106,13 +108,15 @@ impl Rotation {
         let deletions = decided.deletions();
         let (deleted, freed) = (deletions.iter().map(|d| d.id).collect(), deletions.iter().map(|d| d.bytes).sum());
         let rests = rests.into_iter().collect();
-        Ok(Rotated { plan: decided, reread, rests, oddities: listing.oddities, deleted, freed, ..Rotated::default() })
+        let missing = self.is_missing();
+        let damaged = Vec::new();
+        Ok(Rotated { plan: decided, reread, damaged, rests, oddities: listing.oddities, missing, deleted, freed })
     }
 
     /// Rotates. `done` says what was done, also if it fails in the middle.
     pub fn run(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
-        if !self.store.dir().path().is_dir() {
-            // Nothing ever arrived; making a lock file would be the first change here.
+        if self.is_missing() {
+            // There is not even a place for the lock.
             *done = self.preview(host::now().timestamp())?;
             return Ok(());
         }
@@ -170,6 +174,10 @@ impl Rotation {
             done.freed += bytes;
         }
         Ok(())
+    }
+
+    fn is_missing(&self) -> bool {
+        !self.store.dir().path().is_dir()
     }
 
     /// This run in a few words, for those who wait for its lock.

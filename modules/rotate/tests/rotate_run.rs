@@ -204,11 +204,12 @@ fn what_is_not_ours_is_named_and_left_alone() {
 }
 
 #[test]
-fn a_store_that_was_never_written_is_fine() {
+fn a_store_that_is_not_there_is_no_failure_and_is_said() {
     let lab = Lab::sink(KEEP_3);
     fs::remove_dir_all(lab.room.path().join("home")).unwrap();
     let done = lab.call(&["run"]);
     assert!(!done.changed && !done.failed);
+    assert!(done.stores[0].missing && done.warnings[0].contains("not mounted"), "{done:?}");
     assert!(!lab.room.path().join("home").exists());
 }
 

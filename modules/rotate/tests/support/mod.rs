@@ -58,6 +58,7 @@ pub struct Difference {
 pub struct Store {
     pub stream: String,
     pub path: PathBuf,
+    pub missing: bool,
     pub generations: Vec<Item>,
     pub deleted: Vec<String>,
     pub reread: Vec<String>,
