@@ -2,7 +2,7 @@
 
 The oracle of restore's tests: it shares no code with what it tests. Slow and simple on purpose.
 
-    build_generation.py <store> <job> <stream> <id> [--base <id>] [--large-file <bytes>] [--dump <name>=<file>]... <root>...
+    build_generation.py <store> <job> <stream> <id> [--base <id>] [--large-file <bytes>] [--dump <name>.<extension>[.gz]=<file>]... <root>...
 """
 
 import argparse
@@ -197,8 +197,10 @@ def main():
         name, file = dump.split("=")
         plain = Path(file).read_bytes()
         tree["bytes"] += len(plain)
-        packed = subprocess.run(["gzip", "-c"], input=plain, stdout=-1, check=True).stdout if name.endswith(".gz") else zstd(plain)
-        generation.add(f"dump-{name}", packed, plain)
+        if name.endswith(".gz"):
+            generation.add(f"dump-{name}", subprocess.run(["gzip", "-c"], input=plain, stdout=-1, check=True).stdout, plain)
+        else:
+            generation.add(f"dump-{name}.zst", zstd(plain), plain)
     for path, entry in stored.items():
         if "patch" not in entry:
             entry["at"] = [0, 0]

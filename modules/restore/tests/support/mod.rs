@@ -261,6 +261,11 @@ pub fn names(directory: &Path) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// Inodes and times of change: equal only if nobody touched anything in between.
+pub fn marks(tree: &Path) -> String {
+    run(Command::new("find").arg(tree).args(["-printf", "%p %i %C@ %T@ %s %n\n"]))
+}
+
 /// All that foreign tools can say about a tree.
 pub fn portrait(tree: &Path) -> String {
     let script = "
