@@ -22,7 +22,7 @@ report! {
         pub(crate) bytes_freed: u64,
         /// One entry per stream: `stream`, `path`, whether it is `missing`, `generations` (with `id`, `kind`, `bytes`, `verdict`, `reasons` and
         /// `relies_on` each, oldest first), `deleted` (ids in the order of deletion), `reread` (what was re-read because a
-        /// deletion relies on it), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
+        /// deletion relies on it), `waiting` (what must still be re-read before more can be deleted), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
         /// neither a generation nor known).
         pub(crate) stores: Vec<StoreReport>,
     }
@@ -37,6 +37,7 @@ pub(crate) struct StoreReport {
     generations: Vec<Item>,
     deleted: Vec<String>,
     reread: Vec<String>,
+    waiting: Vec<String>,
     damaged: Vec<String>,
     rests: Vec<String>,
     oddities: Vec<String>,
@@ -95,6 +96,7 @@ impl RunReport {
                 ],
                 deleted: vec!["20261017T220000Z".into()],
                 reread: vec!["20261120T220000Z".into()],
+                waiting: Vec::new(),
                 damaged: Vec::new(),
                 rests: Vec::new(),
                 oddities: Vec::new(),
@@ -115,6 +117,7 @@ impl RunReport {
             generations: done.plan.decisions.iter().map(Item::from).collect(),
             deleted: strings(&done.deleted),
             reread: strings(&done.reread),
+            waiting: strings(&done.plan.needs_reread),
             damaged: done.damaged.iter().map(|(id, why)| format!("{id}: {why}")).collect(),
             rests: strings(&done.rests),
             oddities: done.oddities.iter().map(|oddity| format!("{}: {}", oddity.name, oddity.why)).collect(),
@@ -168,14 +171,11 @@ impl RunReport {
                     store.path.display()
                 ));
             }
-            let postponed: Vec<_> = store.generations.iter().filter(|item| item.verdict == "postpone").collect();
-            if let Some(first) = postponed.first() {
+            if let Some(first) = store.waiting.first() {
                 warnings.push(format!(
-                    "{}: {} deletions are postponed ({}: {}); give `sink.verify_box` more time if this goes on",
+                    "{}: deletions wait until {} generations were re-read, {first} first; give `sink.verify_box` more time if this goes on",
                     store.stream,
-                    postponed.len(),
-                    first.id,
-                    first.reasons.join("; "),
+                    store.waiting.len(),
                 ));
             }
             warnings.extend(store.oddities.iter().map(|odd| format!("{}: {odd}", store.path.display())));

@@ -142,8 +142,15 @@ fn without_time_to_re_read_deletions_are_postponed_and_said_so() {
     (1..=5).for_each(|days| drop(lab.full(days)));
     let waited = lab.call(&["run"]);
     assert_eq!((waited.changed, waited.expired, waited.postponed), (false, 0, 3), "{waited:?}");
-    assert!(waited.warnings[0].contains("postponed") && waited.warnings[0].contains("verify_box"));
+    assert!(waited.warnings[0].contains("re-read") && waited.warnings[0].contains("verify_box"), "{waited:?}");
+    assert_eq!(waited.stores[0].waiting.len(), 2);
     assert_eq!(lab.days().len(), 5);
+
+    let unread = Lab::sink(sink);
+    (1..=5).for_each(|days| drop(unread.arrived_only(days)));
+    let waited = unread.call(&["run"]);
+    assert_eq!((waited.changed, waited.kept, waited.stores[0].waiting.len()), (false, 5, 2), "{waited:?}");
+    assert!(waited.warnings[0].contains("verify_box"));
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub struct Store {
     pub generations: Vec<Item>,
     pub deleted: Vec<String>,
     pub reread: Vec<String>,
+    pub waiting: Vec<String>,
     pub damaged: Vec<String>,
     pub rests: Vec<String>,
     pub oddities: Vec<String>,
