@@ -4,6 +4,7 @@ use super::error::TreeError;
 use super::member::Worker;
 use super::pipeline;
 use super::spec::StoredArtifact;
+use super::tell::Teller;
 use super::work::{Appended, Frame, RUN_LENGTH, Work, short};
 use backup_adapters::publish;
 use backup_archive::frame::Compressor;
@@ -123,7 +124,7 @@ impl FrameFile {
 
     /// Ends the artifact, syncs it, and reads it back from the medium: every frame is decompressed and its checksum
     /// compared.
-    pub(super) fn finish(mut self, workers: &mut [Worker]) -> Result<StoredArtifact, TreeError> {
+    pub(super) fn finish(mut self, workers: &mut [Worker], teller: &Teller) -> Result<StoredArtifact, TreeError> {
         if !self.buffer.is_empty() || self.frames.is_empty() {
             self.end_frame()?;
         }
@@ -145,7 +146,7 @@ impl FrameFile {
                 stored.update(&bytes);
                 plain.update(&contents);
                 plain_bytes += contents.len() as u64;
-                Ok(())
+                teller.more(0, contents.len() as u64)
             },
         )?;
         let plain_sha256 = Digest::from_bytes(&plain.finalize().into());

@@ -6,6 +6,7 @@ use super::layout::{Piece, patch, stored};
 use super::member::{Chunk, Owners, Worker, entry};
 use super::node::{Large, Node, Place, RunPlace};
 use super::pipeline;
+use super::tell::Teller;
 use super::work::{FRAME_FULL, Work, short};
 use backup_archive::header;
 use std::io;
@@ -41,6 +42,7 @@ impl Source<'_> {
         pieces: Vec<Piece>,
         workers: &mut [Worker],
         work: &mut Work,
+        teller: &Teller,
     ) -> Result<Sequence, TreeError> {
         let mut sequence = Sequence::default();
         // Workers read frames that were there before; what is appended meanwhile nobody asks for.
@@ -56,6 +58,7 @@ impl Source<'_> {
                 Piece::Run(member, number) => self.run(worker, before, member, number).map(Ready::Built),
             },
             |ready| {
+                teller.more(0, 0)?;
                 let mut next = |frame, members: Vec<(u32, u32)>| {
                     let at = sequence.frames.len();
                     sequence.members.extend(members.into_iter().map(|(member, skip)| (member, at, skip)));

@@ -9,6 +9,7 @@ use super::layout::{Selection, patch, pieces, select, stored};
 use super::member::entry;
 use super::node::{Node, Place, State, digest_of};
 use super::spec::TreeResult;
+use super::tell::Teller;
 use backup_archive::group::PATCH_BLOCK;
 use backup_archive::index::{Record, Type};
 use backup_archive::parts::Parts;
@@ -25,16 +26,18 @@ type Artifacts = BTreeMap<String, super::StoredArtifact>;
 
 impl TreeCollector {
     pub(super) fn write(mut self) -> Result<TreeResult, TreeError> {
+        let watch = self.watch.take();
+        let teller = &Teller::new(watch.as_ref());
         let nodes = std::mem::take(&mut self.scan.nodes);
         let selection = select(&nodes, self.base.as_ref(), &self.scan.unreadable);
         let mut artifacts = Artifacts::new();
-        let patches = self.write_patches(&nodes, &selection, &mut artifacts)?;
+        let patches = self.write_patches(&nodes, &selection, &mut artifacts, teller)?;
         if self.base.is_some() {
             let list: Vec<u8> = selection.deleted.iter().flat_map(|path| [path, &b"\0"[..]].concat()).collect();
             artifacts.insert(DELETED.into(), artifact::plain(self.staging.join(DELETED), &list)?);
         }
-        let places = self.write_data(&nodes, &selection, &mut artifacts)?;
-        self.write_catalog(&nodes, &selection, &places, &patches, &mut artifacts)?;
+        let places = self.write_data(&nodes, &selection, &mut artifacts, teller)?;
+        self.write_catalog(&nodes, &selection, &places, &patches, &mut artifacts, teller)?;
         Ok(TreeResult {
             artifacts,
             counts: self.counts(&nodes, &selection, patches.len()),
@@ -51,6 +54,7 @@ impl TreeCollector {
         nodes: &[Node],
         selection: &Selection,
         artifacts: &mut Artifacts,
+        teller: &Teller,
     ) -> Result<HashMap<u32, u32>, TreeError> {
         let mut numbers = HashMap::new();
         let folder = self.staging.join(PATCHES);
@@ -62,10 +66,10 @@ impl TreeCollector {
             }
             let number = u32::try_from(numbers.len() + 1).expect("fewer than 2^32 patches");
             let source = Source { nodes, owners: &self.owners };
-            let sequence = source.assemble(patch_pieces(node, member), &mut self.workers, &mut self.work)?;
+            let sequence = source.assemble(patch_pieces(node, member), &mut self.workers, &mut self.work, teller)?;
             let path = folder.join(format!("{number}.zst"));
             let file = FrameFile::of_frames(&self.work, &sequence.frames, path, self.spec.level)?;
-            artifacts.insert(format!("{PATCHES}/{number}.zst"), file.finish(&mut self.workers)?);
+            artifacts.insert(format!("{PATCHES}/{number}.zst"), file.finish(&mut self.workers, teller)?);
             let mut parts = Parts {
                 path: node.path.to_vec(),
                 size: node.stat.tuple.size,
@@ -92,10 +96,11 @@ impl TreeCollector {
         nodes: &[Node],
         selection: &Selection,
         artifacts: &mut Artifacts,
+        teller: &Teller,
     ) -> Result<HashMap<u32, At>, TreeError> {
         let pieces = pieces(nodes, &selection.members, &self.work.frames);
         let source = Source { nodes, owners: &self.owners };
-        let Sequence { frames, members } = source.assemble(pieces, &mut self.workers, &mut self.work)?;
+        let Sequence { frames, members } = source.assemble(pieces, &mut self.workers, &mut self.work, teller)?;
         let mut file = FrameFile::from_work(&self.work, &frames, self.staging.join(DATA), self.spec.level)?;
         let place = |(member, position, skip): (u32, usize, u32)| {
             (member, At::At { frame: file.offset(position), skip: skip.into() })
@@ -103,7 +108,7 @@ impl TreeCollector {
         let places = members.into_iter().map(place).collect();
         file.write(&header::END)?;
         file.end_frame()?;
-        artifacts.insert(DATA.into(), file.finish(&mut self.workers)?);
+        artifacts.insert(DATA.into(), file.finish(&mut self.workers, teller)?);
         Ok(places)
     }
 
@@ -114,6 +119,7 @@ impl TreeCollector {
         places: &HashMap<u32, At>,
         patches: &HashMap<u32, u32>,
         artifacts: &mut Artifacts,
+        teller: &Teller,
     ) -> Result<(), TreeError> {
         let mut file = FrameFile::create(self.staging.join(CATALOG), self.spec.level)?;
         let mut line = Vec::new();
@@ -130,7 +136,7 @@ impl TreeCollector {
             entry.write_line(&mut line);
             file.write(&line)?;
         }
-        artifacts.insert(CATALOG.into(), file.finish(&mut self.workers)?);
+        artifacts.insert(CATALOG.into(), file.finish(&mut self.workers, teller)?);
         Ok(())
     }
 

@@ -28,7 +28,10 @@ pub struct Look {
 /// # Errors
 /// [`TreeError`]: the source is not as declared, or the system refused.
 pub fn look(spec: &TreeSpec, base: Option<&Index>) -> Result<Look, TreeError> {
-    let mut scan = Scanner::new(spec)?.scan()?;
+    let scanner = Scanner::new(spec)?;
+    // A collection syncs them first.
+    let synced = scanner.devices().into_keys().collect();
+    let mut scan = scanner.scan(&synced)?;
     let mut deleted = 0;
     if let Some(base) = base {
         let (_, gone) = pass::compare_with_base(base, &mut scan);

@@ -157,8 +157,8 @@ impl Context<'_> {
             },
             _ => match self.rest(node) {
                 Err(error) if is_gone(&error) => return Ok(Outcome::Gone),
-                // The path is not a link any more.
-                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) && self.round == 0 => {
+                // What was a symbolic link is none any more.
+                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) && node.stat.kind == Type::Symlink => {
                     return Ok(source::look(&node.absolute())?.map_or(Outcome::Gone, Outcome::Again));
                 }
                 stored => (node.stat, stored?),

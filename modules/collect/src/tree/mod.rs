@@ -26,6 +26,7 @@ mod pipeline;
 mod scan;
 mod source;
 mod spec;
+mod tell;
 mod work;
 
 pub use error::TreeError;
@@ -41,7 +42,7 @@ use member::{Owners, Worker};
 use node::State;
 use pass::Temperature;
 use scan::{Scan, Scanner};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use work::Work;
@@ -155,18 +156,15 @@ impl TreeCollector {
         let clock = now();
         let stepped = self.clock.is_some_and(|before| clock.realtime_step_since(before) > CLOCK_TOLERANCE);
         let t0 = wall(clock);
-        // Pages that were written through a mapping get their mtime now, and are clean: the next write moves it again.
-        for root in self.spec.include.iter().filter(|root| root.symlink_metadata().is_ok_and(|it| it.is_dir())) {
-            publish::sync_fs(root)?;
-        }
-        let mut scan = self.scanner.scan()?;
+        let mut scan = self.scanner.scan(&self.sync()?)?;
         let old = std::mem::take(&mut self.scan.nodes);
         let mut known = pass::carry_over(old, &mut scan.nodes, temperature, stepped);
         let (base, mut gone) = match &self.base {
             Some(base) => pass::compare_with_base(base, &mut scan),
             None => (HashMap::new(), Vec::new()),
         };
-        let (read, read_bytes) = self.read(&mut scan, temperature, t0, &mut known, &base, &mut gone)?;
+        let Progress { paths: read, bytes: read_bytes } =
+            self.read(&mut scan, temperature, t0, &mut known, &base, &mut gone)?;
         self.repeated = self.stats.map(|_| Estimate { paths: read, bytes: read_bytes });
         let paths = scan.nodes.len() as u64;
         let started = Timestamp::new(t0.seconds, t0.nanoseconds.cast_signed()).unwrap_or_default();
@@ -175,9 +173,14 @@ impl TreeCollector {
         Ok(stats)
     }
 
-    /// Tells the watcher, and stops if it says so.
-    fn tell(watch: Option<&Watch>, progress: Progress) -> Result<(), TreeError> {
-        if watch.is_none_or(|watch| watch(&progress)) { Ok(()) } else { Err(TreeError::Interrupted) }
+    /// Writes out what is dirty on the include paths' file systems, and says which devices those are. Pages that were
+    /// written through a mapping get their mtime now, and are clean: the next write moves it again.
+    fn sync(&self) -> Result<HashSet<u64>, TreeError> {
+        let devices = self.scanner.devices();
+        for root in devices.values() {
+            publish::sync_fs(root)?;
+        }
+        Ok(devices.into_keys().collect())
     }
 }
 

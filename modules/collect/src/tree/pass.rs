@@ -3,9 +3,11 @@
 use super::error::TreeError;
 use super::large::{Assembly, Open, RunRead};
 use super::member::{Context, GroupRead, Outcome, Worker};
-use super::node::{Node, Place, Stat, State, Stored, absolute};
+use super::node::{Node, Place, Stat, State, Stored, absolute, find};
 use super::scan::{Scan, assign_links};
+use super::source;
 use super::spec::Progress;
+use super::tell::Teller;
 use super::work::Work;
 use super::{TreeCollector, pipeline};
 use backup_archive::group::{Cutter, LARGE};
@@ -197,8 +199,8 @@ impl TreeCollector {
         known: &mut Known,
         base: &HashMap<u32, Record>,
         gone: &mut Vec<Box<[u8]>>,
-    ) -> Result<(u64, u64), TreeError> {
-        let mut progress = Progress::default();
+    ) -> Result<Progress, TreeError> {
+        let teller = Teller::new(self.watch.as_ref());
         for round in 0.. {
             if self.base.is_some() {
                 while draw_in_company(&mut scan.nodes, gone) {}
@@ -218,18 +220,14 @@ impl TreeCollector {
                 round,
                 large_file: self.spec.large_file,
             };
-            let watch = self.watch.as_ref();
-            let outcomes = read_groups(&context, &mut self.workers, &mut self.work, todo, &mut |paths, done| {
-                progress.paths += paths;
-                progress.bytes += done;
-                Self::tell(watch, progress)
-            })?;
+            let outcomes = read_groups(&context, &mut self.workers, &mut self.work, todo, &teller)?;
             let mut moved = false;
             for (index, outcome) in outcomes {
+                let stays = matches!(outcome, Outcome::Again(_)) && same_directory(&scan.nodes, index);
                 let node = &mut scan.nodes[index as usize];
                 match outcome {
                     Outcome::Read(state, stat) => (node.state, node.stat) = (state, stat),
-                    Outcome::Again(stat) if round < ROUNDS && stat.kind != Type::Directory => {
+                    Outcome::Again(stat) if round < ROUNDS && stat.kind != Type::Directory && stays => {
                         moved |= node.in_set || !stat.is_same_inode(&node.stat);
                         (node.stat, node.state) = (stat, State::Unread);
                         known.remove(&index);
@@ -255,8 +253,18 @@ impl TreeCollector {
             }
         }
         gone.sort_by(|a, b| order::compare(a, b));
-        Ok((progress.paths, progress.bytes))
+        Ok(teller.done())
     }
+}
+
+/// Whether a path is still looked up in the directory that the walk saw: otherwise somebody might have put a link in
+/// its way, and what would be read is not part of the tree.
+fn same_directory(nodes: &[Node], index: u32) -> bool {
+    let parent = order::parent(&nodes[index as usize].path).and_then(|path| find(nodes, path));
+    parent.is_none_or(|at| {
+        let now = source::look(&nodes[at].absolute());
+        now.is_ok_and(|now| now.is_some_and(|now| now.is_same_inode(&nodes[at].stat)))
+    })
 }
 
 /// Finds the hard link sets anew after a member of one vanished or was replaced; whose role changed is read again.
@@ -278,7 +286,7 @@ fn read_groups(
     workers: &mut [Worker],
     work: &mut Work,
     todo: Vec<Vec<u32>>,
-    told: &mut dyn FnMut(u64, u64) -> Result<(), TreeError>,
+    teller: &Teller,
 ) -> Result<Outcomes, TreeError> {
     let mut outcomes = Vec::new();
     let mut assembly = None;
@@ -295,13 +303,13 @@ fn read_groups(
         },
         |read| match read {
             Read::Group(group) => {
-                told(group.outcomes.len() as u64, group.bytes)?;
+                teller.more(group.outcomes.len() as u64, group.bytes)?;
                 keep_group(context.raw, work, group, &mut outcomes)
             }
             Read::Run(run) => {
                 let bytes = run.bytes();
                 let outcome = Assembly::take(&mut assembly, context, work, run)?;
-                told(u64::from(outcome.is_some()), bytes)?;
+                teller.more(u64::from(outcome.is_some()), bytes)?;
                 outcomes.extend(outcome);
                 Ok(())
             }

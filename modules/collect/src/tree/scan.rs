@@ -40,15 +40,25 @@ impl Scanner {
     pub(super) fn new(spec: &TreeSpec) -> Result<Self, TreeError> {
         Ok(Self {
             exclude: matcher(&spec.exclude)?,
-            roots: spec.include.iter().cloned().collect(),
-            skip: spec.skip.iter().cloned().collect(),
+            // One path has one spelling: no slash at the end, none twice.
+            roots: spec.include.iter().map(|path| path.components().collect()).collect(),
+            skip: spec.skip.iter().map(|path| path.components().collect()).collect(),
             spec: spec.clone(),
         })
     }
 
+    /// The include paths that can be collected, each with its device; one per device.
+    pub(super) fn devices(&self) -> HashMap<u64, &Path> {
+        let found =
+            self.roots.iter().filter_map(|root| Some((lstat(root).ok().and_then(|raw| Stat::new(&raw))?, root)));
+        let collectable = found.filter(|(stat, _)| matches!(stat.kind, Type::Directory | Type::File));
+        collectable.map(|(stat, root)| (stat.tuple.dev, root.as_path())).collect()
+    }
+
     /// One walk. Paths that vanish while it looks are as if they had never been there.
-    pub(super) fn scan(&self) -> Result<Scan, TreeError> {
-        let mut walk = Walk { scanner: self, scan: Scan::default(), trusted: HashMap::new() };
+    /// Only files on the `synced` devices can be trusted to have moved their mtime when they were written.
+    pub(super) fn scan(&self, synced: &HashSet<u64>) -> Result<Scan, TreeError> {
+        let mut walk = Walk { scanner: self, synced, scan: Scan::default(), trusted: HashMap::new() };
         for root in &self.roots {
             walk.root(root)?;
         }
@@ -84,6 +94,7 @@ fn matcher(patterns: &[String]) -> Result<Option<Gitignore>, TreeError> {
 
 struct Walk<'a> {
     scanner: &'a Scanner,
+    synced: &'a HashSet<u64>,
     scan: Scan,
     /// By device: whether an unchanged mtime proves unchanged contents.
     trusted: HashMap<u64, bool>,
@@ -159,13 +170,17 @@ impl Walk<'_> {
     }
 
     fn push(&mut self, path: &Path, stat: Stat) {
+        let synced = self.synced.contains(&stat.tuple.dev);
         let trusted = *self.trusted.entry(stat.tuple.dev).or_insert_with(|| {
-            // The parent, because asking through a FIFO's or device's own path is no different, but a link's is.
+            // A link would be followed; the directory around it is on the same device.
             let asked = if stat.kind == Type::Directory { path } else { path.parent().unwrap_or(path) };
-            FileSystem::of(asked).is_ok_and(FileSystem::trustworthy_mtime)
+            synced && FileSystem::of(asked).is_ok_and(FileSystem::trustworthy_mtime)
         });
-        let path = path.as_os_str().as_bytes();
-        let path = path.strip_prefix(b"/").unwrap_or(path).into();
+        let path = member_name(path);
+        // The root of all has no name in an archive.
+        if path.is_empty() {
+            return;
+        }
         self.scan.nodes.push(Node { path, stat, link: None, in_set: false, trusted, state: State::Unread });
     }
 
@@ -174,10 +189,15 @@ impl Walk<'_> {
             return Err(TreeError::Unreadable { action, path: path.to_owned(), source: error.into() });
         }
         self.scan.warnings.push(format!("cannot {action} {}: {}", path.display(), error.desc()));
-        let path = path.as_os_str().as_bytes();
-        self.scan.unreadable.push(path.strip_prefix(b"/").unwrap_or(path).into());
+        self.scan.unreadable.push(member_name(path));
         Ok(())
     }
+}
+
+/// The absolute path without its leading slash.
+fn member_name(path: &Path) -> Box<[u8]> {
+    let path = path.as_os_str().as_bytes();
+    path.strip_prefix(b"/").unwrap_or(path).into()
 }
 
 type Listed = (Box<[u8]>, nix::Result<FileStat>);
