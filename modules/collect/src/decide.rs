@@ -1,15 +1,13 @@
-//! What is decided, and why: pure functions from what a run found to what it does.
+//! What is collected, and why: pure functions from what a run found to what it does.
 //!
 //! Nothing here reads a clock or a file. Every answer carries its reason, because the reason is part of the result.
 
-use backup_core::job::{Checks, FullRule, Verify};
-use backup_core::manifest::Tree;
+use backup_core::job::{FullRule, Verify};
 use backup_core::state::Good;
-use backup_core::units::{Bytes, Percent, Span};
+use backup_core::units::{Percent, Span};
 use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
-use std::time::Duration;
 
 /// Which kind of generation the caller asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -204,95 +202,10 @@ pub(crate) fn is_fresh(newest: Option<GenerationId>, max_age: Option<Span>, now:
     !age.is_negative() && age.unsigned_abs() < max_age.duration()
 }
 
-/// Why a collection is too small to count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Implausible {
-    /// Below `min_size`.
-    Small {
-        /// What was found.
-        bytes: u64,
-        /// `checks.min_size`.
-        least: Bytes,
-    },
-    /// Smaller than the last good generation by more than `max_shrink`.
-    Shrunk {
-        /// What was found.
-        bytes: u64,
-        /// What the last good generation held.
-        before: u64,
-        /// That generation.
-        last: GenerationId,
-        /// `checks.max_shrink`.
-        most: Percent,
-    },
-}
-
-impl fmt::Display for Implausible {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Small { bytes, least } => write!(f, "{bytes} bytes are less than min_size {least}"),
-            Self::Shrunk { bytes, before, last, most } => {
-                write!(f, "{bytes} bytes are less than {last}'s {before} by more than max_shrink {most}")
-            }
-        }
-    }
-}
-
-/// Compares what a stream held with what it should hold and with the last good generation.
-pub(crate) fn plausible(checks: &Checks, tree: Tree, last: Option<&Good>) -> Result<(), Implausible> {
-    if let Some(least) = checks.min_size.filter(|least| tree.bytes < least.0) {
-        return Err(Implausible::Small { bytes: tree.bytes, least });
-    }
-    let (Some(most), Some(last)) = (checks.max_shrink, last) else { return Ok(()) };
-    let before = last.tree.bytes;
-    // Rounded in favour of the alarm: what may be missing is rounded down.
-    if tree.bytes < before.saturating_sub(most.of(before)) {
-        return Err(Implausible::Shrunk { bytes: tree.bytes, before, last: last.generation.id, most });
-    }
-    Ok(())
-}
-
-/// A warm pass, as far as it tells how long a cold one would take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PassTime {
-    /// How long it took.
-    pub took: Duration,
-    /// Bytes of contents that it read.
-    pub read_bytes: u64,
-}
-
-/// More warm passes than this change little.
-pub(crate) const MAX_PASSES: usize = 3;
-
-/// Whether another warm pass is worth while: the cold pass would take too long or does not fit the spool, or the last
-/// pass took so long that much may have changed since it began. Not if the last one made the rest no smaller: where
-/// nothing can be proven unchanged, the cold pass reads everything in any case.
-pub(crate) fn another_pass(passes: &[PassTime], delta: u64, room: u64, max_downtime: Duration) -> bool {
-    let Some(last) = passes.last() else { return true };
-    let large = delta > room || predicted_standstill(passes, delta) > max_downtime / 2;
-    passes.len() < MAX_PASSES && if large { delta < last.read_bytes } else { last.took > max_downtime / 10 }
-}
-
-/// How long a cold pass would take that reads `delta` bytes: as fast as the fastest pass read, and the walk in addition.
-pub(crate) fn predicted_standstill(passes: &[PassTime], delta: u64) -> Duration {
-    // Bytes per millisecond.
-    let rate = |pass: &PassTime| u128::from(pass.read_bytes) / pass.took.as_millis().max(1);
-    let rate = passes.iter().map(rate).max().unwrap_or_default().max(1);
-    let reading = |bytes: u64| Duration::from_millis(u64::try_from(u128::from(bytes) / rate).unwrap_or(u64::MAX));
-    let walk = passes.last().map_or(Duration::ZERO, |pass| pass.took.saturating_sub(reading(pass.read_bytes)));
-    reading(delta) + walk
-}
-
-/// Room that a run needs, in bytes, on a file system that holds handover point and spool: what will be stored and a
-/// tenth more, at least a MiB, since estimates are made before the writers stop.
-pub(crate) fn room_needed(estimate: u64) -> u64 {
-    const LEAST: u64 = 1 << 20;
-    estimate.saturating_add((estimate / 10).max(LEAST))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use backup_core::manifest::Tree;
 
     fn id(text: &str) -> GenerationId {
         text.parse().unwrap()
@@ -350,7 +263,8 @@ mod tests {
     fn the_base_is_the_newest_full_that_the_sink_has() {
         use Receipt::{Arrived, No, Verified};
         // (fulls, verify, base, part of the reason)
-        let table: &[(&[(&str, Receipt)], Verify, Option<&str>, &str)] = &[
+        type Case<'a> = (&'a [(&'a str, Receipt)], Verify, Option<&'a str>, &'a str);
+        let table: &[Case<'_>] = &[
             (&[], Verify::Hash, None, "no full with an index"),
             (&[(X, No)], Verify::Hash, None, "no receipt"),
             (&[(X, Arrived)], Verify::Hash, None, "only that it arrived"),
@@ -432,57 +346,5 @@ mod tests {
         ] {
             assert_eq!(is_fresh(newest.map(id), max_age, now), fresh, "{newest:?} {max_age:?}");
         }
-    }
-
-    #[test]
-    fn warm_passes_end_when_the_rest_is_small() {
-        let pass = |seconds, mib: u64| PassTime { took: Duration::from_secs(seconds), read_bytes: mib << 20 };
-        let limit = Duration::from_secs(600);
-        let room = 1 << 40;
-        // (passes, delta in MiB, another)
-        let table: &[(&[PassTime], u64, bool)] = &[
-            (&[pass(10, 1000)], 10, false),
-            (&[pass(61, 1000)], 10, true),
-            (&[pass(3600, 360_000), pass(20, 500)], 100, false),
-            (&[pass(3600, 360_000), pass(20, 500)], 40_000, true),
-            (&[pass(3600, 360_000), pass(1200, 120_000)], 120_000, false),
-            (&[pass(3600, 360_000)], 360_000, false),
-            (&[pass(3600, 1), pass(3600, 1), pass(3600, 1)], 0, false),
-        ];
-        for (passes, delta, another) in table {
-            assert_eq!(another_pass(passes, delta << 20, room, limit), *another, "{passes:?} {delta}");
-        }
-        assert!(another_pass(&[pass(1, 1000)], 2000, 1000, limit), "does not fit the spool");
-        assert!(another_pass(&[], 0, room, limit));
-        assert_eq!(predicted_standstill(&[pass(10, 1000), pass(3, 0)], 100 << 20).as_secs(), 4);
-    }
-
-    #[test]
-    fn plausibility() {
-        let last = good(X, None, 1);
-        let checks = |min: Option<u64>, shrink: Option<u8>| Checks {
-            min_size: min.map(Bytes),
-            max_shrink: shrink.map(Percent),
-            ..Checks::default()
-        };
-        // (min_size, max_shrink, bytes, plausible); the last good one held 1000.
-        for (min, shrink, bytes, expected) in [
-            (None, None, 0, true),
-            (Some(10), None, 9, false),
-            (Some(10), None, 10, true),
-            (None, Some(50), 500, true),
-            (None, Some(50), 499, false),
-            (None, Some(0), 999, false),
-            (None, Some(0), 1000, true),
-            (None, Some(100), 0, true),
-        ] {
-            let tree = Tree { paths: 1, bytes };
-            assert_eq!(
-                plausible(&checks(min, shrink), tree, Some(&last)).is_ok(),
-                expected,
-                "{min:?} {shrink:?} {bytes}"
-            );
-        }
-        assert!(plausible(&checks(None, Some(1)), Tree::default(), None).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! How a collection can fail, beyond what the adapters say themselves.
 
-use crate::decide::{Implausible, Reason};
+use crate::decide::Reason;
+use crate::limits::Implausible;
 use backup_adapters::command::CommandError;
 use backup_core::{Failure, Kind, StreamName};
 use std::path::PathBuf;
@@ -51,6 +52,12 @@ pub(crate) enum CollectError {
         /// `handover.keep`.
         keep: u32,
     },
+    /// A restore was cut short; its own recovery has to come first.
+    #[error("an interrupted restore of job {0} has not been finished or undone")]
+    RestorePending(String),
+    /// Another window of this job is open although nobody collects.
+    #[error("the services of job {0} are stopped by another run")]
+    WindowOpen(String),
     /// An include path does not exist.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
@@ -115,7 +122,12 @@ impl Failure for CollectError {
             Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
             Self::NotHere { .. } | Self::NoStream(_) | Self::NoBase { .. } => Kind::InvalidOption,
             Self::HandoverFull { .. } => Kind::HandoverFull,
-            Self::Missing(_) | Self::Empty(_) | Self::NotMounted(_) | Self::Implausible { .. } => Kind::SourceInvalid,
+            Self::Missing(_)
+            | Self::Empty(_)
+            | Self::NotMounted(_)
+            | Self::Implausible { .. }
+            | Self::RestorePending(_) => Kind::SourceInvalid,
+            Self::WindowOpen(_) => Kind::Locked,
             Self::NoRoom { .. } => Kind::NoSpace,
             // One that we ended, or could not start, keeps its own kind.
             Self::Dump { source, .. } if source.kind() != Kind::CommandFailed => source.kind(),
@@ -134,6 +146,8 @@ impl Failure for CollectError {
             Self::HandoverFull { .. } => {
                 "Find out why the transport does not take them; nothing is overwritten, and nothing new is collected until it does.".into()
             }
+            Self::RestorePending(job) => format!("Run `backup_restore recover {job}`, and look why it fails."),
+            Self::WindowOpen(_) => "Wait until it has ended.".into(),
             Self::Missing(path) | Self::Empty(path) => {
                 let check = if matches!(self, Self::Missing(_)) { "missing" } else { "empty" };
                 format!("Bring {} back, or set checks.{check}: allow.", path.display())

@@ -1,6 +1,6 @@
 //! `backup_collect`: stop, read, start again, seal.
 //!
-//! `pipeline` is the run in the order in which things happen; `decide` holds every decision as a pure function; `tree`
+//! `pipeline` is the run in the order in which things happen; `decide` and `limits` hold every decision as a pure function; `tree`
 //! reads files. The rest is one step each.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -9,12 +9,14 @@ mod commands;
 mod decide;
 mod dump;
 mod error;
+mod limits;
 mod memory;
 mod notify;
 mod pipeline;
 mod recover;
 mod report;
 mod request;
+mod samples;
 mod seal;
 mod standstill;
 mod status;

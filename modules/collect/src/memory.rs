@@ -5,7 +5,7 @@ use crate::error::{CollectError, Result};
 use backup_adapters::lock::Lock;
 use backup_adapters::{host, publish};
 use backup_archive::Index;
-use backup_core::state::{CollectState, INSTANCE};
+use backup_core::state::{CollectState, INSTANCE, RESTORE_JOURNAL};
 use backup_core::{GenerationId, GenerationRef, InstanceId, Job, StreamName};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,12 @@ pub(crate) struct Memory {
 impl Memory {
     /// Of this job. Nothing is touched.
     pub(crate) fn of(job: &Job) -> Self {
-        Self { directory: job.state_dir(), instance: job.state.join(INSTANCE) }
+        Self::at(job.state_dir())
+    }
+
+    /// In this directory, whatever job it belongs to.
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self { instance: directory.with_file_name(INSTANCE), directory }
     }
 
     /// The directory itself.
@@ -42,6 +47,11 @@ impl Memory {
     /// The lock of whoever collects for this job.
     pub(crate) fn lock(&self, what: &str) -> Result<Lock> {
         Ok(Lock::take(&self.directory.join("collect.lock"), what)?)
+    }
+
+    /// Whether a restore was cut short: trees may be half exchanged, and services belong to its own recovery.
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.directory.join(RESTORE_JOURNAL).exists()
     }
 
     fn state_file(&self, stream: StreamName) -> PathBuf {

@@ -1,7 +1,7 @@
 //! A run, from the request to the report, in the order in which things happen.
 
 use crate::aftermath;
-use crate::error::Result;
+use crate::error::{CollectError, Result};
 use crate::memory::Memory;
 use crate::report::StreamReport;
 use crate::request::Request;
@@ -76,6 +76,7 @@ impl<'a> Run<'a> {
 
     /// The whole run. An error is everybody's; what ails one stream is in its track.
     fn collect(&mut self) -> Result<()> {
+        self.refuse_half_restored()?;
         self.finish_earlier_run()?;
         let id = self.decide()?;
         self.each(Work::check)?;
@@ -94,32 +95,42 @@ impl<'a> Run<'a> {
 
     /// Check mode: decides and checks as a run does, and stops there.
     fn announce(&mut self) -> Result<()> {
+        self.refuse_half_restored()?;
         if let Some(intent) = intent::pending(self.memory.directory())? {
             let on = intent.services.iter().filter(|entry| entry.was_on);
             self.recovered = on.map(|entry| entry.service.name().to_owned()).collect();
         }
         self.decide()?;
         self.each(Work::check)?;
+        let own = self.own_directories();
+        self.each(|work| work.look(&own))?;
         if !self.is_idle() {
             self.standstill.services = standstill::found(&self.request.job)?;
         }
         for track in &mut self.tracks {
             if let Some(work) = &track.work {
                 work.announce(&mut track.report);
-                track.report.warnings.extend_from_slice(work.tolerated());
             }
         }
         Ok(())
     }
 
+    /// Trees that a restore has half exchanged are nobody's data.
+    fn refuse_half_restored(&self) -> Result<()> {
+        let pending = self.memory.is_restoring();
+        if pending { Err(CollectError::RestorePending(self.request.job.job.clone()).into()) } else { Ok(()) }
+    }
+
     /// What a killed run left: services that are off, directories half written.
     fn finish_earlier_run(&mut self) -> Result<()> {
-        // Whoever opened the window held the lock that we hold now.
-        if let Recovery::Restored(services) = intent::recover(self.memory.directory(), true)? {
-            self.recovered = services;
+        let job = &self.request.job;
+        match intent::recover(self.memory.directory(), false)? {
+            Recovery::Restored(services) => self.recovered = services,
+            Recovery::Running(_) => return Err(CollectError::WindowOpen(job.job.clone()).into()),
+            Recovery::Nothing => {}
         }
         fault::point("collect.recovered");
-        for of in self.request.job.streams() {
+        for of in job.streams() {
             let handover = survey::handover(of);
             let listing = handover.list()?;
             // A directory whose deletion has begun is another's business and can wait.
@@ -180,11 +191,16 @@ impl<'a> Run<'a> {
     }
 
     fn stage(&mut self, id: GenerationId) -> Result<()> {
-        let own = |of: StreamOf<'_>| [of.handover_root(), of.store_root(), of.restore_root()];
-        let mut skip: Vec<PathBuf> = self.request.job.streams().flat_map(own).collect();
-        skip.push(self.memory.directory().to_owned());
+        let own = self.own_directories();
         let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
-        self.each(|work| work.stage(id, &skip, Watcher::new(interrupt.clone(), progress.clone())))
+        self.each(|work| work.stage(id, &own, Watcher::new(interrupt.clone(), progress.clone())))
+    }
+
+    /// Where copies and state lie: never part of a copy.
+    fn own_directories(&self) -> Vec<PathBuf> {
+        let job = &self.request.job;
+        let of_stream = |of: StreamOf<'_>| [of.handover_root(), of.store_root(), of.restore_root()];
+        job.streams().flat_map(of_stream).chain([job.state_dir()]).collect()
     }
 
     fn dumps(&mut self, when: DumpTime) -> Result<()> {

@@ -7,11 +7,12 @@ use crate::notify;
 use crate::report::RecoverReport;
 use crate::request::{self, JobArgs};
 use backup_adapters::intent::{self, Recovery};
-use backup_adapters::jobs;
 use backup_adapters::logger::Severity;
+use backup_adapters::{host, jobs};
 use backup_core::Job;
+use backup_core::job::DEFAULT_STATE;
 use backup_interface::{Call, Failed, Outcome};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Options of `recover`.
@@ -25,6 +26,9 @@ pub(crate) struct RecoverArgs {
     /// Stands guard over a run: ends with it, recovers as soon as it died, and at the latest after so many seconds.
     #[arg(long, hide = true, value_name = "SECONDS")]
     pub(crate) after: Option<u64>,
+    /// The job's state directory: what a rescue needs to know even if the document has become unreadable.
+    #[arg(long, hide = true, requires = "job")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// How often a guard looks. Nobody waits for it except when everything else has died.
@@ -39,16 +43,29 @@ pub(crate) fn recover(args: &RecoverArgs, call: &Call) -> Result<Outcome> {
     let mut recovered = Vec::new();
     let mut failures: Vec<Failed> = Vec::new();
     for name in names {
-        let loaded = request::load(&JobArgs { job: name, config: args.config.clone() });
-        match loaded.and_then(|job| one(&job, call.check, args.after)) {
-            Ok(services) => recovered.extend(services),
+        let loaded = request::load(&JobArgs { job: name.clone(), config: args.config.clone() });
+        // A document that somebody broke meanwhile must not keep the application down.
+        let state = match (&args.state, &loaded) {
+            (Some(state), _) => state.clone(),
+            (None, Ok(job)) => job.state_dir(),
+            (None, Err(_)) => Path::new(DEFAULT_STATE).join(&name),
+        };
+        match one(&Memory::at(state), call.check, args.after) {
+            Ok(services) if services.is_empty() => {}
+            Ok(services) => {
+                if !call.check {
+                    tell(&name, loaded.as_ref().ok(), &services);
+                }
+                recovered.extend(services);
+            }
             Err(failure) => failures.push(failure),
         }
+        failures.extend(loaded.err().filter(|_| args.state.is_none()));
     }
     let report = RecoverReport { recovered };
-    if !failures.is_empty() {
-        let first = failures.remove(0);
-        let first = failures.iter().fold(first, |first, other| first.with_warning(other.message()));
+    let mut failures = failures.into_iter();
+    if let Some(first) = failures.next() {
+        let first = failures.fold(first, |first, other| first.with_warning(other.message()));
         let first = if report.recovered.is_empty() { first } else { first.with_changes() };
         return Err(first.with_report(&report));
     }
@@ -60,8 +77,11 @@ pub(crate) fn recover(args: &RecoverArgs, call: &Call) -> Result<Outcome> {
     Ok(Outcome::changed(format!("started {list}")).with_report(&report).with_warning(warning))
 }
 
-fn one(job: &Job, check: bool, after: Option<u64>) -> Result<Vec<String>> {
-    let memory = Memory::of(job);
+fn one(memory: &Memory, check: bool, after: Option<u64>) -> Result<Vec<String>> {
+    // Services must not start on half exchanged trees: `backup_restore recover` does both, in the right order.
+    if memory.is_restoring() {
+        return Ok(Vec::new());
+    }
     if check {
         let pending = intent::pending(memory.directory())?;
         let entries = pending.into_iter().flat_map(|intent| intent.services).filter(|entry| entry.was_on);
@@ -71,10 +91,7 @@ fn one(job: &Job, check: bool, after: Option<u64>) -> Result<Vec<String>> {
     loop {
         let may_wait = end.is_some_and(|end| Instant::now() < end);
         match intent::recover(memory.directory(), false) {
-            Ok(Recovery::Restored(services)) => {
-                tell(job, &services);
-                return Ok(services);
-            }
+            Ok(Recovery::Restored(services)) => return Ok(services),
             Ok(Recovery::Running(_)) | Err(_) if may_wait => std::thread::sleep(LOOK),
             Ok(Recovery::Nothing | Recovery::Running(_)) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
@@ -83,13 +100,16 @@ fn one(job: &Job, check: bool, after: Option<u64>) -> Result<Vec<String>> {
 }
 
 /// A rescue has no terminal and no caller: somebody must hear of it nevertheless.
-fn tell(job: &Job, services: &[String]) {
+fn tell(name: &str, job: Option<&Job>, services: &[String]) {
+    let subject = format!("interrupted run of {name} on {}", host::hostname());
+    let list = services.join(", ");
     let text = format!(
-        "A run of job {} on {} was interrupted while services were stopped. They are on again: {}.\n\
-         Nothing was sealed by that run.\n",
-        job.job,
-        job.source,
-        services.join(", ")
+        "A run of job {name} was interrupted while services were stopped. They are on again: {list}.\n\
+         Nothing was sealed by that run.\n"
     );
-    let _ = notify::send(job, Severity::Error, &format!("interrupted run of {} on {}", job.job, job.source), &text);
+    match job {
+        // What cannot be mailed is in the log.
+        Some(job) => drop(notify::send(job, Severity::Error, &subject, &text)),
+        None => notify::log(Severity::Error, &text),
+    }
 }

@@ -52,9 +52,9 @@ pub(crate) struct StreamReport {
     pub paths: Option<u64>,
     /// Plain bytes that the source holds.
     pub bytes: Option<u64>,
-    /// Paths that the generation stores.
+    /// Paths that the generation stores; in a plan those that would be read, which can be a few more.
     pub files: Option<u64>,
-    /// Stored bytes; in a plan an estimate.
+    /// Stored bytes; in a plan as many as the last one of its kind had, or the plain bytes that would be read.
     pub stored_bytes: Option<u64>,
     /// Paths of the base that are gone.
     pub deleted: Option<u64>,

@@ -114,8 +114,10 @@ impl Request {
         let is_fleeting = self.tmpdir.as_ref().is_some_and(|tmpdir| own.starts_with(tmpdir));
         let installed = PathBuf::from(INSTALLED);
         let executable = if is_fleeting && installed.exists() { installed } else { own };
-        let words = [OsString::from("recover"), (&self.job.job).into(), "--config".into(), (&self.config).into()];
-        Ok([executable.into_os_string()].into_iter().chain(words).collect())
+        let mut words = vec![executable.into_os_string(), "recover".into(), (&self.job.job).into()];
+        words.extend(["--config".into(), (&self.config).into()]);
+        words.extend(["--state".into(), self.job.state_dir().into_os_string()]);
+        Ok(words)
     }
 }
 

@@ -42,6 +42,16 @@ impl Staging {
         &self.path
     }
 
+    /// Bytes of the files that are in it now.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
+            let entry = entry.and_then(|entry| entry.metadata()).map_err(failed("read", &self.path))?;
+            bytes += if entry.is_file() { entry.len() } else { 0 };
+        }
+        Ok(bytes)
+    }
+
     /// Writes manifest and seal over `written`. Returns the digest of the generation, which is not published yet.
     pub(crate) fn seal(&self, manifest: &Manifest, written: &[Written]) -> Result<Digest> {
         let bytes = manifest.to_bytes();

@@ -1,17 +1,18 @@
 //! One stream on its way from a decision to a sealed generation. The pipeline says when; here is how.
 
-use crate::decide::{self, Choice, PassTime};
+use crate::decide::{self, Choice};
 use crate::dump::{self, Written};
 use crate::error::{CollectError, Result};
+use crate::limits::{self, PassTime};
 use crate::memory::Memory;
 use crate::report::{Fate, StreamReport};
 use crate::request::Request;
 use crate::seal::Staging;
 use crate::surroundings;
 use crate::survey::{self, Found};
-use crate::tree::{TreeCollector, TreeSpec};
+use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{host, publish, space};
+use backup_adapters::{fault, host, publish, space};
 use backup_archive::Index;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::manifest::{CATALOG, Counts, FORMAT, Manifest, Quiet, Tree};
@@ -34,8 +35,8 @@ pub(crate) struct Work<'a> {
     choice: Choice,
     base: Option<Index>,
     warnings: Vec<String>,
-    /// What the policy tolerates of the sources; the collection itself says it again.
-    tolerated: Vec<String>,
+    /// What a plan found.
+    look: Option<Look>,
     staging: Option<Staging>,
     tree: Option<TreeCollector>,
     passes: Vec<PassTime>,
@@ -89,7 +90,7 @@ pub(crate) fn decide<'a>(
         choice,
         base,
         warnings,
-        tolerated: Vec::new(),
+        look: None,
         staging: None,
         tree: None,
         passes: Vec::new(),
@@ -101,7 +102,7 @@ pub(crate) fn decide<'a>(
 impl Work<'_> {
     /// Sources are there, and there is room for as much as was stored last. Nothing has been stopped or written yet.
     pub(crate) fn check(&mut self) -> Result<()> {
-        self.tolerated = surroundings::sources(self.of)?;
+        surroundings::sources(self.of)?;
         let root = self.of.handover_root();
         let existing = root.ancestors().find(|path| path.exists()).unwrap_or(&root);
         surroundings::room(existing, self.estimate().unwrap_or(0))
@@ -114,26 +115,38 @@ impl Work<'_> {
         last.or(state.last_full.as_ref()).map(|good| good.stored_bytes)
     }
 
-    /// What a plan announces.
+    /// Looks at the source without reading contents: for a plan.
+    pub(crate) fn look(&mut self, skip: &[PathBuf]) -> Result<()> {
+        if !self.of.stream.include.is_empty() {
+            self.look = Some(tree::look(&self.spec(skip), self.base.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// What is known before anything is read.
     pub(crate) fn announce(&self, report: &mut StreamReport) {
         report.fate = Fate::Planned;
         report.kind = Some(self.choice.kind());
         report.reason = Some(self.choice.reason.to_string());
-        report.base = self.choice.base.clone();
+        report.base.clone_from(&self.choice.base);
         report.stored_bytes = self.estimate();
         report.dumps = self.of.stream.dumps.iter().map(dump::artifact_name).collect();
         report.warnings.clone_from(&self.warnings);
-    }
-
-    /// What the policy tolerates: known before anything is read.
-    pub(crate) fn tolerated(&self) -> &[String] {
-        &self.tolerated
+        if let Some(look) = &self.look {
+            report.paths = Some(look.tree.paths);
+            report.bytes = Some(look.tree.bytes);
+            report.files = Some(look.read);
+            report.deleted = Some(look.deleted);
+            report.stored_bytes = report.stored_bytes.or(Some(look.read_bytes));
+            report.warnings.extend_from_slice(&look.warnings);
+        }
     }
 
     /// Makes the directory that the generation `id` grows in.
     pub(crate) fn stage(&mut self, id: GenerationId, skip: &[PathBuf], watch: Watcher) -> Result<()> {
         let staging = Staging::create(self.of, survey::handover(self.of).dir(), id)?;
         if !self.of.stream.include.is_empty() {
+            // Taken out of here: an index of a million paths is not kept twice.
             let mut tree = TreeCollector::new(self.spec(skip), self.base.take(), staging.path())?;
             tree.watch(Box::new(move |progress| watch.look(progress.bytes)));
             self.tree = Some(tree);
@@ -179,17 +192,19 @@ impl Work<'_> {
         let (Some(tree), Some(staging)) = (&mut self.tree, &self.staging) else { return Ok(false) };
         let began = Instant::now();
         let stats = tree.warm(&host::now)?;
-        self.passes.push(PassTime { took: began.elapsed(), read_bytes: stats.read_bytes });
-        let room = free(staging)?;
-        Ok(decide::another_pass(&self.passes, tree.estimate().bytes, room, max_downtime))
+        let (took, delta) = (began.elapsed(), tree.estimate().bytes);
+        self.passes.push(PassTime { took, read_bytes: stats.read_bytes, delta });
+        fault::point("collect.warm");
+        Ok(limits::another_pass(&self.passes, free(staging)?, max_downtime))
     }
 
     /// After the warm passes and before anything is stopped: the cold pass is going to fit.
     pub(crate) fn check_cold(&self, max_downtime: Duration) -> Result<()> {
-        let (Some(tree), Some(staging)) = (&self.tree, &self.staging) else { return Ok(()) };
-        let delta = tree.estimate().bytes;
-        surroundings::room(staging.path(), delta)?;
-        let predicted = decide::predicted_standstill(&self.passes, delta);
+        let (Some(staging), Some(last)) = (&self.staging, self.passes.last()) else { return Ok(()) };
+        let delta = last.delta;
+        // What was read so far is written once more, as the artifact.
+        surroundings::room(staging.path(), delta + staging.bytes()?)?;
+        let predicted = limits::predicted_standstill(&self.passes);
         if predicted > max_downtime {
             return Err(CollectError::TooMuchToRead { stream: self.of.name, bytes: delta, predicted }.into());
         }
@@ -212,7 +227,7 @@ impl Work<'_> {
         let stream = self.of.stream;
         let dumps: u64 = self.written.iter().map(|file| file.artifact.plain_bytes).sum();
         let tree = Tree { paths: content.tree.paths, bytes: content.tree.bytes + dumps };
-        decide::plausible(&stream.checks, tree, self.found.state.last_good.as_ref())
+        limits::plausible(&stream.checks, tree, self.found.state.last_good.as_ref())
             .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
         let mut report = seal.report.clone();
         self.announce(&mut report);

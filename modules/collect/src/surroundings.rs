@@ -1,7 +1,7 @@
 //! What must hold before anything is stopped: sources are there, mounted and not empty; there is room.
 
-use crate::decide::room_needed;
 use crate::error::{CollectError, Result};
+use crate::limits::room_needed;
 use backup_adapters::space;
 use backup_core::job::{StreamOf, Tolerance};
 use std::io::ErrorKind;
@@ -10,8 +10,8 @@ use std::path::Path;
 /// Files that a generation may need at most, besides patches: artifacts, catalog, manifest, seal, spool.
 const FILES: u64 = 64;
 
-/// Checks what a stream includes. Returns what the policy tolerated.
-pub(crate) fn sources(of: StreamOf<'_>) -> Result<Vec<String>> {
+/// Checks what a stream includes, as far as a look from outside tells; what the policy tolerates, the tree says.
+pub(crate) fn sources(of: StreamOf<'_>) -> Result<()> {
     let checks = &of.stream.checks;
     for path in &checks.mounted {
         // A mount point that does not even exist is certainly not mounted.
@@ -19,19 +19,16 @@ pub(crate) fn sources(of: StreamOf<'_>) -> Result<Vec<String>> {
             return Err(CollectError::NotMounted(path.clone()).into());
         }
     }
-    let mut warnings = Vec::new();
     for path in &of.stream.include {
-        let (anomaly, tolerance) = match look(path)? {
-            Look::Missing => (CollectError::Missing(path.clone()), checks.missing),
-            Look::Empty => (CollectError::Empty(path.clone()), checks.empty),
-            Look::Fine => continue,
-        };
-        match tolerance {
-            Tolerance::Fail => return Err(anomaly.into()),
-            Tolerance::Allow => warnings.push(anomaly.to_string()),
+        match look(path)? {
+            Look::Missing if checks.missing == Tolerance::Fail => {
+                return Err(CollectError::Missing(path.clone()).into());
+            }
+            Look::Empty if checks.empty == Tolerance::Fail => return Err(CollectError::Empty(path.clone()).into()),
+            Look::Missing | Look::Empty | Look::Fine => {}
         }
     }
-    Ok(warnings)
+    Ok(())
 }
 
 enum Look {

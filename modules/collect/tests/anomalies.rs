@@ -250,6 +250,50 @@ fn a_disk_that_fills_up_brings_the_service_back_and_leaves_no_partial() {
 }
 
 #[test]
+fn a_tree_that_does_not_fit_is_noticed_before_anything_is_stopped() {
+    let small = Small::new("8m");
+    let bench = Bench::new().with_services(&["app"]);
+    tool("sh", &["-c", "head -c 20000000 /dev/urandom > large"], &bench.at("srv"));
+    bench.control("app", "start");
+    bench.calls();
+    let bench = bench.with(&json!({"streams": {"data": {
+        "handover": {"path": small.0.path().join("handover")}, "store": {"path": small.0.path().join("store")},
+    }}}));
+    refuses(&bench, "no_space", 9, "");
+    assert_eq!(bench.calls(), Vec::<String>::new());
+    assert_eq!(tool("find", &[".", "-type", "f"], small.0.path()), "");
+}
+
+#[test]
+fn a_signal_in_the_warm_pass_stops_nothing_and_leaves_nothing() {
+    let bench = Bench::new().with_services(&["app"]);
+    tool("sh", &["-c", "head -c 400000000 /dev/urandom > large"], &bench.at("srv"));
+    bench.control("app", "start");
+    bench.calls();
+    let child = bench.spawn(&["run", "shop"]);
+    let partial = || bench.handed_over("data").iter().any(|name| name.starts_with(".partial"));
+    wait_for("the warm pass", partial);
+    tool("kill", &["-TERM", &child.id().to_string()], Path::new("/"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(bench.calls(), Vec::<String>::new());
+    assert!(!partial());
+    assert_eq!(bench.state("data")["last_failure"]["kind"], "interrupted");
+}
+
+#[test]
+fn an_interrupted_restore_comes_first() {
+    let bench = bench();
+    fs::create_dir_all(bench.at("state/shop")).unwrap();
+    fs::write(bench.at("state/shop/restore.json"), "{}").unwrap();
+    let answer = refuses(&bench, "source_invalid", 20, "interrupted restore");
+    assert!(answer.hint.unwrap().contains("backup_restore recover shop"));
+    assert!(bench.cli(&["recover"]).status.success());
+    fs::remove_file(bench.at("state/shop/restore.json")).unwrap();
+    assert!(!bench.run().failed);
+}
+
+#[test]
 fn a_full_state_directory_never_keeps_the_service_down() {
     let small = Small::new("1m");
     let bench = Bench::new().with_services(&["app"]);

@@ -154,3 +154,26 @@ fn too_little_or_suddenly_less_is_not_sealed() {
     let accepted = bench.module(&json!({"max_shrink": "100%"}));
     assert!(!accepted.failed, "{accepted:?}");
 }
+
+#[test]
+fn collect_and_its_children_are_nice_and_services_are_not() {
+    let bench = bench(&json!([dump("nice; ionice")]))
+        .with(&json!({"priority": {"nice": 7, "ionice": {"class": "best-effort", "level": 5}}}))
+        .with_services(&["app"]);
+    bench.control("app", "start");
+    let answer = bench.run();
+    assert!(!answer.failed, "{answer:?}");
+    let said = tool("zstd", &["-dc", "dump-orders.sql.zst"], &answer.streams[0].path);
+    assert_eq!(said, "7\nbest-effort: prio 5\n");
+    let pid = fs::read_to_string(bench.at("app.pid")).unwrap();
+    assert_eq!(tool("ps", &["-o", "ni=", "-p", pid.trim()], Path::new("/")).trim(), "0");
+}
+
+#[test]
+fn generations_belong_to_the_user_of_the_stream() {
+    let bench = bench(&json!([dump("echo x")])).with(&json!({"streams": {"data": {"user": "nobody"}}}));
+    let answer = bench.run();
+    assert!(!answer.failed, "{answer:?}");
+    let owners = tool("sh", &["-c", "find . -printf '%m %u\\n' | sort -u"], &bench.at("handover-data"));
+    assert_eq!(owners, "640 nobody\n750 nobody\n");
+}

@@ -16,7 +16,7 @@ fn bench() -> Bench {
         {"name": "late", "when": "stopped", "command": {"run": ["seq", "1", "1000"]}},
     ]);
     let bench = Bench::new()
-        .with(&json!({"max_downtime": "60s", "streams": {"data": {"include": [], "dumps": dumps}}}))
+        .with(&json!({"max_downtime": "60s", "streams": {"data": {"dumps": dumps}}}))
         .with_stream("logs", &json!({"dumps": dumps}))
         .with_services(&["app"]);
     bench.control("app", "start");

@@ -116,6 +116,9 @@ fn an_incremental_needs_a_receipt_and_restores_with_the_script() {
     let stream = sealed(&third);
     assert_eq!(stream.kind.as_deref(), Some("incremental"), "{stream:?}");
     assert_eq!(planned.diff, third.diff);
+    let plan = &planned.streams[0];
+    assert_eq!((plan.paths, plan.bytes, plan.deleted), (stream.paths, stream.bytes, stream.deleted));
+    assert!(plan.files >= stream.files, "what was young when the base was made is read to be compared");
     assert_eq!(stream.base.as_ref().map(|base| base.id.clone()), Some(id.clone()));
     assert!(stream.deleted.unwrap() >= 2, "{stream:?}");
     assert!(stream.stored_bytes < full.stored_bytes, "{stream:?}");

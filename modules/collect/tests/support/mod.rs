@@ -1,5 +1,12 @@
 //! A bench for the real executable: a temporary host with a job, a service that really writes, and a mail spool.
-#![allow(dead_code, clippy::missing_panics_doc, clippy::unwrap_used, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::missing_panics_doc,
+    clippy::struct_field_names,
+    clippy::unwrap_used,
+    unreachable_pub,
+    missing_docs
+)]
 
 use serde::Deserialize;
 use serde_json::{Value, json};

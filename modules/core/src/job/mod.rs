@@ -484,8 +484,11 @@ fn yes() -> bool {
 fn default_group() -> String {
     "default".into()
 }
+/// Where a job keeps its state unless it says otherwise.
+pub const DEFAULT_STATE: &str = "/var/lib/handover";
+
 fn default_state() -> PathBuf {
-    "/var/lib/handover".into()
+    DEFAULT_STATE.into()
 }
 fn default_max_downtime() -> Span {
     Span(600)
