@@ -7,6 +7,7 @@
 
 use super::{BASIS, PARTIAL, PIECES, RsyncError, is_transferable};
 use crate::publish::copy_range;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,10 @@ use std::path::{Path, PathBuf};
 /// Prepares `directory` to receive `files` (names and sizes). `previous` holds an older copy with the same names, if
 /// there is one. Call it before every attempt. A basis is only a help: whatever it holds, rsync's own checksum and the
 /// verification afterwards decide.
+///
+/// Everything else in there goes: a sender may have put files beside those that it announced.
 pub fn prepare(directory: &Path, previous: Option<&Path>, files: &[(String, u64)]) -> Result<(), RsyncError> {
+    sweep(directory, files)?;
     for (name, size) in files {
         if !is_transferable(name) {
             return Err(RsyncError::Name(name.clone()));
@@ -43,6 +47,32 @@ pub fn clear(directory: &Path) -> Result<(), RsyncError> {
         for path in entries(&folder)? {
             if is_unfinished(&path, None) {
                 remove(&path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is neither expected nor left by a transfer of something expected.
+fn sweep(directory: &Path, files: &[(String, u64)]) -> Result<(), RsyncError> {
+    let folders: BTreeSet<_> = files.iter().filter_map(|(name, _)| Some(name.split_once('/')?.0)).collect();
+    for folder in folders.iter().copied().chain([""]) {
+        let path = directory.join(folder);
+        if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            remove(&path)?;
+            continue;
+        }
+        for entry in entries(&path)? {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let ours = if entry.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                name == PARTIAL || folder.is_empty() && (name == BASIS || name == PIECES || folders.contains(&*name))
+            } else {
+                length(&entry).is_some()
+                    && (is_unfinished(&entry, None) || files.iter().any(|(expected, _)| *expected == full))
+            };
+            if !ours {
+                remove(&entry)?;
             }
         }
     }
@@ -133,4 +163,31 @@ fn remove(path: &Path) -> Result<(), RsyncError> {
 
 fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RsyncError + 'a {
     move |source| RsyncError::Basis { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_announced_goes() {
+        let room = tempfile::tempdir().unwrap();
+        let at = |name: &str| room.path().join(name);
+        fs::create_dir_all(at("evil/.partial")).unwrap();
+        fs::create_dir_all(at("patches/deeper")).unwrap();
+        for name in ["evil/x", "evil2", ".evil", "patches/2.zst", "data.zst", ".data.zst.a1B2c3"] {
+            fs::write(at(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("/etc", at("link")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", at("SHA256SUMS")).unwrap();
+        let files = ["SHA256SUMS", "data.zst", "patches/1.zst"].map(|name| (name.to_owned(), 9));
+        prepare(room.path(), None, &files).unwrap();
+        let mut left: Vec<_> =
+            entries(room.path()).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        left.sort();
+        assert_eq!(left, [BASIS, PIECES, "patches"]);
+        assert_eq!(entries(&at("patches")).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(fs::read_to_string(at(BASIS).join("data.zst")).unwrap(), "x");
+        assert!(Path::new("/etc/passwd").exists());
+    }
 }

@@ -3,12 +3,46 @@
 use crate::command::CommandError;
 use crate::ssh::{Peer, SshError};
 use backup_core::{Failure, Kind};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
+
+/// Why the peer's forced command did not start its rsync: the only thing that it can say is a line on stderr, since
+/// stdout belongs to rsync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Class.
+    pub kind: Kind,
+    /// What failed.
+    pub msg: String,
+    /// The remedy.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    const MARK: &str = "handover-refusal ";
+
+    /// The line to print.
+    pub fn line(&self) -> String {
+        format!("{}{}", Self::MARK, serde_json::to_string(self).unwrap_or_default())
+    }
+
+    fn find(stderr: &str) -> Option<Self> {
+        stderr.lines().find_map(|line| serde_json::from_str(line.trim().strip_prefix(Self::MARK)?).ok())
+    }
+}
 
 /// A transfer that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum RsyncError {
+    /// The peer's forced command refused it.
+    #[error("{host}: {}", refusal.msg)]
+    Refused {
+        /// The peer.
+        host: String,
+        /// What it said.
+        refusal: Refusal,
+    },
     /// ssh had no session, or lost it.
     #[error(transparent)]
     Ssh(#[from] SshError),
@@ -68,6 +102,7 @@ pub enum RsyncError {
 impl Failure for RsyncError {
     fn kind(&self) -> Kind {
         match self {
+            Self::Refused { refusal, .. } => refusal.kind,
             Self::Ssh(error) => error.kind(),
             Self::Cut { .. } => Kind::Unreachable,
             Self::NoSpace { .. } => Kind::NoSpace,
@@ -81,6 +116,7 @@ impl Failure for RsyncError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Refused { refusal, .. } => refusal.hint.clone(),
             Self::Ssh(error) => error.hint(),
             Self::NoSpace { .. } => Some("Free room, or raise the quota, on the side that receives.".into()),
             Self::Protocol { .. } => Some("Install rsync 3.2 or newer on both hosts.".into()),
@@ -94,6 +130,9 @@ impl Failure for RsyncError {
 pub(super) fn classify(peer: &Peer, error: CommandError) -> RsyncError {
     let stderr = error.stderr().to_owned();
     let host = peer.host.clone();
+    if let Some(refusal) = Refusal::find(&stderr) {
+        return RsyncError::Refused { host, refusal };
+    }
     let reason = reason(&stderr);
     // A full disk shows on either side, under several statuses.
     if stderr.contains("No space left on device") || stderr.contains("Disk quota exceeded") {

@@ -15,7 +15,7 @@ mod error;
 mod server;
 
 pub use client::{Stats, Transfer};
-pub use error::RsyncError;
+pub use error::{Refusal, RsyncError};
 pub use server::{Limits, Request};
 
 use std::time::Duration;

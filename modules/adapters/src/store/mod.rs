@@ -42,7 +42,8 @@ const FILE_MODE: u32 = 0o640;
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// What may lie beside generations.
-const KNOWN: [&str; 6] = ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", ".lock"];
+const KNOWN: [&str; 7] =
+    ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", ".lock", ".transport.lock"];
 
 /// The directory of one job's stream.
 #[derive(Debug, Clone)]
