@@ -230,7 +230,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
     }
     let plan = fetch::plan(&place, &remote(&place), args.generation.0)?;
     let mut report: FetchReport = plan.report(&place)?;
-    let changed = !plan.missing.is_empty();
+    let changed = plan.is_change();
     if changed && !call.check {
         let total = plan.missing.iter().map(crate::candidate::Candidate::bytes).sum();
         let progress = Progress::bytes(call, "fetching", total);

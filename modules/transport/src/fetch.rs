@@ -26,6 +26,8 @@ pub struct Plan {
     pub chain: Vec<Candidate>,
     /// Of these, what the restore folder lacks.
     pub missing: Vec<Candidate>,
+    /// A receipt is missing there: an earlier fetch was killed between a generation and its receipt.
+    pub unsigned: bool,
 }
 
 /// Asks the sink what there is.
@@ -38,10 +40,12 @@ pub fn plan(place: &Place, remote: &Remote, select: Select) -> Result<Plan> {
         .map(|one| Candidate::parse(one, &subject))
         .collect::<std::result::Result<_, _>>()?;
     let folder = place.restore_folder();
-    let mut missing = Vec::new();
+    let (mut missing, mut unsigned) = (Vec::new(), false);
     for candidate in &chain {
         match folder.get(candidate.id()) {
-            Ok(there) if there.digest == candidate.digest => {}
+            Ok(there) if there.digest == candidate.digest => {
+                unsigned |= there.receipt.is_none() && candidate.offered.receipt.is_some();
+            }
             Ok(there) => {
                 let (id, digest) = (there.id, candidate.digest.clone());
                 return Err(StoreError::Conflict { id, digest, store: folder.dir().path().to_owned() }.into());
@@ -50,7 +54,7 @@ pub fn plan(place: &Place, remote: &Remote, select: Select) -> Result<Plan> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(Plan { chain, missing })
+    Ok(Plan { chain, missing, unsigned })
 }
 
 impl Plan {
@@ -62,6 +66,11 @@ impl Plan {
             TransportError::Peer { host, kind: backup_core::Kind::NotFound, msg, hint: None }
         };
         Ok(self.chain.last().ok_or_else(nothing)?)
+    }
+
+    /// Whether anything is to be done.
+    pub fn is_change(&self) -> bool {
+        self.unsigned || !self.missing.is_empty()
     }
 
     /// What there is to tell, before anything is carried.
@@ -82,7 +91,6 @@ impl Plan {
         for candidate in &self.missing {
             wire += one(place, line, &incoming, candidate)?;
         }
-        // An earlier fetch may have been killed between a generation and its receipt.
         for candidate in &self.chain {
             if let Some(signed) = &candidate.offered.receipt {
                 // Refused here rather than at restore: a receipt that is none.

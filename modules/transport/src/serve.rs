@@ -53,13 +53,19 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
         Err(error) => return complain(error.into()),
     };
     let end = (place, allow);
-    match (command.verb, command.id) {
-        (RECEIVE, Some(id)) if allow == Allow::Push => receive(place, id, &command.rest),
-        (SEND, Some(id)) if allow == Allow::Pull => send(place, &place.handover(), id, &command.rest),
-        (SEND, Some(id)) if allow == Allow::Fetch => send(place, &place.store(), id, &command.rest),
-        (verb, None) => speak(end, verb, std::io::stdin().lock()),
-        (verb, Some(_)) => complain(not_allowed(verb, allow).into()),
-    }
+    let Some(id) = command.id else { return speak(end, command.verb, std::io::stdin().lock()) };
+    let result = match (allow, command.verb) {
+        (Allow::Push, RECEIVE) => receive(place, id, &command.rest),
+        (Allow::Pull, SEND) => send(place, &place.handover(), id, &command.rest),
+        (Allow::Fetch, SEND) => send(place, &place.store(), id, &command.rest),
+        (_, verb) => Err(not_allowed(verb, allow).into()),
+    };
+    result.inspect_err(|failed| {
+        let (failure, msg) = (failed.failure(), failed.message());
+        // Our last words reach the peer through its ssh; if not, its rsync fails anyway.
+        let refusal = rsync::Refusal { kind: failure.kind(), msg, hint: failure.hint() };
+        let _ = writeln!(std::io::stderr(), "{}", refusal.line());
+    })
 }
 
 fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Result<()> {

@@ -1,0 +1,115 @@
+//! A host that restores takes a generation, its base and their receipts from the sink, with a key for nothing else.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+use support::{Lab, Way, names, noise, sh};
+
+const FIRST: &str = "20261110T020000Z";
+const SECOND: &str = "20261111T020000Z";
+const THIRD: &str = "20261112T020000Z";
+
+impl Lab {
+    fn fetch(&self, words: &[&str]) -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backup_transport"));
+        command.args(["fetch", "shop", "--json", "--config"]).arg(self.path().join("source/etc"));
+        // As the restoring host is told by the playbook; the sink's port is not the default in this test.
+        command.args(["--address", "127.0.0.1", "--login", "root", "--port", &self.port.to_string()]);
+        for (option, file) in [("--identity", "client"), ("--known-hosts", "known_hosts")] {
+            command.arg(option).arg(self.path().join(file));
+        }
+        let output = command.args(words).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn restore_folder(&self) -> std::path::PathBuf {
+        self.path().join("source/restore/shop/data")
+    }
+}
+
+/// A sink with a full, an incremental on it, and another full.
+fn lab() -> Lab {
+    let lab = Lab::new(Way::Push);
+    lab.generation(FIRST, None, &noise(1, 500_000));
+    lab.generation(SECOND, Some(FIRST), &noise(2, 20_000));
+    lab.generation(THIRD, None, &noise(3, 100_000));
+    lab.good();
+    lab.authorize("--job web1/shop --stream data --allow fetch");
+    lab
+}
+
+#[test]
+fn the_newest_or_one_with_its_base_comes_back_whole() {
+    let lab = lab();
+    let plan = lab.fetch(&["--check"]);
+    assert!(plan["changed"] == true && !lab.restore_folder().exists(), "{plan}");
+    let newest = lab.fetch(&[]);
+    assert_eq!((&newest["generation"], &newest["generations"]), (&plan["generation"], &plan["generations"]));
+    assert_eq!(newest["generation"], THIRD, "{newest}");
+    assert_eq!(names(&lab.restore_folder()), [THIRD]);
+    assert_eq!(lab.fetch(&[])["changed"], false);
+
+    let one = lab.fetch(&["--generation", SECOND]);
+    assert_eq!(one["generations"], serde_json::json!([FIRST, SECOND]), "{one}");
+    assert_eq!(names(&lab.restore_folder()), [FIRST, SECOND, THIRD]);
+    for id in names(&lab.restore_folder()) {
+        sh("sha256sum --quiet -c SHA256SUMS", &lab.restore_folder().join(&id));
+        let verify = format!(
+            "ssh-keygen -q -Y verify -f {}/signers -I sink1 -n handover-receipt -s {id}.json.sig < {id}.json",
+            lab.path().display()
+        );
+        sh(&verify, &lab.restore_folder().join("receipts"));
+        sh(&format!("diff -r {id} {}/{id}", lab.sink_store().display()), &lab.restore_folder());
+    }
+    assert_eq!(lab.fetch(&["--generation", "20250101T000000Z"])["kind"], "not_found");
+}
+
+#[test]
+fn what_is_damaged_at_the_sink_never_enters_the_restore_folder() {
+    let lab = lab();
+    sh("printf X | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &lab.sink_store().join(THIRD));
+    let answer = lab.fetch(&[]);
+    assert_eq!(answer["kind"], "damaged", "{answer}");
+    assert_eq!(names(&lab.restore_folder()), [""; 0]);
+    assert_eq!(lab.fetch(&["--generation", FIRST])["changed"], true);
+    assert_eq!(names(&lab.restore_folder()), [FIRST]);
+}
+
+#[test]
+fn a_key_to_fetch_can_read_and_nothing_else() {
+    let lab = lab();
+    lab.generation("20261113T020000Z", None, b"data");
+    let pushed = lab.run();
+    assert_eq!(pushed.kind, "refused", "{pushed:?}");
+    assert_eq!(lab.sink_is_whole(), [FIRST, SECOND, THIRD]);
+    let before = sh("find . -type f | sort | xargs sha256sum", &lab.sink_store());
+    lab.fetch(&[]);
+    assert_eq!(before, sh("find . -type f | sort | xargs sha256sum", &lab.sink_store()));
+}
+
+#[test]
+fn a_killed_fetch_is_finished_by_the_next() {
+    let lab = lab();
+    for point in [
+        "transport.receive.prepared",
+        "transport.fetch.carried",
+        "store.adopt.begin",
+        "store.adopt.done",
+        "transport.fetch.adopted",
+        "store.receipt.signature",
+    ] {
+        let _ = fs::remove_dir_all(lab.path().join("source/restore"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backup_transport"));
+        command.args(["fetch", "shop", "--config"]).arg(lab.path().join("source/etc"));
+        let killed = command.env("HANDOVER_FAULT", point).output().unwrap();
+        assert_eq!(killed.status.code(), None, "{point}: {killed:?}");
+        let next = lab.fetch(&[]);
+        assert_eq!(next["generation"], THIRD, "{point}: {next}");
+        sh("sha256sum --quiet -c SHA256SUMS", &lab.restore_folder().join(THIRD));
+        assert!(lab.restore_folder().join("receipts").join(format!("{THIRD}.json")).exists(), "{point}");
+        assert!(!lab.path().join("source/restore/.incoming/shop/data").join(THIRD).exists(), "{point}");
+    }
+}

@@ -1,0 +1,207 @@
+//! What a key is not for: another job, another direction, a shell, files, rsync's own options.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use support::{Lab, Way, names, write};
+
+const FIRST: &str = "20261110T020000Z";
+const SECOND: &str = "20261111T020000Z";
+
+impl Lab {
+    fn ssh_words(&self) -> Vec<String> {
+        let room = self.path().display();
+        format!(
+            "-F none -i {room}/client -o IdentitiesOnly=yes -o UserKnownHostsFile={room}/known_hosts -o BatchMode=yes -o LogLevel=ERROR"
+        )
+        .split(' ')
+        .map(str::to_owned)
+        .collect()
+    }
+
+    /// What a peer with the key can say by itself.
+    fn ssh(&self, command: &str, input: &[u8]) -> Output {
+        let mut ssh = Command::new("ssh");
+        ssh.args(self.ssh_words()).args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
+        if !command.is_empty() {
+            ssh.arg(command);
+        }
+        let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that is refused does not read.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    fn ask(&self, verb: &str, request: &Value) -> (Option<i32>, Value) {
+        let output = self.ssh(&format!("handover/1 {verb}"), request.to_string().as_bytes());
+        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+    }
+}
+
+fn request(source: &str, job: &str, body: &Value) -> Value {
+    json!({"protocol": 1, "tool": "0", "subject": {"source": source, "job": job, "stream": "data"}, "body": body})
+}
+
+fn kind(answer: &Value) -> &str {
+    answer["error"]["kind"].as_str().unwrap_or_else(|| panic!("{answer}"))
+}
+
+#[test]
+fn there_is_no_shell_and_there_are_no_files() {
+    let lab = Lab::new(Way::Push);
+    let secret = lab.path().join("secret");
+    write(&secret, "secret", 0o600);
+    for command in ["", "id", "sh -c id", "cat /etc/passwd", "handover/1 offer; id", "scp -f /etc/passwd", "$(id)"] {
+        let output = lab.ssh(command, b"id\n");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success(), "{command}");
+        assert!(!said.contains("uid=") && !said.contains("root:"), "{command}: {said}");
+        assert_eq!(kind(&serde_json::from_str(&said).unwrap()), "refused");
+    }
+    let port = lab.port.to_string();
+    let room = lab.path().to_str().unwrap();
+    for (program, words) in [
+        ("sftp", vec!["-P", &port, "-b", "/dev/null", "root@127.0.0.1"]),
+        ("scp", vec!["-P", &port, "root@127.0.0.1:/etc/passwd", room]),
+        ("scp", vec!["-O", "-P", &port, "root@127.0.0.1:/etc/passwd", room]),
+    ] {
+        let output = Command::new(program).args(lab.ssh_words()).args(words).output().unwrap();
+        assert!(!output.status.success(), "{program}");
+    }
+    assert!(!lab.path().join("passwd").exists());
+    let forward = Command::new("ssh")
+        .args(lab.ssh_words())
+        .args(["-o", "ExitOnForwardFailure=yes", "-N", "-R", "0:127.0.0.1:1", "-p", &port, "root@127.0.0.1"])
+        .output()
+        .unwrap();
+    assert!(!forward.status.success());
+}
+
+#[test]
+fn rsync_gets_our_options_and_our_folder() {
+    let lab = Lab::new(Way::Push);
+    lab.generation(FIRST, None, b"data");
+    lab.good();
+    let rsh = format!("ssh {} -p {}", lab.ssh_words().join(" "), lab.port);
+    let evil = lab.path().join("evil");
+    write(&evil.join("evil"), "evil", 0o644);
+    let rsync =
+        |words: &[&str]| Command::new("rsync").args(["-e", &rsh]).args(words).current_dir(&evil).output().unwrap();
+    // Without our verb, and with it: a generation that was not offered.
+    assert!(!rsync(&["-r", ".", "root@127.0.0.1:/tmp/"]).status.success());
+    let receive = format!("--rsync-path=handover/1 receive {SECOND}");
+    assert!(!rsync(&["-r", &receive, ".", "root@127.0.0.1:/"]).status.success());
+
+    // One that was: the names, times and places that the client asks for are its own affair.
+    let folder = lab.generation(SECOND, None, b"more");
+    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let offer =
+        json!({"generations": [{"manifest": text("manifest.json"), "seal": text("SHA256SUMS")}], "check": false});
+    let (_, verdicts) = lab.ask("offer", &request("web1", "shop", &offer));
+    assert_eq!(verdicts["ok"]["verdicts"][0]["send"]["resumed"], false, "{verdicts}");
+    let before = names(&lab.sink_store());
+    std::os::unix::fs::symlink("/etc", evil.join("link")).unwrap();
+    let _ = rsync(&["-RrlIt", "--delete", &receive, "evil", "link", "root@127.0.0.1:../../../../../../etc/"]);
+    let plain = rsync(&["-RI", &receive, "evil", "root@127.0.0.1:../../../../../../etc/"]);
+    assert!(!std::path::Path::new("/etc/evil").exists());
+    assert!(plain.status.success(), "{plain:?}");
+    assert!(lab.incoming().join(SECOND).join("evil").exists(), "it lands where everything of this id lands");
+    assert!(fs::symlink_metadata(lab.incoming().join(SECOND).join("link")).is_err());
+    assert_eq!(names(&lab.sink_store()), before);
+    // Sending is not what this key is for.
+    let send = format!("--rsync-path=handover/1 receive {FIRST}");
+    assert!(!rsync(&["-r", &send, "root@127.0.0.1:/", "."]).status.success());
+    let send = format!("--rsync-path=handover/1 send {FIRST}");
+    assert!(!rsync(&["-r", &send, "root@127.0.0.1:/", "."]).status.success());
+
+    // What is too much in the folder is not stored; the honest run then is.
+    let commit = |id: &str, seal: &str| {
+        let digest = support::sh("sha256sum SHA256SUMS | cut -d' ' -f1", &lab.handover().join(seal));
+        request("web1", "shop", &json!({"generation": {"id": id, "digest": digest.trim()}}))
+    };
+    let copy = format!("cp -a {}/. {}/", folder.display(), lab.incoming().join(SECOND).display());
+    support::sh(&copy, lab.path());
+    let (code, answer) = lab.ask("commit", &commit(SECOND, SECOND));
+    assert_eq!((code, kind(&answer)), (Some(60), "damaged"), "{answer}");
+    lab.good();
+    assert_eq!(lab.sink_is_whole(), [FIRST, SECOND]);
+}
+
+#[test]
+fn a_key_is_for_one_job_and_one_direction() {
+    let push = Lab::new(Way::Push);
+    push.generation(FIRST, None, b"data");
+    push.good();
+    for (source, job) in [("web2", "shop"), ("web1", "mail"), ("../web1", "shop"), ("web1", "../../web2/shop")] {
+        let (code, answer) = push.ask("status", &request(source, job, &json!({})));
+        assert_eq!((code, kind(&answer)), (Some(42), "refused"), "{answer}");
+    }
+    let pull = Lab::new(Way::Pull);
+    pull.generation(FIRST, None, b"data");
+    for (lab, verbs) in
+        [(&push, &["list", "acknowledge", "release", "want-full", "recheck"][..]), (&pull, &["offer", "commit"][..])]
+    {
+        for verb in verbs {
+            let (_, answer) = lab.ask(verb, &request("web1", "shop", &json!({})));
+            assert_eq!(kind(&answer), "refused", "{verb}: {answer}");
+        }
+    }
+    // A generation of another job in the folder of this one, whole and sealed, is refused for what its manifest says.
+    let folder = push.generation(SECOND, None, b"data");
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap().replace("\"shop\"", "\"mail\"");
+    write(&folder.join("manifest.json"), manifest, 0o640);
+    support::sh("rm SHA256SUMS; sha256sum -- * > S; mv S SHA256SUMS", &folder);
+    let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let offer =
+        json!({"generations": [{"manifest": text("manifest.json"), "seal": text("SHA256SUMS")}], "check": false});
+    let (_, answer) = push.ask("offer", &request("web1", "shop", &offer));
+    assert_eq!(answer["ok"]["verdicts"][0]["refused"]["kind"], "refused", "{answer}");
+    assert_eq!(names(&push.incoming()), [""; 0]);
+}
+
+#[test]
+fn another_version_is_told_apart_from_a_failure() {
+    let lab = Lab::new(Way::Push);
+    let newer = lab.ssh("handover/2 status", b"{}");
+    let answer: Value = serde_json::from_slice(&newer.stdout).unwrap();
+    assert_eq!((newer.status.code(), kind(&answer), &answer["protocol"]), (Some(43), "version_mismatch", &json!(1)));
+    let mut other = request("web1", "shop", &json!({}));
+    other["protocol"] = 2.into();
+    let (_, answer) = lab.ask("status", &other);
+    assert_eq!(kind(&answer), "version_mismatch");
+
+    // The client's side: a peer of another version, and one that is something else altogether.
+    lab.generation(FIRST, None, b"data");
+    for (script, said) in [
+        (r#"echo '{"protocol":2,"tool":"9.9.9","news":true}'; exit 43"#, "protocol 2 (version 9.9.9)"),
+        ("echo 'Welcome to a shell'", "Welcome to a shell"),
+        ("exit 127", "does not answer as Handover does"),
+    ] {
+        lab.before_each_request(&format!("{script}\nkill $PPID"));
+        write(&lab.path().join("forced"), format!("#!/bin/sh\n{script}\n"), 0o755);
+        let answer = lab.run();
+        assert_eq!(answer.kind, "version_mismatch", "{answer:?}");
+        assert!(answer.msg.contains(said) && !answer.hint.is_empty(), "{answer:?}");
+    }
+}
+
+#[test]
+fn requests_beyond_the_limits_are_refused_unread() {
+    let lab = Lab::new(Way::Push);
+    let deep = format!("{{\"protocol\":1,\"tool\":\"\",\"x\":{}", "[".repeat(100_000));
+    for (input, said) in [
+        (b"".to_vec(), "EOF"),
+        (b"{".to_vec(), "EOF"),
+        (deep.into_bytes(), "EOF"),
+        (vec![b' '; 65 << 20], "longer than"),
+    ] {
+        let output = lab.ssh("handover/1 offer", &input);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(kind(&answer), "refused");
+        assert!(answer["error"]["msg"].as_str().unwrap().contains(said), "{answer}");
+    }
+}
