@@ -46,7 +46,7 @@ fn collect(place: &Place, base: Option<&Made>, warm: &str, cold: &str) -> Made {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
     #[test]
     fn any_history_restores(scripts in proptest::array::uniform6(script())) {
         let place = Place::new();
