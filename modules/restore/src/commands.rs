@@ -93,7 +93,10 @@ fn raise_file_limit() {
 
 /// Results for the documentation.
 mod samples {
-    use super::*;
+    use super::{
+        Available, Digest, DumpReport, Fate, GenerationKind, RootReport, RunReport, ServiceReport, StatusReport,
+        StreamName, StreamReport,
+    };
 
     pub(super) fn run() -> RunReport {
         RunReport {

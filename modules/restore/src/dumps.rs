@@ -13,7 +13,7 @@ use backup_core::layout::StreamDir;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What becomes of one dump.
 #[derive(Debug, Clone)]
@@ -41,18 +41,18 @@ fn plain_name(artifact: &str) -> &str {
 }
 
 /// Says what becomes of the dumps of a generation. With another target nothing is loaded.
-pub(crate) fn plan(generation: &Generation, of: StreamOf<'_>, target: Option<&PathBuf>) -> Result<Vec<DumpPlan>> {
+pub(crate) fn plan(generation: &Generation, of: StreamOf<'_>, target: Option<&Path>) -> Vec<DumpPlan> {
     let mut plans = Vec::new();
     for artifact in generation.dumps() {
         let plain = plain_name(artifact);
         let declared = of.stream.dumps.iter().find(|dump| plain == format!("dump-{}.{}", dump.name, dump.extension));
-        let (top, name) = match target {
-            Some(target) => (target.clone(), plain.to_owned()),
-            None => {
+        let (top, name) = target.map_or_else(
+            || {
                 let dir = StreamDir::new(&of.restore_root(), &of.job.job, of.name);
                 (dir.path().to_owned(), format!("dumps/{}/{plain}", generation.own.stored.id))
-            }
-        };
+            },
+            |target| (target.to_owned(), plain.to_owned()),
+        );
         let way = match declared.filter(|dump| dump.restore.is_some() && target.is_none()) {
             Some(dump) => Way::Load(Box::new(dump.clone())),
             None if is_there(generation, artifact, &top.join(&name)) => Way::Present(top.join(name)),
@@ -60,10 +60,10 @@ pub(crate) fn plan(generation: &Generation, of: StreamOf<'_>, target: Option<&Pa
         };
         plans.push(DumpPlan { artifact: artifact.to_owned(), way });
     }
-    Ok(plans)
+    plans
 }
 
-fn is_there(generation: &Generation, artifact: &str, path: &PathBuf) -> bool {
+fn is_there(generation: &Generation, artifact: &str, path: &Path) -> bool {
     let wanted = generation.own.stored.manifest.artifacts.get(artifact);
     let digest = || -> io::Result<[u8; 32]> {
         if !path.symlink_metadata()?.is_file() {

@@ -91,17 +91,18 @@ fn restore(
         }
         let top = request.target.as_deref().unwrap_or_else(|| Path::new("/"));
         let comparison = compare(&generation, top)?;
-        let dumps = dumps::plan(&generation, of, request.target.as_ref())?;
+        let dumps = dumps::plan(&generation, of, request.target.as_deref());
         tracks.push(Track { of, generation, comparison, dumps });
     }
-    let fate = |track: &Track| if track.has_work() { Fate::Planned } else { Fate::Equal };
+    let unfinished = request.target.as_deref().is_some_and(Target::is_incomplete);
+    let fate = |track: &Track| if unfinished || track.has_work() { Fate::Planned } else { Fate::Equal };
     report.streams = tracks.iter().map(|t| report::stream(&t.generation, &t.comparison, &t.dumps, fate(t))).collect();
-    let work: Vec<_> = tracks.into_iter().filter(Track::has_work).collect();
+    let work: Vec<_> = tracks.into_iter().filter(|track| unfinished || track.has_work()).collect();
     let ids: Vec<_> = work.iter().map(|t| format!("{} {}", t.of.name, t.generation.own.stored.id)).collect();
     if work.is_empty() {
         return Ok(Outcome::unchanged("everything is as in the generation"));
     }
-    let removed: usize = report.streams.iter().flat_map(|s| &s.roots).map(|root| root.removed as usize).sum();
+    let removed: u64 = report.streams.iter().flat_map(|s| &s.roots).map(|root| root.removed).sum();
     if removed > 0 {
         let what = if request.keep_old { "put aside" } else { "removed" };
         warnings.push(format!("{removed} paths that the generation does not have will be {what}, with what they hold"));

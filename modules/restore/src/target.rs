@@ -26,6 +26,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether an attempt of ours was interrupted there: even if all is equal, nobody has compared it.
+    pub(crate) fn is_incomplete(path: &Path) -> bool {
+        path.join(MARKER).is_file()
+    }
+
     /// Refuses a directory that holds anything but what an attempt of ours left.
     pub(crate) fn inspect(path: &Path, generation: &Generation) -> Result<Self> {
         let failed = || RestoreError::io("read", path);
@@ -34,7 +39,7 @@ impl Target {
             entries => {
                 let mut names = entries.map_err(failed())?.map(|entry| entry.map(|entry| entry.file_name()));
                 let empty = names.try_fold(true, |_, _| None::<bool>).is_some();
-                if !empty && !path.join(MARKER).is_file() {
+                if !empty && !Self::is_incomplete(path) {
                     return Err(RestoreError::TargetNotEmpty(path.to_owned()).into());
                 }
             }

@@ -116,7 +116,7 @@ fn the_old_tree_can_be_kept() {
     support::copy(&lab.live(), &lab.path("before"));
     let answer = lab.restore(&["--keep-old"]);
     let kept = lab.path(format!("srv/.shop.before-{FULL}"));
-    assert_eq!(answer.kept_old, [kept.clone()]);
+    assert_eq!(answer.kept_old, std::slice::from_ref(&kept));
     assert_same(&lab.path("before"), &kept, "kept");
     assert_eq!(version(&lab), "1");
     lab.shell("echo 3 >version");

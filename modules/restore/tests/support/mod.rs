@@ -1,6 +1,12 @@
 //! A source with a restore folder in one room: a live tree, a job document, generations made by foreign tools, and the
 //! real executable. Needs root, as restore does.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::struct_field_names,
+    reason = "each test file uses its part"
+)]
 
 use serde::Deserialize;
 use std::ffi::OsStr;

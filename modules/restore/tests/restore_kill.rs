@@ -1,0 +1,172 @@
+//! Killed at every point of a restore: every root is old or new as a whole, the application comes back, and the next run
+//! converges.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
+use support::{FULL, INCREMENTAL, Lab, assert_same, portrait};
+
+const JOB: &str = r#"max_downtime: 30
+services:
+  - name: shop
+    status: [sh, -c, "test -e ROOM/on || exit 3"]
+    stop: [rm, -f, ROOM/on]
+    start: [touch, ROOM/on]
+    timeout: 5
+restore: {hooks: {before: [{run: ["true"]}], after: [{run: [sh, -c, "! test -e ROOM/fail-after"]}]}}
+"#;
+const INCLUDE: &str = "[LIVE, ROOM/etc/shop.conf]";
+const DUMPS: &str = "    dumps: [{name: orders, extension: sql, command: {run: [\"true\"]}, restore: {run: [sh, -c, \"cat >ROOM/loaded\"]}}]\n";
+
+struct Case {
+    lab: Lab,
+    old: [String; 2],
+    new: [String; 2],
+}
+
+/// Two roots; the generation is an incremental with a patch and a dump.
+fn case() -> Case {
+    let lab = Lab::new();
+    fs::create_dir(lab.path("etc")).unwrap();
+    lab.job(JOB, DUMPS, INCLUDE);
+    let conf = lab.path("etc/shop.conf");
+    let roots = [lab.live(), conf];
+    let roots: Vec<_> = roots.iter().map(PathBuf::as_path).collect();
+    lab.shell("mkdir d; echo 1 >d/f; head -c 300K /dev/urandom >big; echo 1 >$ROOM/etc/shop.conf");
+    lab.collect_roots(FULL, &["--large-file", "200000"], &roots);
+    lab.shell("echo 2 >d/f; echo tail >>big; echo 2 >$ROOM/etc/shop.conf; echo dump >$ROOM/orders");
+    let dump = format!("orders.sql={}", lab.path("orders").display());
+    lab.collect_roots(INCREMENTAL, &["--base", FULL, "--large-file", "200000", "--dump", &dump], &roots);
+    let new = look(&lab);
+    lab.shell("echo 3 >d/f; echo 3 >new; rm big; echo 3 >$ROOM/etc/shop.conf; touch $ROOM/on");
+    let old = look(&lab);
+    Case { lab, old, new }
+}
+
+/// Both roots, to every foreign tool.
+fn look(lab: &Lab) -> [String; 2] {
+    let conf = Command::new("stat").args(["-c", "%a %u %g %s %y"]).arg(lab.path("etc/shop.conf")).output().unwrap();
+    let text = fs::read_to_string(lab.path("etc/shop.conf")).unwrap();
+    [portrait(&lab.live()), format!("{text}{}", String::from_utf8_lossy(&conf.stdout))]
+}
+
+/// Every point that a run passes, with how often.
+fn points(prepare: &str) -> BTreeMap<String, u32> {
+    let Case { lab, .. } = case();
+    lab.shell(prepare);
+    let list = lab.path("points");
+    lab.command(&["run"]).env("HANDOVER_FAULT_LIST", &list).output().unwrap();
+    let mut points = BTreeMap::new();
+    for name in fs::read_to_string(list).unwrap().lines() {
+        *points.entry(name.to_owned()).or_default() += 1;
+    }
+    points
+}
+
+fn killed(what: &str, action: &str, prepare: &str) -> Case {
+    let case = case();
+    case.lab.shell(prepare);
+    let mut command = case.lab.command(&["run"]);
+    command.env("HANDOVER_FAULT", what).env("HANDOVER_FAULT_ACTION", action);
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.signal(), Some(9), "{what}: {}", String::from_utf8_lossy(&output.stdout));
+    case
+}
+
+/// What `recover` must leave: one of both states in both roots, services on, nothing of ours left over.
+fn assert_recovered(case: &Case, what: &str) {
+    let Case { lab, old, new } = case;
+    let answer = lab.call(&["recover"]);
+    assert!(!answer.failed, "{what}: {answer:?}");
+    let now = look(lab);
+    assert!(now == *old || now == *new, "{what}: neither old nor new: {now:?}");
+    assert!(lab.path("on").exists(), "{what}: the application is off");
+    lab.assert_clean(what);
+    let etc = support::names(&lab.path("etc"));
+    assert_eq!(etc, ["shop.conf"], "{what}");
+    assert!(!lab.call(&["recover"]).changed, "{what}: recover is not done at once");
+}
+
+#[test]
+fn anywhere_on_the_way_forward() {
+    let points = points(":");
+    let ours = [
+        "restore.prepared",
+        "restore.unpack.base",
+        "restore.unpack.patch",
+        "restore.unpacked",
+        "restore.swap.begun",
+        "restore.hooks.before",
+        "restore.rescue.armed",
+        "restore.stopped",
+        "restore.swap.exchanged",
+        "restore.started",
+        "restore.dump.loaded",
+        "restore.hooks.after",
+        "restore.swap.committed",
+        "restore.swap.cleaned",
+    ];
+    let missing: Vec<_> = ours.iter().filter(|name| !points.contains_key(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?} are not in {points:?}");
+    for (name, passes) in points {
+        for pass in 1..=passes {
+            let what = format!("{name}:{pass}");
+            let case = killed(&what, "kill", ":");
+            let at_once = look(&case.lab);
+            // The exchange of one root is one step: at no time is there a mixture within a root.
+            for (root, now) in at_once.iter().enumerate() {
+                assert!(*now == case.old[root] || *now == case.new[root], "{what}: root {root}: {now}");
+            }
+            assert_recovered(&case, &what);
+            let next = case.lab.restore(&[]);
+            assert_eq!(look(&case.lab), case.new, "{what}: {next:?}");
+            assert!(case.lab.path("on").exists(), "{what}");
+            case.lab.assert_clean(&what);
+        }
+    }
+}
+
+#[test]
+fn anywhere_on_the_way_back() {
+    let fail = "touch $ROOM/fail-after";
+    let points = points(fail);
+    for name in ["restore.swap.back", "restore.swap.undone", "restore.back.undone"] {
+        let passes = *points.get(name).unwrap_or_else(|| panic!("{name} is not in {points:?}"));
+        for pass in 1..=passes {
+            let what = format!("{name}:{pass}");
+            let case = killed(&what, "kill", fail);
+            assert_recovered(&case, &what);
+            assert_eq!(look(&case.lab), case.old, "{what}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_process_group() {
+    for what in ["restore.stopped", "restore.swap.exchanged:1", "restore.started"] {
+        let case = killed(what, "kill-group", ":");
+        assert_recovered(&case, what);
+        assert_eq!(look(&case.lab), case.old, "{what}");
+    }
+}
+
+#[test]
+fn in_another_target() {
+    let probe = case();
+    let target = probe.lab.path("elsewhere");
+    for what in ["restore.target.marked", "restore.unpack.base", "restore.unpack.patch", "restore.target.filled"] {
+        let mut command = probe.lab.command(&["run", "--target", target.to_str().unwrap()]);
+        assert_eq!(command.env("HANDOVER_FAULT", what).output().unwrap().status.signal(), Some(9), "{what}");
+        assert!(target.join(".restore-incomplete").exists(), "{what}");
+    }
+    probe.lab.restore(&["--target", target.to_str().unwrap()]);
+    assert!(!target.join(".restore-incomplete").exists());
+    probe.lab.restore(&[]);
+    assert_same(&probe.lab.live(), &probe.lab.within(&target), "elsewhere, after kills");
+}
