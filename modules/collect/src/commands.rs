@@ -2,7 +2,7 @@
 
 use crate::recover::{RecoverArgs, recover};
 use crate::request::{JobArgs, Request, RunArgs};
-use crate::{error, pipeline, samples, status, stream};
+use crate::{error, pipeline, samples, status};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
 use backup_core::job::{IoClass, Priority};
@@ -68,7 +68,7 @@ const MODULE: Module = Module {
 pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
         Command::Run(args) | Command::Plan(args) => run(&args, call),
-        Command::Status(args) => status::status(&args, stream::timestamp()),
+        Command::Status(args) => status::status(&args, host::now().timestamp()),
         Command::Recover(args) => recover(&args, call),
         Command::Validate(args) => status::validate(&args.file),
     })

@@ -6,19 +6,24 @@ use crate::memory::Memory;
 use crate::report::StreamReport;
 use crate::request::Request;
 use crate::standstill::{self, Standstill};
-use crate::stream::{self, Decision, SealArgs, Watcher, Work, timestamp};
+use crate::stream::{self, Decision, SealArgs, Watcher, Work};
 use crate::survey;
 use backup_adapters::declared::{self, Moment, Told};
-use backup_adapters::fault;
 use backup_adapters::intent::{self, Recovery};
+use backup_adapters::lock::LockError;
 use backup_adapters::signals::Interrupt;
+use backup_adapters::store::{StoreError, StreamStore};
+use backup_adapters::{fault, host};
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::state::Good;
 use backup_core::{GenerationId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long transport may be busy with the handover point before clean-up is left for later.
+const MOMENT: Duration = Duration::from_secs(5);
 
 /// A run of collect: what was asked, and what has become of it.
 pub(crate) struct Run<'a> {
@@ -63,7 +68,7 @@ impl<'a> Run<'a> {
         Self {
             request,
             memory: Memory::of(&request.job),
-            began: timestamp(),
+            began: host::now().timestamp(),
             clock: Instant::now(),
             tracks: Vec::new(),
             standstill: Standstill::default(),
@@ -131,12 +136,7 @@ impl<'a> Run<'a> {
         }
         fault::point("collect.recovered");
         for of in job.streams() {
-            let handover = survey::handover(of);
-            let listing = handover.list()?;
-            // A directory whose deletion has begun is another's business and can wait.
-            for id in listing.partials.iter().filter(|id| !listing.deleting.contains(id)) {
-                backup_adapters::publish::remove_tree(&handover.dir().partial(*id), &[])?;
-            }
+            remove_partials(&survey::handover(of))?;
         }
         Ok(())
     }
@@ -275,5 +275,19 @@ impl<'a> Run<'a> {
     /// Milliseconds since it began.
     pub(crate) fn duration_ms(&self) -> u64 {
         u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Removes what a killed run had not sealed. Nobody else makes partials here; transport's own deletions pass through
+/// that form, under the lock.
+fn remove_partials(handover: &StreamStore) -> Result<()> {
+    if handover.list()?.partials.is_empty() {
+        return Ok(());
+    }
+    match handover.lock("collect: clean-up", Instant::now() + MOMENT) {
+        Ok(_lock) => Ok(handover.clean_partials(None).map(drop)?),
+        // Busy: the next run is soon enough, and the next id is later than any partial's.
+        Err(StoreError::Lock(LockError::Locked { .. })) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -3,9 +3,10 @@
 use crate::dump::Written;
 use crate::error::{CollectError, Result};
 use backup_adapters::publish::{self, Owner};
+use backup_adapters::store::{Instructions, StreamStore};
 use backup_adapters::{fault, users};
+use backup_archive::read::{RESTORE_SH, RESTORE_TXT};
 use backup_core::job::StreamOf;
-use backup_core::layout::StreamDir;
 use backup_core::manifest::{MANIFEST, Manifest, SEAL, Seal};
 use backup_core::{Digest, GenerationId};
 use std::collections::BTreeMap;
@@ -27,10 +28,12 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Makes the handover point if it is missing, and in it the directory of the generation `id`.
-    pub(crate) fn create(of: StreamOf<'_>, dir: &StreamDir, id: GenerationId) -> Result<Self> {
+    /// Makes the handover point if it is missing, with the instructions that every store carries, and in it the directory of the generation `id`.
+    pub(crate) fn create(of: StreamOf<'_>, handover: &StreamStore, id: GenerationId) -> Result<Self> {
         let owner = Owner::from(&users::by_name(of.user())?);
-        publish::create_dirs(dir.path(), DIRECTORY, Some(owner))?;
+        let instructions = Instructions { text: RESTORE_TXT.as_bytes(), script: RESTORE_SH.as_bytes() };
+        handover.ensure(Some(owner), Some(instructions))?;
+        let dir = handover.dir();
         let staging = Self { path: dir.partial(id), target: dir.generation(id), owner, published: false };
         DirBuilder::new().mode(0o700).create(&staging.path).map_err(failed("create", &staging.path))?;
         fault::point("collect.staging.created");

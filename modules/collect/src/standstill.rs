@@ -2,11 +2,10 @@
 
 use crate::error::{CollectError, Result};
 use crate::report::ServiceReport;
-use crate::stream::timestamp;
 use backup_adapters::declared::services;
 use backup_adapters::intent::{IntentError, Window};
 use backup_adapters::services::with_triggers;
-use backup_adapters::{fault, rescue};
+use backup_adapters::{fault, host, rescue};
 use backup_core::Job;
 use backup_core::manifest::Quiet;
 use backup_interface::Failed;
@@ -65,14 +64,14 @@ pub(crate) fn during(job: &Job, recover: &[OsString], read: impl FnOnce() -> Res
     let away = Instant::now();
     let mut quiet_since = None;
     let result = window.stop().map_err(Failed::from).and_then(|()| {
-        quiet_since = Some((timestamp(), Instant::now()));
+        quiet_since = Some((host::now().timestamp(), Instant::now()));
         fault::point("collect.stopped");
         read()?;
         fault::point("collect.read");
         Ok(window.still_quiet()?)
     });
     if let Some((from, since)) = quiet_since {
-        standstill.quiet = Some(Quiet { from, to: timestamp() });
+        standstill.quiet = Some(Quiet { from, to: host::now().timestamp() });
         standstill.downtime = since.elapsed();
     }
     let started = window.start();

@@ -144,7 +144,7 @@ impl Work<'_> {
 
     /// Makes the directory that the generation `id` grows in.
     pub(crate) fn stage(&mut self, id: GenerationId, skip: &[PathBuf], watch: Watcher) -> Result<()> {
-        let staging = Staging::create(self.of, survey::handover(self.of).dir(), id)?;
+        let staging = Staging::create(self.of, &survey::handover(self.of), id)?;
         if !self.of.stream.include.is_empty() {
             // Taken out of here: an index of a million paths is not kept twice.
             let mut tree = TreeCollector::new(self.spec(skip), self.base.take(), staging.path())?;
@@ -178,7 +178,7 @@ impl Work<'_> {
         let stream = self.of.stream;
         for dump in stream.dumps.iter().filter(|dump| dump.when == when) {
             interrupt.check()?;
-            self.dumps_began.get_or_insert_with(timestamp);
+            self.dumps_began.get_or_insert_with(|| host::now().timestamp());
             let (level, empty) = (stream.compression_level, stream.checks.empty);
             let (written, warning) = dump::take(dump, staging.path(), level, empty, interrupt)?;
             self.written.push(written);
@@ -247,7 +247,7 @@ impl Work<'_> {
             base: self.choice.base.clone(),
             label: seal.label.map(ToOwned::to_owned),
             started_at: content.started_at,
-            finished_at: timestamp(),
+            finished_at: host::now().timestamp(),
             quiet: seal.quiet.cloned(),
             roots: stream.include.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
             tree,
@@ -303,7 +303,7 @@ impl Work<'_> {
                 written: vec![dump::store(CATALOG, staging.path(), &[], self.of.stream.compression_level)?],
                 counts: Counts::default(),
                 tree: Tree::default(),
-                started_at: self.dumps_began.unwrap_or_else(timestamp),
+                started_at: self.dumps_began.unwrap_or_else(|| host::now().timestamp()),
                 warnings: Vec::new(),
                 index: None,
             });
@@ -385,11 +385,4 @@ fn free(staging: &Staging) -> Result<u64> {
     let path = staging.path();
     let failed = |source| CollectError::Io { action: "ask for free room", path: path.to_owned(), source };
     Ok(space::free(path).map_err(failed)?.bytes)
-}
-
-/// The wall clock.
-pub(crate) fn timestamp() -> Timestamp {
-    let now = host::now().realtime;
-    let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    Timestamp::new(seconds, now.subsec_nanos().cast_signed()).unwrap_or(Timestamp::MAX)
 }

@@ -240,7 +240,7 @@ fn a_disk_that_fills_up_brings_the_service_back_and_leaves_no_partial() {
     assert_eq!(status, 9, "{stderr}");
     assert_eq!(bench.calls(), ["stop app", "start app"]);
     assert!(bench.is_on("app"));
-    assert_eq!(tool("find", &[".", "-type", "f"], small.0.path()), "");
+    assert_eq!(tool("find", &[".", "-name", "*Z*"], small.0.path()), "");
     assert!(bench.mail().contains("no_space"));
     assert_eq!(bench.state("data")["last_failure"]["kind"], "no_space");
 
@@ -261,7 +261,7 @@ fn a_tree_that_does_not_fit_is_noticed_before_anything_is_stopped() {
     }}}));
     refuses(&bench, "no_space", 9, "");
     assert_eq!(bench.calls(), Vec::<String>::new());
-    assert_eq!(tool("find", &[".", "-type", "f"], small.0.path()), "");
+    assert_eq!(tool("find", &[".", "-name", "*Z*"], small.0.path()), "");
 }
 
 #[test]

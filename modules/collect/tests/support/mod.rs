@@ -265,10 +265,11 @@ impl Bench {
         self.at(&format!("store-{stream}/shop/{stream}"))
     }
 
-    /// Names of everything in a handover point, sorted.
+    /// Generations in a handover point, partial ones too, sorted.
     pub fn handed_over(&self, stream: &str) -> Vec<String> {
         let entries = fs::read_dir(self.handover(stream)).into_iter().flatten().flatten();
         let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.ends_with('Z'));
         names.sort();
         names
     }
