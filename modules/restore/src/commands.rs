@@ -36,6 +36,7 @@ const MODULE: Module = Module {
         "If anything fails before the `after` hooks are through, the old trees go back and the services start on them again.",
         "Compares first, metadata and contents: where everything is as the generation has it, nothing is stopped and nothing \
          changes. That reads the live trees once.",
+        "What the job excludes is not touched: it moves over into the restored tree.",
         "Dumps are loaded by the `restore` command that the job declares for them, each time; without one they are left as \
          plain files in the restore folder. Runs as root.",
     ],

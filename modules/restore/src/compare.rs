@@ -7,9 +7,12 @@ use crate::error::{RestoreError, Result};
 use crate::generation::Generation;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
+use backup_core::job::Stream;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -52,12 +55,15 @@ pub(crate) struct Comparison {
     pub items: Vec<Item>,
     /// Per root.
     pub sizes: Vec<Size>,
+    /// What is there and was never to be collected, as the job says now: it stays, with all that it holds.
+    pub stays: Vec<Vec<u8>>,
 }
 
 /// Compares the whole generation with what lies below `top` (`/` for the live trees).
-pub(crate) fn compare(generation: &Generation, top: &Path) -> Result<Comparison> {
+pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> Result<Comparison> {
     let roots = generation.roots();
-    let mut comparison = Comparison { items: Vec::new(), sizes: vec![Size::default(); roots.len()] };
+    let left_out = LeftOut::of(stream)?;
+    let mut comparison = Comparison { sizes: vec![Size::default(); roots.len()], ..Comparison::default() };
     let mut walk = Walk::new(top, &roots);
     let mut links = Links::default();
     let mut merge = generation.merge()?;
@@ -85,13 +91,42 @@ pub(crate) fn compare(generation: &Generation, top: &Path) -> Result<Comparison>
             };
             comparison.items.extend(change.map(|change| Item { path: entry.path.clone(), change }));
             wanted = merge.next_final()?;
-        } else if let Some((path, _)) = &found {
-            comparison.items.push(Item { path: path.clone(), change: Change::Removed });
+        } else if let Some((path, metadata)) = &found {
+            if left_out.covers(path, metadata) {
+                comparison.stays.push(path.clone());
+            } else {
+                comparison.items.push(Item { path: path.clone(), change: Change::Removed });
+            }
             walk.skip_contents();
         }
         if which != Ordering::Less {
             found = walk.next_path().map_err(failed())?;
         }
+    }
+}
+
+/// What the job does not collect: a restore does not touch it.
+struct LeftOut {
+    exclude: Gitignore,
+    special_files: bool,
+}
+
+impl LeftOut {
+    fn of(stream: &Stream) -> Result<Self> {
+        // As collect reads them: anchored at the root of the file system.
+        let mut builder = GitignoreBuilder::new("/");
+        let bad = |error: ignore::Error| RestoreError::Pattern(error.to_string());
+        for pattern in &stream.exclude {
+            builder.add_line(None, pattern).map_err(bad)?;
+        }
+        Ok(Self { exclude: builder.build().map_err(bad)?, special_files: stream.special_files })
+    }
+
+    fn covers(&self, path: &[u8], metadata: &Metadata) -> bool {
+        let kind = metadata.file_type();
+        let special = kind.is_fifo() || kind.is_char_device() || kind.is_block_device();
+        let path = Path::new("/").join(OsStr::from_bytes(path));
+        (special && !self.special_files) || self.exclude.matched(path, kind.is_dir()).is_ignore()
     }
 }
 

@@ -101,6 +101,9 @@ pub(crate) enum RestoreError {
     /// Another target must be empty.
     #[error("option target: {} is not empty", .0.display())]
     TargetNotEmpty(PathBuf),
+    /// An exclude pattern is malformed.
+    #[error("cannot understand an exclude pattern of the job: {0}")]
+    Pattern(String),
     /// Not enough room.
     #[error("{} has room for {free} {unit}, {needed} are needed", path.display())]
     NoRoom {
@@ -155,6 +158,7 @@ impl Failure for RestoreError {
             Self::Dump { source, .. } if source.kind() == Kind::Interrupted => Kind::Interrupted,
             Self::Dump { .. } => Kind::CommandFailed,
             Self::Journal { .. } => Kind::Io,
+            Self::Pattern(_) => Kind::InvalidJob,
         }
     }
 
@@ -175,6 +179,7 @@ impl Failure for RestoreError {
             Self::NotReplaceable { .. } => {
                 "Restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
             }
+            Self::Pattern(_) => "Correct the pattern in `exclude`.".into(),
             Self::TargetNotEmpty(_) => "Name an empty or new directory.".into(),
             Self::NoRoom { path, .. } => {
                 format!("Free room on the file system of {}: old and new tree stand side by side until the end.", path.display())

@@ -90,7 +90,7 @@ fn restore(
             warnings.push(format!("generation {} is not signed by a pinned key", generation.own.stored.id));
         }
         let top = request.target.as_deref().unwrap_or_else(|| Path::new("/"));
-        let comparison = compare(&generation, top)?;
+        let comparison = compare(&generation, of.stream, top)?;
         let dumps = dumps::plan(&generation, of, request.target.as_deref());
         tracks.push(Track { of, generation, comparison, dumps });
     }
@@ -141,8 +141,9 @@ fn places(request: &Request, work: &[Track<'_>]) -> Result<Vec<Vec<Place>>> {
     for track in work {
         let mut of_track = Vec::new();
         if request.target.is_none() && track.tree_differs() {
+            let stays: Vec<_> = track.comparison.stays.iter().map(|path| absolute(path)).collect();
             for root in track.generation.roots() {
-                of_track.push(Place::new(&absolute(&root), track.generation.own.stored.id)?);
+                of_track.push(Place::new(&absolute(&root), track.generation.own.stored.id, &stays)?);
             }
         }
         places.push(of_track);

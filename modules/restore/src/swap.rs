@@ -13,7 +13,7 @@
 //! either old or new. Without a journal a container is rubbish.
 
 use crate::error::{RestoreError, Result};
-use crate::tree::drop_inherited;
+use crate::tree::{Room, drop_inherited};
 use backup_adapters::publish::{self, PublishError};
 use backup_adapters::{fault, space};
 use backup_core::GenerationId;
@@ -34,6 +34,9 @@ pub(crate) struct Place {
     pub live: PathBuf,
     /// The generation that comes here.
     pub id: GenerationId,
+    /// What is not of the generation's business and moves over from the old tree: paths from the root's own name on, in
+    /// hex because names are bytes.
+    stays: Vec<String>,
     /// Device and inode of the new tree's top; `None` before it was made.
     new: Option<(u64, u64)>,
 }
@@ -70,7 +73,8 @@ pub(crate) enum Recovered {
 
 impl Place {
     /// A root and its generation. Refuses what cannot be exchanged as a whole, so that nothing was done yet.
-    pub(crate) fn new(live: &Path, id: GenerationId) -> Result<Self> {
+    /// `stays` are absolute paths below it that move over as they are.
+    pub(crate) fn new(live: &Path, id: GenerationId, stays: &[PathBuf]) -> Result<Self> {
         let refuse = |why: &str| RestoreError::NotReplaceable { root: live.to_owned(), why: why.into() };
         if live.file_name().is_none() {
             return Err(refuse("it is the root of the file system").into());
@@ -84,7 +88,10 @@ impl Place {
             }
             .into());
         }
-        Ok(Self { live: live.to_owned(), id, new: None })
+        let above = live.parent().unwrap_or(live);
+        let stays = stays.iter().filter(|path| path.starts_with(live)).filter_map(|path| path.strip_prefix(above).ok());
+        let stays = stays.map(|path| hex::encode(path.as_os_str().as_bytes())).collect();
+        Ok(Self { live: live.to_owned(), id, stays, new: None })
     }
 
     fn hidden(&self, word: &str) -> PathBuf {
@@ -139,6 +146,24 @@ impl Place {
         }
     }
 
+    /// Moves over what stays: to the new tree, or back. Can be repeated.
+    fn carry(&self, back: bool) -> Result<()> {
+        if self.stays.is_empty() {
+            return Ok(());
+        }
+        let (mut live, mut aside) =
+            (Room::open(self.live.parent().unwrap_or(&self.live))?, Room::open(&self.container())?);
+        for path in self.stays.iter().filter_map(|path| hex::decode(path).ok()) {
+            let (in_place, put_aside) = (live.spot(&path)?, aside.spot(&path)?);
+            let (from, to) = if back { (in_place, put_aside) } else { (put_aside, in_place) };
+            if from.exists() && !to.exists() {
+                from.move_to(&to)?;
+                fault::point("restore.swap.carried");
+            }
+        }
+        Ok(())
+    }
+
     fn remove_rest(&self, keep_old: bool) -> Result<()> {
         if keep_old && exists(&self.staged()) && !exists(&self.kept()) {
             publish::move_dir(&self.staged(), &self.kept())?;
@@ -185,6 +210,7 @@ impl Swap {
                 place.exchange()?;
             }
             fault::point("restore.swap.exchanged");
+            place.carry(false)?;
         }
         Ok(())
     }
@@ -226,6 +252,10 @@ impl Swap {
 fn undo(journal: &Journal) -> Result<()> {
     for place in journal.places.iter().rev() {
         if place.is_new() {
+            // Where nothing was before, nothing was carried over.
+            if exists(&place.staged()) {
+                place.carry(true)?;
+            }
             place.exchange()?;
         }
         fault::point("restore.swap.back");

@@ -125,6 +125,39 @@ fn the_old_tree_can_be_kept() {
     lab.assert_clean("keep_old");
 }
 
+#[test]
+fn what_the_job_excludes_is_not_touched() {
+    let lab = lab();
+    let exclude = "    exclude: [\"LIVE/cache/\", \"*.tmp\"]\n";
+    lab.job(&format!("{SERVICE}{HOOKS}"), exclude, "[LIVE]");
+    // The generation was made without them.
+    lab.shell("echo 1 >version; rm more; mkdir -p d/e; echo f >d/f; touch -d 2020-01-01 d d/e");
+    lab.collect(FULL_AGAIN, &[]);
+    lab.shell(
+        "mkdir cache; echo hit >cache/page; echo t >d/x.tmp; touch -d 2020-01-01 d; mkfifo fifo; chown 5:5 cache",
+    );
+    run(Command::new("touch").arg("-r").arg(lab.live().join("version")).arg(lab.live()));
+    let top = "mtime";
+    let plan = lab.call(&["plan", "--diff"]);
+    assert!(plan.diff.iter().all(|diff| diff.prepared.contains(top)), "{plan:?}");
+    lab.shell("echo 2 >version; mkdir gone; echo x >gone/y.tmp");
+    fs::write(lab.path("fail-after"), "").unwrap();
+    support::copy(&lab.live(), &lab.path("before"));
+    assert!(lab.call(&["run"]).failed);
+    assert_same(&lab.path("before"), &lab.live(), "undone");
+    fs::remove_file(lab.path("fail-after")).unwrap();
+    lab.restore(&[]);
+    assert_eq!(version(&lab), "1");
+    assert_eq!(fs::read_to_string(lab.live().join("cache/page")).unwrap(), "hit\n");
+    assert!(
+        lab.live().join("d/x.tmp").exists() && lab.live().join("fifo").exists() && !lab.live().join("gone").exists()
+    );
+    assert!(!lab.restore(&[]).changed, "what is excluded makes no difference");
+    lab.assert_clean("excluded");
+}
+
+const FULL_AGAIN: &str = "20261121T120000Z";
+
 const DUMPS: &str = r#"    dumps:
       - {name: orders, extension: sql, command: {run: ["true"]}, restore: {run: [sh, -c, "cat >ROOM/loaded; echo load $(cat LIVE/version) $(test -e ROOM/on && echo on) >>ROOM/log; ! test -e ROOM/fail-load"]}}
       - {name: users, extension: ldif, compression: gzip, when: stopped, command: {run: ["true"]}, restore: {run: [sh, -c, "cat >ROOM/loaded-users; echo users $(cat LIVE/version) $(test -e ROOM/on && echo on) >>ROOM/log"]}}

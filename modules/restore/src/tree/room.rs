@@ -2,8 +2,9 @@
 
 use crate::error::RestoreError;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, makedev, mkdirat, mknodat};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat, futimens, makedev, mkdirat, mknodat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::{linkat, symlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -172,6 +173,27 @@ impl Spot {
     pub(crate) fn link_to(&self, first: &Self) -> Result<()> {
         let made = linkat(&*first.directory, first.name(), &*self.directory, self.name(), AtFlags::empty());
         made.map_err(io::Error::from).map_err(self.failed("link"))
+    }
+
+    /// Whether anything lies there.
+    pub(crate) fn exists(&self) -> bool {
+        fstatat(&*self.directory, self.name(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Moves what lies here to `to`, where nothing lies, and leaves the times of both directories as they are.
+    pub(crate) fn move_to(&self, to: &Self) -> Result<()> {
+        let times = [self, to].map(|spot| fstat(&*spot.directory));
+        renameat(&*self.directory, self.name(), &*to.directory, to.name())
+            .map_err(io::Error::from)
+            .map_err(self.failed("move"))?;
+        for (spot, stat) in [self, to].into_iter().zip(times) {
+            let stat = stat.map_err(io::Error::from).map_err(spot.failed("inspect the directory of"))?;
+            let modified = TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec);
+            futimens(&*spot.directory, &TimeSpec::UTIME_OMIT, &modified)
+                .map_err(io::Error::from)
+                .map_err(spot.failed("set the time of the directory of"))?;
+        }
+        Ok(())
     }
 
     /// Makes a FIFO or a device.
