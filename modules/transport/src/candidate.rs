@@ -204,7 +204,8 @@ mod tests {
         assert_eq!(kind_of(altered, &here), Kind::Damaged);
         let smuggled = Offered { seal: offered().seal.replace("data.tar.zst", "../data"), ..offered() };
         assert_eq!(kind_of(smuggled, &here), Kind::Damaged);
-        let missing = Offered { seal: offered().seal.lines().skip(1).map(|l| format!("{l}\n")).collect(), ..offered() };
+        let seal = offered().seal;
+        let missing = Offered { seal: seal.split_inclusive('\n').skip(1).collect(), ..offered() };
         assert_eq!(kind_of(missing, &here), Kind::Damaged);
         let huge = Offered { manifest: " ".repeat(17 << 20), ..offered() };
         assert_eq!(kind_of(huge, &here), Kind::Refused);

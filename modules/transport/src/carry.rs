@@ -11,7 +11,7 @@ use backup_adapters::rsync::{Stats, Transfer};
 use backup_adapters::ssh::Peer;
 use backup_adapters::store::StreamStore;
 use backup_interface::Progress;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Verbs whose remote command goes on with rsync's own words; both are followed by an id.
@@ -60,18 +60,13 @@ impl Line<'_> {
     /// Source → sink, begun by the sink.
     pub fn pull(&self, candidate: &Candidate) -> Result<u64> {
         let previous = LocalSink { place: self.place.clone() }.previous(candidate)?;
-        self.receive_into(&self.place.incoming(), candidate, previous)
+        self.receive_into(&self.place.incoming(), candidate, previous.as_deref())
     }
 
     /// Sink → restore folder, begun by the host that restores.
-    pub fn receive_into(
-        &self,
-        incoming: &StreamStore,
-        candidate: &Candidate,
-        previous: Option<PathBuf>,
-    ) -> Result<u64> {
+    pub fn receive_into(&self, incoming: &StreamStore, candidate: &Candidate, previous: Option<&Path>) -> Result<u64> {
         let arrival = Arrival::new(incoming, candidate.id(), self.place.owner);
-        let lock = arrival.prepare(candidate, previous.as_deref(), soon())?;
+        let lock = arrival.prepare(candidate, previous, soon())?;
         self.transfer(SEND, candidate, &arrival.folder(), |transfer, progress| {
             Transfer { lock: Some(&lock), ..transfer }.pull(progress)
         })

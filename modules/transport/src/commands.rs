@@ -45,17 +45,9 @@ fn place(named: &Named, name: StreamName, interrupt: &Interrupt) -> Result<Place
 }
 
 /// Whom a stream's folders on this side belong to.
-fn user_here(named: &Named, name: StreamName) -> Option<(StreamName, &str)> {
-    let of = named.job.streams.get_key_value(&name)?;
-    let user = if named.is_sink {
-        of.1.sink.user.as_str()
-    } else {
-        of.1.user.as_deref().unwrap_or(match name {
-            StreamName::Data => "dataBackupSource",
-            StreamName::Logs => "logBackupSource",
-        })
-    };
-    Some((name, user))
+fn user_here(named: &Named, name: StreamName) -> (StreamName, String) {
+    let of = named.job.stream(name).expect("callers name declared streams");
+    (name, if named.is_sink { of.stream.sink.user.clone() } else { of.user().to_owned() })
 }
 
 fn remote(place: &Place) -> Remote {
@@ -66,7 +58,7 @@ fn remote(place: &Place) -> Remote {
 pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     let named = load(&args.job)?;
     let streams = own_streams(&named.job, named.is_sink, args.stream.one())?;
-    assume_user(streams.iter().filter_map(|name| user_here(&named, *name)))?;
+    assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;
     if !call.check {
         // Being polite is a wish; where it is refused, transport is merely less polite.
@@ -89,10 +81,10 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     if !call.check && problems.iter().any(|problem| problem.failure().kind() != Kind::Locked) {
         notify::failed(&named.job, &problems, &mut warnings);
     }
-    conclude(call, report, warnings, problems)
+    conclude(call, &report, warnings, problems)
 }
 
-fn conclude(call: &Call, report: RunReport, warnings: Vec<String>, problems: Vec<Failed>) -> Result<Outcome> {
+fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Vec<Failed>) -> Result<Outcome> {
     let changed = report.generations.iter().filter(|moved| call.check || moved.moved_to_store).count();
     let mut problems = problems.into_iter();
     if let Some(mut failed) = problems.next() {
@@ -100,7 +92,7 @@ fn conclude(call: &Call, report: RunReport, warnings: Vec<String>, problems: Vec
             failed = failed.with_warning(other.message());
         }
         failed = warnings.into_iter().fold(failed, Failed::with_warning);
-        failed = failed.with_report(&report);
+        failed = failed.with_report(report);
         return Err(if changed > 0 && !call.check { failed.with_changes() } else { failed });
     }
     let generations = if changed == 1 { "generation" } else { "generations" };
@@ -110,7 +102,7 @@ fn conclude(call: &Call, report: RunReport, warnings: Vec<String>, problems: Vec
         (n, false) => Outcome::changed(format!("carried {n} {generations}")),
     };
     let outcome = if call.diff && changed > 0 { outcome.with_diff(report.diff()) } else { outcome };
-    Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))
+    Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(report))
 }
 
 /// One stream: connects the two ends as the job says, and tries until the window is over.
@@ -226,7 +218,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
     if backup_adapters::users::is_root() {
         place.owner = Some((&backup_adapters::users::by_name(place.of().user())?).into());
     } else {
-        assume_user(user_here(&named, args.stream))?;
+        assume_user([user_here(&named, args.stream)])?;
     }
     let plan = fetch::plan(&place, &remote(&place), args.generation.0)?;
     let mut report: FetchReport = plan.report(&place)?;
@@ -258,7 +250,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
     };
     let interrupt = interrupt()?;
     let mut report = AdoptReport { streams: Vec::new(), instance: args.instance.to_string() };
-    assume_user(streams.iter().filter_map(|name| user_here(&named, *name)))?;
+    assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     for name in streams {
         let place = place(&named, name, &interrupt)?;
         let store = place.store();
@@ -267,7 +259,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
         }
         report.streams.push(name);
         if !call.check {
-            store.ensure(place.owner, None)?;
+            place.ensure(&store)?;
             let _lock = store.lock("adopt", soon())?;
             let at = host::now().timestamp();
             let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at };

@@ -123,7 +123,7 @@ fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candi
     }
     candidate.tidy(&arrival.folder(), place.owner)?;
     let folder = place.restore_folder();
-    folder.ensure(place.owner, None)?;
+    place.ensure(&folder)?;
     let _kept = folder.lock("fetch", soon())?;
     folder.adopt(incoming, id)?;
     fault::point("transport.fetch.adopted");

@@ -3,6 +3,7 @@
 use backup_adapters::mail::{self, Mail};
 use backup_core::{Failure as _, Job};
 use backup_interface::Failed;
+use std::fmt::Write as _;
 
 /// Tells the job's recipients. A mail that cannot be sent becomes a warning; the failure itself is reported anyway.
 pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>) {
@@ -12,14 +13,16 @@ pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>)
     let mut body = String::new();
     for problem in problems {
         let failure = problem.failure();
-        body += &format!("{} ({})\n", problem.message(), failure.kind().name());
+        let _ = writeln!(body, "{} ({})", problem.message(), failure.kind().name());
         if let Some(hint) = failure.hint() {
-            body += &format!("    {hint}\n");
+            let _ = writeln!(body, "    {hint}");
         }
     }
     if !warnings.is_empty() {
         body += "\nBefore that:\n";
-        body.extend(warnings.iter().map(|warning| format!("    {warning}\n")));
+        for warning in warnings.iter() {
+            let _ = writeln!(body, "    {warning}");
+        }
     }
     let message = Mail {
         to: job.mail.to.clone(),

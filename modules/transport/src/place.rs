@@ -4,8 +4,9 @@ use crate::error::{Result, TransportError};
 use crate::wire::Subject;
 use backup_adapters::publish::Owner;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::store::StreamStore;
+use backup_adapters::store::{Instructions, StreamStore};
 use backup_adapters::users;
+use backup_archive::read::{RESTORE_SH, RESTORE_TXT};
 use backup_core::job::{Mode, StreamOf};
 use backup_core::layout::StreamDir;
 use backup_core::{Job, StreamName};
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a lock that is held only while something is moved or hashed.
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_mins(1);
 
 /// A stream's folders on this host, on whichever side it is.
 #[derive(Debug, Clone)]
@@ -67,6 +68,12 @@ impl Place {
         self.below(&self.of().restore_root())
     }
 
+    /// Makes a store's folders and puts its instructions for plain tools up to date.
+    pub fn ensure(&self, store: &StreamStore) -> Result<()> {
+        let (text, script) = (RESTORE_TXT.as_bytes(), RESTORE_SH.as_bytes());
+        Ok(store.ensure(self.owner, Some(Instructions { text, script }))?)
+    }
+
     fn below(&self, root: &Path) -> StreamStore {
         StreamStore::open(StreamDir::new(root, &self.job.job, self.name))
     }
@@ -89,7 +96,7 @@ pub fn own_streams(job: &Job, is_sink: bool, wanted: Option<StreamName>) -> Resu
 }
 
 /// Makes sure that we are the one user that these streams belong to: root becomes it.
-pub fn assume_user<'a>(users: impl IntoIterator<Item = (StreamName, &'a str)>) -> Result<()> {
+pub fn assume_user(users: impl IntoIterator<Item = (StreamName, String)>) -> Result<()> {
     let users: Vec<_> = users.into_iter().collect();
     let Some((_, wanted)) = users.first() else { return Ok(()) };
     if users.iter().any(|(_, user)| user != wanted) {
@@ -101,7 +108,7 @@ pub fn assume_user<'a>(users: impl IntoIterator<Item = (StreamName, &'a str)>) -
         return Ok(());
     }
     if !users::is_root() {
-        return Err(TransportError::WrongUser { actual: current.name, wanted: (*wanted).to_owned() }.into());
+        return Err(TransportError::WrongUser { actual: current.name, wanted: wanted.clone() }.into());
     }
     Ok(users::become_account(&users::by_name(wanted)?)?)
 }

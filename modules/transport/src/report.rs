@@ -5,6 +5,7 @@ use crate::wire::{Rotation, Standing};
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::fmt::Write as _;
 
 backup_interface::report! {
     /// What was carried, or would be.
@@ -180,8 +181,9 @@ impl StatusReport {
             for (side, standing) in [("here", Some(&of.here)), ("peer", of.peer.as_ref())] {
                 let Some(standing) = standing else { continue };
                 let newest = standing.newest_verified.as_ref().map_or("none".into(), |newest| newest.id.to_string());
-                text += &format!(
-                    "{} {side}: {} outstanding, {} stored, newest verified {newest}, {} bytes free\n",
+                let _ = writeln!(
+                    text,
+                    "{} {side}: {} outstanding, {} stored, newest verified {newest}, {} bytes free",
                     of.stream,
                     standing.outstanding.len(),
                     standing.stored.len(),

@@ -60,7 +60,7 @@ impl Handle<Acknowledge> for LocalSource {
         };
         self.is_about(&receipt, &stored)?;
         fault::point("transport.acknowledge.checked");
-        store.ensure(self.place.owner, None)?;
+        self.place.ensure(&store)?;
         {
             let _lock = store.lock("acknowledge", soon())?;
             store.write_receipt(receipt.id, text, Some(signature), self.place.owner)?;
@@ -81,7 +81,7 @@ impl Handle<Release> for LocalSource {
         let found = find(&self.place.handover(), wanted.id)?;
         match found {
             Some(stored) if stored.digest == wanted.digest => {
-                self.place.store().ensure(self.place.owner, None)?;
+                self.place.ensure(&self.place.store())?;
                 self.move_to_store(wanted.id)?;
                 Ok(Moved { moved: true })
             }

@@ -98,6 +98,20 @@ fn a_flipped_bit_is_refused_and_only_the_difference_travels_again() {
 }
 
 #[test]
+fn what_the_peer_refuses_instead_of_rsync_is_told_as_the_peer_says_it() {
+    let lab = Lab::new(Way::Push);
+    lab.generation(FIRST, None, b"data");
+    lab.before_each_request(&format!(
+        "case $SSH_ORIGINAL_COMMAND in */1\\ receive*) rm {}/.offer-{FIRST};; esac",
+        lab.incoming().display()
+    ));
+    let answer = fails(&lab, "refused");
+    assert!(answer.msg.contains("was not offered") && answer.hint.contains("key"), "{answer:?}");
+    lab.nothing_before_requests();
+    lab.good();
+}
+
+#[test]
 fn damage_at_the_source_is_set_aside_and_the_next_generation_passes() {
     for way in BOTH {
         let lab = Lab::new(way);
@@ -150,7 +164,7 @@ fn a_receipt_by_another_key_moves_nothing() {
 
 /// Waits until the file that rsync writes in `folder` has this many bytes.
 fn wait_for_bytes(folder: &Path, bytes: u64) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let files = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         let largest = files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).max().unwrap_or(0);

@@ -64,6 +64,9 @@ fn the_newest_or_one_with_its_base_comes_back_whole() {
         sh(&verify, &lab.restore_folder().join("receipts"));
         sh(&format!("diff -r {id} {}/{id}", lab.sink_store().display()), &lab.restore_folder());
     }
+    for store in [lab.restore_folder(), lab.sink_store(), lab.source_store()] {
+        sh("test -s ../../RESTORE.txt && dash -n ../../restore.sh && test -x ../../restore.sh", &store);
+    }
     assert_eq!(lab.fetch(&["--generation", "20250101T000000Z"])["kind"], "not_found");
 }
 

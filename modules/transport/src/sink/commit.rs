@@ -82,7 +82,7 @@ impl LocalSink {
             return Err(self.damaged(&verifying, id, why)?.into());
         }
         fault::point("transport.commit.verified");
-        store.ensure(self.place.owner, None)?;
+        self.place.ensure(&store)?;
         let _lock = store.lock("commit", soon())?;
         store.adopt(&verifying, id)?;
         Ok(store.get(id)?)

@@ -67,7 +67,7 @@ pub fn standing(listing: &Listed, outstanding: Vec<GenerationId>, free_bytes: u6
 }
 
 fn newest_verified(listing: &Listed) -> Option<&Stored> {
-    let sound = |stored: &&Stored| !stored.checked.as_ref().is_some_and(|checked| !checked.ok);
+    let sound = |stored: &&Stored| stored.checked.as_ref().is_none_or(|checked| checked.ok);
     let verified = |stored: &&Stored| stored.receipt.as_ref().is_some_and(backup_core::receipt::Receipt::is_verified);
     listing.generations.iter().rev().filter(sound).find(verified)
 }

@@ -1,6 +1,6 @@
 //! Two hosts in one folder: a source and a sink with their own configuration, a real sshd between them, and
 //! generations made with plain tools. Needs root, since sshd logs root in.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::struct_field_names, reason = "each test file uses its part")]
 
 use serde::Deserialize;
 use serde_json::{Value, json};
