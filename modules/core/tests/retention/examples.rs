@@ -250,3 +250,65 @@ fn on_a_source_an_arrival_receipt_does_not_displace_the_last_compared_copy() {
     let store = [full("2026-11-01"), full("2026-11-02"), arrived_only(full("2026-11-03"))];
     assert_eq!(stay(&store, "generations: 1", &source(LATER)), ["20261102", "20261103"]);
 }
+
+#[test]
+fn on_a_source_the_newest_acknowledged_copy_stays_however_old() {
+    let store = [full("2026-11-01"), arrived_only(full("2026-11-02"))];
+    assert_eq!(stay(&store, "{generations: 1, max_age: 1d}", &source(LATER)), ["20261101", "20261102"]);
+}
+
+#[test]
+fn a_deletion_relies_on_bases_too() {
+    let base = full("2026-11-01");
+    let store = [base.clone(), incremental("2026-11-10", &base), incremental("2026-11-11", &base)];
+    let plan = plan(&store, &policy("generations: 1"), &careful_sink("2026-11-12T00:00:00Z", 0, 8 * DAY)).unwrap();
+    assert_eq!(plan.decisions[1].justified_by, [base.id, store[2].id]);
+    assert_eq!(plan.needs_reread, [base.id]);
+}
+
+#[test]
+fn another_generation_of_the_same_id_is_nobodys_base() {
+    let other = full("2026-11-01").change(|c| c.digest = full("2026-10-01").digest);
+    let store = [other, full("2026-11-02"), incremental("2026-11-03", &full("2026-11-01"))];
+    assert_eq!(stay(&store, "generations: 1", &sink(LATER)), ["20261102", "20261103"]);
+}
+
+#[test]
+fn what_is_over_age_is_not_worth_reading() {
+    let store = [arrived_only(full("2026-10-01")), full("2026-11-19")];
+    assert_eq!(stay(&store, "{generations: 5, max_age: 7d}", &sink("2026-11-20T00:00:00Z")), ["20261119"]);
+}
+
+#[test]
+fn at_a_sink_age_begins_with_the_arrival() {
+    let late = full("2026-01-01").change(|c| c.receipt = full("2026-11-19").receipt);
+    let store = [late, full("2026-11-20")];
+    assert_eq!(stay(&store, "{generations: 5, max_age: 7d}", &sink("2026-11-21T00:00:00Z")), ["20260101", "20261120"]);
+}
+
+#[test]
+fn the_newest_proof_counts_up_to_its_last_second_and_not_from_the_future() {
+    let rules = careful_sink("2026-11-20T23:00:00Z", 0, 8 * DAY);
+    let old = full("2026-11-01");
+    let verdict = |newest: Candidate| {
+        plan(&[old.clone(), newest], &policy("generations: 1"), &rules).unwrap().decisions[0].verdict
+    };
+    // Verified on arrival, at 23:00 of its day: eight days ago to the second.
+    assert_eq!(verdict(full("2026-11-12")), Verdict::Expire);
+    assert_eq!(verdict(full("2026-11-12T21:59:59")), Verdict::Postpone);
+    assert_eq!(verdict(checked(full("2026-11-12"), "2026-11-10T00:00:00Z", true)), Verdict::Expire);
+    assert_eq!(verdict(checked(full("2026-11-02"), "2026-11-19T00:00:00Z", true)), Verdict::Expire);
+    assert_eq!(verdict(checked(full("2026-11-02"), "2030-01-01T00:00:00Z", true)), Verdict::Postpone);
+}
+
+#[test]
+fn what_goes_relies_on_what_stands_for_its_own_period() {
+    let mut store = Vec::new();
+    for day in 1..=3 {
+        store.extend([full(&format!("2026-11-0{day}T02:00:00")), full(&format!("2026-11-0{day}T20:00:00"))]);
+    }
+    let plan = plan(&store, &policy("daily: 3"), &sink(LATER)).unwrap();
+    let evening = &plan.decisions[3];
+    assert_eq!(evening.verdict, Verdict::Expire);
+    assert_eq!(evening.justified_by, [store[2].id, store[4].id, store[5].id], "its morning, and the two newest fulls");
+}
