@@ -17,6 +17,7 @@ use crate::tree::{Room, drop_inherited};
 use backup_adapters::publish::{self, PublishError};
 use backup_adapters::{fault, space};
 use backup_core::GenerationId;
+use backup_core::state::RESTORE_JOURNAL;
 use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
@@ -184,12 +185,15 @@ pub(crate) struct Swap {
 }
 
 fn journal_path(state: &Path) -> PathBuf {
-    state.join("restore.json")
+    state.join(RESTORE_JOURNAL)
 }
 
 impl Swap {
     /// Notes the finished new trees. From here on [`recover`] knows what to do.
     pub(crate) fn begin(state: &Path, mut places: Vec<Place>, keep_old: bool) -> Result<Self> {
+        // A root inside another one (of another stream, which excludes it) goes first and comes back last: its container
+        // lies in the tree that is exchanged around it.
+        places.sort_by_key(|place| std::cmp::Reverse(place.live.components().count()));
         for place in &mut places {
             let staged = place.staged();
             let metadata = staged.symlink_metadata().map_err(RestoreError::io("inspect", &staged))?;

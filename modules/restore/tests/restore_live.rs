@@ -156,6 +156,41 @@ fn what_the_job_excludes_is_not_touched() {
     lab.assert_clean("excluded");
 }
 
+#[test]
+fn logs_inside_the_data() {
+    let lab = lab();
+    let logs = lab.live().join("logs");
+    let both = r"    exclude: [LIVE/logs]
+  logs:
+    include: [LIVE/logs]
+    restore_folder: ROOM/restore
+    handover: {path: ROOM/handover-logs}
+    store: {path: ROOM/store-logs}
+    transport: {mode: push, peer: {address: sink1}}
+    sink: {name: sink1, home: ROOM/sink, retention: {generations: 7}}
+";
+    lab.job(&format!("{SERVICE}{HOOKS}"), both, "[LIVE]");
+    lab.shell("mkdir logs; echo 1 >logs/log; echo 1 >version; rm more");
+    lab.collect_logs("20261122T220000Z", &logs);
+    lab.shell("mv logs $ROOM/logs");
+    lab.collect("20261122T220000Z", &[]);
+    lab.shell("mv $ROOM/logs .; echo 2 >version; echo 2 >>logs/log; echo 2 >logs/new");
+    support::copy(&lab.live(), &lab.path("before"));
+    fs::write(lab.path("fail-after"), "").unwrap();
+    assert_eq!(lab.call(&["run", "--allow-unsigned"]).kind, "hook_failed");
+    assert_eq!(version(&lab), "2");
+    assert_same(&lab.path("before/logs"), &logs, "undone");
+    lab.assert_clean("undone");
+    fs::remove_file(lab.path("fail-after")).unwrap();
+    let answer = lab.restore(&["--allow-unsigned"]);
+    assert_eq!(answer.streams.iter().map(|stream| stream.fate.as_str()).collect::<Vec<_>>(), ["restored", "restored"]);
+    assert_eq!(version(&lab), "1");
+    assert_eq!(fs::read_to_string(logs.join("log")).unwrap(), "1\n");
+    assert_eq!(names(&logs), ["log"]);
+    assert!(!names(&lab.live()).iter().any(|name| name.contains("handover")), "{:?}", names(&lab.live()));
+    lab.assert_clean("both");
+}
+
 const FULL_AGAIN: &str = "20261121T120000Z";
 
 const DUMPS: &str = r#"    dumps:

@@ -169,6 +169,11 @@ impl Lab {
         self.collect_roots(id, options, &[&self.live()]);
     }
 
+    /// Makes a generation of the logs, without a receipt.
+    pub fn collect_logs(&self, id: &str, root: &Path) {
+        run(Command::new("python3").arg(BUILDER).arg(self.path("restore")).args(["shop", "logs", id]).arg(root));
+    }
+
     pub fn collect_roots(&self, id: &str, options: &[&str], roots: &[&Path]) {
         let mut command = Command::new("python3");
         command.arg(BUILDER).arg(self.path("restore")).args(["shop", "data", id]).args(options).args(roots);
