@@ -213,7 +213,7 @@ impl Context<'_> {
         let Place::Large(large) = &known.place else { return None };
         let at = usize::try_from(number * (RUN / PATCH_BLOCK)).ok()? * BLOCK_DIGEST;
         let range = open.range(number);
-        let then = range.start..range.end.min(before.tuple.size);
+        let then = range.start..(range.start + RUN).min(before.tuple.size);
         let same = large.patch == open.patch.is_some()
             && large.blocks.get(at..at + blocks.len()) == Some(blocks)
             && then == range

@@ -149,7 +149,7 @@ impl Context<'_> {
         let node = &self.nodes[index as usize];
         let mut sparse = None;
         worker.contents.clear();
-        let (stat, stored) = match node.role() {
+        let (stat, mut stored) = match node.role() {
             Type::File => match self.file(worker, node, &mut sparse)? {
                 Found::It(read) => read,
                 Found::Other(stat) => return Ok(Outcome::Again(stat)),
@@ -165,7 +165,6 @@ impl Context<'_> {
             },
         };
         *bytes += worker.contents.len() as u64;
-        let mut stored = stored;
         if let Some(state) = self.settle(index, &stat, &mut stored) {
             return Ok(Outcome::Read(state, stat));
         }
@@ -182,16 +181,8 @@ impl Context<'_> {
     /// Compares what was read with the base and with what is stored already; `None` if its bytes must be stored.
     pub(super) fn settle(&self, index: u32, stat: &Stat, stored: &mut Stored) -> Option<State> {
         let node = &self.nodes[index as usize];
-        let now = Node {
-            path: Box::default(),
-            stat: *stat,
-            link: node.link,
-            in_set: node.in_set,
-            trusted: node.trusted,
-            state: State::Unread,
-        };
-        stored.like_base =
-            self.base.get(&index).is_some_and(|record| now.equals(record, &stored.content, &stored.attributes));
+        let equal = |record| stat.equals(node.role(), &stored.content, &stored.attributes, record);
+        stored.like_base = self.base.get(&index).is_some_and(equal);
         // Directories and members of sets may have to be stored for the sake of others.
         if stored.like_base && !node.in_set && node.role() != Type::Directory {
             return Some(State::Same(self.t0));

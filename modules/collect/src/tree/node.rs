@@ -82,6 +82,16 @@ impl Stat {
                 == (other.mode, other.uid, other.gid, other.tuple.mtime, other.rdev)
             && (self.kind != Type::File || self.tuple.size == other.tuple.size)
     }
+
+    /// Whether the base has it like this, given its type in the archive, contents and attributes.
+    pub(super) fn equals(&self, role: Type, content: &[u8; 32], attributes: &Attributes, record: &Record) -> bool {
+        role == record.kind
+            && (self.mode, self.uid, self.gid, self.tuple.mtime)
+                == (record.mode, record.uid, record.gid, record.tuple.mtime)
+            && (role != Type::File || self.tuple.size == record.tuple.size)
+            && *content == record.content
+            && digest_of(attributes) == record.attributes
+    }
 }
 
 /// A path of one scan.
@@ -195,16 +205,6 @@ impl Node {
     /// Whether what was known at `t0` still holds, by the rule of the cold pass.
     pub(super) fn unmoved_since(&self, t0: Mtime, then: &Tuple) -> bool {
         self.stat.tuple == *then && self.stat.is_older_than(t0)
-    }
-
-    /// Whether this path is as the base has it, contents and attributes given.
-    pub(super) fn equals(&self, record: &Record, content: &[u8; 32], attributes: &Attributes) -> bool {
-        self.role() == record.kind
-            && (self.stat.mode, self.stat.uid, self.stat.gid) == (record.mode, record.uid, record.gid)
-            && self.stat.tuple.mtime == record.tuple.mtime
-            && (self.role() != Type::File || self.stat.tuple.size == record.tuple.size)
-            && *content == record.content
-            && digest_of(attributes) == record.attributes
     }
 }
 

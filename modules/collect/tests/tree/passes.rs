@@ -65,6 +65,21 @@ fn many_passes_give_what_one_gives() {
 }
 
 #[test]
+fn a_large_file_may_change_its_size_between_the_passes() {
+    for base in [false, true] {
+        let place = Place::new();
+        let base = base.then(|| place.collect(None, 3600));
+        place.sh("for n in cut grown rest; do head -c 6M /dev/urandom >$n; done");
+        let (mut collector, staging) = place.collector(base.as_ref().map(Made::index));
+        collector.warm(&later(3600)).unwrap();
+        place.sh("truncate -s 5M cut; head -c 1M /dev/urandom >>grown; truncate -s 4M rest");
+        collector.cold(&later(3600)).unwrap();
+        let made = Made { staging, result: collector.finish().unwrap() };
+        place.assert_restores(&base.iter().chain([&made]).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn the_live_tree_is_not_needed_after_the_last_pass() {
     let place = Place::new();
     place.sh(TREE);
@@ -137,7 +152,7 @@ fn a_stepped_clock_makes_the_cold_pass_read_everything() {
     collector.warm(&later(3600)).unwrap();
     let stepped = || {
         let now = host::now();
-        Now { realtime: now.realtime + Duration::from_secs(7200), boottime: now.boottime + Duration::from_secs(3600) }
+        Now { realtime: now.realtime + Duration::from_hours(2), boottime: now.boottime + Duration::from_hours(1) }
     };
     let cold = collector.cold(&stepped).unwrap();
     assert_eq!(cold.read, cold.paths);
@@ -175,7 +190,9 @@ fn files_that_never_stand_still_are_stored_whole_and_told() {
         let stop = &stop;
         scope.spawn(move || {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                logs.iter().for_each(|mut log| log.write_all(b"line\n").unwrap());
+                for mut log in &logs {
+                    log.write_all(b"line\n").unwrap();
+                }
             }
         });
         let made = place.collect(None, 0);
@@ -186,8 +203,8 @@ fn files_that_never_stand_still_are_stored_whole_and_told() {
     let listed =
         crate::support::output("tar", &["--zstd", "-tvf", made.staging.join("data.tar.zst").to_str().unwrap()]);
     assert_eq!(listed.split(|&byte| byte == b'\n').count(), 4);
-    assert_eq!(made.result.warnings.len(), 2, "{:?}", made.result.warnings);
-    assert!(made.result.warnings[0].contains("changed while it was read"));
+    // The small one may have been lucky.
+    assert!(made.result.warnings.iter().any(|told| told.ends_with("biglog changed while it was read")));
     // Such a file proves nothing to the next incremental.
     let next = place.collect(Some(made.index()), 3600);
     place.assert_restores(&[&made, &next]);
