@@ -82,6 +82,13 @@ pub(crate) fn conclude(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> 
     respond(run, fault)
 }
 
+/// Ends a run that did not even begin: nothing of the job is its own, not even the state.
+pub(crate) fn refuse(mut run: Run<'_>, failure: Failed) -> Result<Outcome> {
+    let fault = Some(Fault { failure, is_everybodys: true });
+    tell(&mut run, fault.as_ref());
+    respond(run, fault)
+}
+
 /// Ends check mode.
 pub(crate) fn answer(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> {
     let fault = first_fault(&mut run, result);

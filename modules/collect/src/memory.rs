@@ -39,13 +39,9 @@ impl Memory {
         &self.directory
     }
 
-    /// Makes the directory, closed to everybody but its owner.
-    pub(crate) fn create(&self) -> Result<()> {
-        Ok(publish::create_dirs(&self.directory, 0o700, None)?)
-    }
-
-    /// The lock of whoever collects for this job.
+    /// The lock of whoever collects or restores for this job. Makes the directory, closed to everybody but its owner.
     pub(crate) fn lock(&self, what: &str) -> Result<Lock> {
+        publish::create_dirs(&self.directory, 0o700, None)?;
         Ok(Lock::take(&self.directory.join("collect.lock"), what)?)
     }
 

@@ -55,12 +55,13 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         let result = run.announce();
         return aftermath::answer(run, result);
     }
-    run.memory.create()?;
-    let lock = run.memory.lock(&format!("collect of {}", request.job.job))?;
+    // Held to the end: hooks and state belong to the run.
+    let _lock = match run.memory.lock(&format!("collect of {}", request.job.job)) {
+        Ok(lock) => lock,
+        Err(failure) => return aftermath::refuse(run, failure),
+    };
     let result = run.collect();
-    let outcome = aftermath::conclude(run, result);
-    drop(lock);
-    outcome
+    aftermath::conclude(run, result)
 }
 
 impl<'a> Run<'a> {
@@ -191,6 +192,8 @@ impl<'a> Run<'a> {
     }
 
     fn stage(&mut self, id: GenerationId) -> Result<()> {
+        let works = self.tracks.iter().filter_map(|track| track.work.as_ref());
+        self.progress.set_total(works.map(Work::expected_bytes).sum());
         let own = self.own_directories();
         let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
         self.each(|work| work.stage(id, &own, Watcher::new(interrupt.clone(), progress.clone())))

@@ -115,6 +115,11 @@ impl Work<'_> {
         last.or(state.last_full.as_ref()).map(|good| good.stored_bytes)
     }
 
+    /// Plain bytes of the last good generation's tree; 0 if there was none.
+    pub(crate) fn expected_bytes(&self) -> u64 {
+        self.found.state.last_good.as_ref().map_or(0, |good| good.tree.bytes)
+    }
+
     /// Looks at the source without reading contents: for a plan.
     pub(crate) fn look(&mut self, skip: &[PathBuf]) -> Result<()> {
         if !self.of.stream.include.is_empty() {

@@ -153,6 +153,7 @@ fn a_second_run_is_locked_out_and_harms_nothing() {
     let second = bench.run();
     assert_eq!((second.kind.as_deref(), second.rc), (Some("locked"), Some(7)), "{second:?}");
     assert!(second.msg.contains("collect of shop"), "{second:?}");
+    assert!(bench.mail().contains("locked"));
     fs::write(go, "").unwrap();
     let first = support::answer(&child.wait_with_output().unwrap());
     assert!(!first.failed, "{first:?}");
@@ -279,6 +280,25 @@ fn a_signal_in_the_warm_pass_stops_nothing_and_leaves_nothing() {
     assert_eq!(bench.calls(), Vec::<String>::new());
     assert!(!partial());
     assert_eq!(bench.state("data")["last_failure"]["kind"], "interrupted");
+}
+
+/// The user of the stream can put anything where root is about to write, and gains nothing by it.
+#[test]
+fn a_link_in_place_of_the_partial_directory_gives_nothing_away() {
+    let bench = bench();
+    let (victim, handover) = (bench.at("victim"), bench.handover("data"));
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("shadow"), "root's").unwrap();
+    let swap = format!(
+        "cd {} && name=$(ls -d .partial-*) && mv $name aside && ln -s {} $name && echo x",
+        handover.display(),
+        victim.display()
+    );
+    let bench = bench.with(&json!({"streams": {"data": {"user": "nobody", "dumps": [dump("orders", &swap)]}}}));
+    let answer = bench.run();
+    assert!(handover.join("aside").exists(), "{answer:?}");
+    let owner = tool("stat", &["-c", "%U", "shadow"], &victim);
+    assert_eq!(owner, "root\n");
 }
 
 #[test]
