@@ -1,0 +1,111 @@
+//! `kill -9` at every named point of collect and of its recovery: the application runs again, what is verified stays,
+//! nothing partial counts, the next run ends well.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use backup_tests::executables::{Executable, sh};
+use backup_tests::kill::{self, Point, Whom};
+use backup_tests::lab::{Host, Lab, Way, wait_for};
+use backup_tests::oracle;
+use backup_tests::service::{self, Service};
+use serde_json::json;
+
+/// A job with an application that writes, a dump in each window, and one generation at the sink.
+fn lab() -> Lab {
+    let mut lab = Lab::in_memory(Way::Push);
+    let srv = lab.srv().display().to_string();
+    service::declare(
+        &mut lab,
+        &format!("n=0; while :; do n=$((n+1)); echo line $n >> {srv}/app.log; sleep 0.02; done"),
+        &format!("rm -rf {srv}.standstill; cp -a {srv} {srv}.standstill"),
+    );
+    lab.change(&json!({
+        "max_downtime": "20s",
+        "streams": {"data": {"dumps": [
+            {"name": "on", "command": {"run": ["echo", "running"]}},
+            {"name": "off", "command": {"run": ["echo", "stopped"]}, "when": "stopped"},
+        ]}},
+    }));
+    sh(&format!("cd {srv}; mkdir -p d/e; seq 1 5000 > d/list; ln d/list hard; echo x > d/e/x"));
+    Service::of(&lab).start();
+    lab.collect(&[]);
+    lab.transport().good();
+    lab
+}
+
+fn collect(lab: &Lab) -> std::process::Command {
+    lab.command(Host::Source, Executable::Collect, &["run"])
+}
+
+fn recover(lab: &Lab) -> std::process::Command {
+    lab.command(Host::Source, Executable::Collect, &["recover"])
+}
+
+/// Afterwards, and what cron does every minute: the application is on, nothing at the sink is touched, no half generation
+/// counts, and the next night ends with a verified copy of exactly what stood still.
+fn is_unharmed(lab: &Lab, at: &str, sink_before: &str) {
+    kill::good(&mut recover(lab), at);
+    assert!(Service::of(lab).is_on(), "{at}: the application is off");
+    assert!(!lab.at("source/state/shop/intent.json").exists(), "{at}");
+    let (handover, store) = (lab.here("data", "handover"), lab.there("data", "store"));
+    assert_eq!(oracle::digests(&store), sink_before, "{at}");
+    oracle::whole(&handover, None);
+
+    let id = lab.collect(&[]);
+    lab.transport().good();
+    assert!(oracle::generations(&handover).is_empty(), "{at}");
+    assert!(sh(&format!("ls -A {} | grep partial || true", handover.display())).is_empty(), "{at}");
+    let stored = oracle::whole(&store, Some(&lab.at("signers")));
+    assert_eq!(stored.last(), Some(&id), "{at}");
+    lab.restores_to(&id, &lab.at("source/srv.standstill"), at);
+}
+
+fn collect_survives(whom: Whom) {
+    let lab = lab();
+    let points = kill::points(&lab.at("list"), &mut collect(&lab));
+    kill::tell("collect", &points);
+    assert!(points.len() >= 20, "{points:?}");
+    lab.transport().good();
+    for point in &points {
+        sh(&format!("date +%N >> {0}/d/list; date +%N > {0}/d/new", lab.srv().display()));
+        let before = oracle::digests(&lab.there("data", "store"));
+        point.kill(whom, &mut collect(&lab));
+        is_unharmed(&lab, &point.to_string(), &before);
+    }
+}
+
+#[test]
+fn collect_may_be_killed_anywhere() {
+    collect_survives(Whom::Process);
+}
+
+#[test]
+fn collect_may_be_killed_anywhere_with_its_group() {
+    collect_survives(Whom::Group);
+}
+
+#[test]
+fn recovery_may_be_killed_anywhere() {
+    let lab = lab();
+    let stopped = Point { name: "collect.stopped".into(), pass: 1 };
+    stopped.kill(Whom::Group, &mut collect(&lab));
+    let points = kill::points(&lab.at("list"), &mut recover(&lab));
+    kill::tell("recover", &points);
+    assert!(points.len() >= 3, "{points:?}");
+    for point in &points {
+        let before = oracle::digests(&lab.there("data", "store"));
+        stopped.kill(Whom::Group, &mut collect(&lab));
+        assert!(!Service::of(&lab).is_on());
+        point.kill(Whom::Process, &mut recover(&lab));
+        is_unharmed(&lab, &point.to_string(), &before);
+    }
+}
+
+#[test]
+fn the_rescue_starts_the_application_without_anybody() {
+    let mut lab = lab();
+    lab.change(&json!({"max_downtime": "2s"}));
+    let stopped = Point { name: "collect.stopped".into(), pass: 1 };
+    stopped.kill(Whom::Group, &mut collect(&lab));
+    assert!(!Service::of(&lab).is_on());
+    wait_for("the guardian starts it", || Service::of(&lab).is_on());
+}

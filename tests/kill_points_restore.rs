@@ -1,0 +1,153 @@
+//! `kill -9` at every named point of restore and of rotate: the application runs again, trees are old or new and never
+//! half, what is verified stays, the next run ends well.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use backup_tests::executables::{Executable, sh};
+use backup_tests::kill::{self, Point, Whom};
+use backup_tests::lab::{Host, Lab, Way};
+use backup_tests::oracle;
+use backup_tests::service::{self, Service};
+use serde_json::json;
+use std::process::Command;
+
+/// An application that leaves its files alone, a full and an incremental of them at the sink, with a patch and a dump.
+fn lab() -> Lab {
+    let mut lab = Lab::in_memory(Way::Push);
+    service::declare(&mut lab, "exec sleep 3600", "");
+    let (srv, loaded) = (lab.srv().display().to_string(), lab.at("loaded"));
+    lab.change(&json!({
+        "max_downtime": "20s",
+        "streams": {"data": {
+            "large_file": "1MiB",
+            "dumps": [{"name": "all", "command": {"run": ["echo", "dumped"]}, "restore": {"run": ["tee", loaded]}}],
+        }},
+    }));
+    sh(&format!("cd {srv}; mkdir -p d/e; seq 1 5000 > d/list; ln d/list hard; head -c 2M /dev/urandom > large"));
+    Service::of(&lab).start();
+    lab.collect(&[]);
+    lab.transport().good();
+    sh(&format!(
+        "cd {srv}; echo more >> d/list; rmdir d/e; echo x | dd of=large bs=1 seek=70000 conv=notrunc status=none"
+    ));
+    lab.collect(&[]);
+    lab.transport().good();
+    sh(&format!("cp -a {srv} {}", lab.at("good").display()));
+    lab
+}
+
+fn restore(lab: &Lab) -> Command {
+    lab.command(Host::Source, Executable::Restore, &["run", "--from", "sink_store"])
+}
+
+/// What has happened to the live tree that makes somebody restore.
+fn spoil(lab: &Lab) {
+    sh(&format!(
+        "cd {0}; rm -rf d hard; echo spoilt > large; rm -rf {1}; cp -a {0} {1}",
+        lab.srv().display(),
+        lab.at("bad").display()
+    ));
+}
+
+/// After a kill: the live tree is the one from before or the new one, whole.
+fn is_old_or_new(lab: &Lab, at: &str) {
+    let (bad, good) =
+        (oracle::differences(&lab.at("bad"), &lab.srv()), oracle::differences(&lab.at("good"), &lab.srv()));
+    assert!(bad.is_empty() || good.is_empty(), "{at}: neither old:\n{bad}\nnor new:\n{good}");
+}
+
+fn recover(lab: &Lab) -> Command {
+    lab.command(Host::Source, Executable::Restore, &["recover"])
+}
+
+fn restore_survives(whom: Whom) {
+    let lab = lab();
+    let sink = oracle::digests(&lab.there("data", "store"));
+    spoil(&lab);
+    let points = kill::points(&lab.at("list"), &mut restore(&lab));
+    kill::tell("restore", &points);
+    assert!(points.len() >= 15, "{points:?}");
+    for point in &points {
+        let at = point.to_string();
+        spoil(&lab);
+        point.kill(whom, &mut restore(&lab));
+        kill::good(&mut recover(&lab), &at);
+        assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+        is_old_or_new(&lab, &at);
+        kill::good(&mut restore(&lab), &at);
+        oracle::same(&lab.at("good"), &lab.srv());
+        assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+        assert_eq!(sh(&format!("ls -A {} | grep handover- || true", lab.at("source").display())), "", "{at}");
+    }
+    assert_eq!(oracle::digests(&lab.there("data", "store")), sink);
+}
+
+#[test]
+fn restore_may_be_killed_anywhere() {
+    restore_survives(Whom::Process);
+}
+
+#[test]
+fn restore_may_be_killed_anywhere_with_its_group() {
+    restore_survives(Whom::Group);
+}
+
+#[test]
+fn undoing_a_restore_may_be_killed_anywhere() {
+    let lab = lab();
+    spoil(&lab);
+    let exchanged = Point { name: "restore.swap.exchanged".into(), pass: 1 };
+    exchanged.kill(Whom::Group, &mut restore(&lab));
+    let points = kill::points(&lab.at("list"), &mut recover(&lab));
+    kill::tell("recover of restore", &points);
+    assert!(points.len() >= 3, "{points:?}");
+    for point in &points {
+        let at = point.to_string();
+        exchanged.kill(Whom::Group, &mut restore(&lab));
+        point.kill(Whom::Process, &mut recover(&lab));
+        kill::good(&mut recover(&lab), &at);
+        oracle::same(&lab.at("bad"), &lab.srv());
+        assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+    }
+}
+
+#[test]
+fn rotation_may_be_killed_anywhere() {
+    let mut lab = Lab::in_memory(Way::Push);
+    let keep = |lab: &mut Lab, n: u32| {
+        lab.change(&json!({"streams": {"data": {"full": {"every": "0s"}, "sink": {"retention": {"generations": n}}}}}));
+    };
+    let store = lab.there("data", "store");
+    let rotate = |lab: &Lab| lab.command(Host::Sink, Executable::Rotate, &["run"]);
+    let another = |lab: &mut Lab| {
+        keep(lab, 9);
+        for _ in 0..2 {
+            sh(&format!("date +%N > {}/new", lab.srv().display()));
+            lab.collect(&[]);
+            lab.transport().good();
+        }
+        keep(lab, 2);
+        oracle::generations(&store)
+    };
+    another(&mut lab);
+    another(&mut lab);
+    let points = kill::points(&lab.at("list"), &mut rotate(&lab));
+    kill::tell("rotate", &points);
+    assert!(points.len() >= 5, "{points:?}");
+    for point in &points {
+        let ids = another(&mut lab);
+        assert_eq!(ids.len(), 4, "{ids:?}");
+        point.kill(Whom::Group, &mut rotate(&lab));
+        for id in &ids[2..] {
+            oracle::whole_one(&store, id, Some(&lab.at("signers")));
+        }
+        // What is left of the others has lost its receipt, or is whole.
+        for id in oracle::generations(&store) {
+            if store.join(format!("receipts/{id}.json")).exists() {
+                oracle::whole_one(&store, &id, Some(&lab.at("signers")));
+            }
+        }
+        kill::good(&mut rotate(&lab), &point.to_string());
+        assert_eq!(oracle::whole(&store, Some(&lab.at("signers"))), &ids[2..], "{point}");
+        lab.restores_to(&ids[3], &lab.srv(), &point.to_string());
+    }
+}

@@ -1,0 +1,114 @@
+//! The whole path on real parts: collect → handover → transport → store → rotate → fetch → restore, pushed and pulled.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use backup_tests::executables::{Executable, sh};
+use backup_tests::lab::{Host, Lab, Way, within};
+use backup_tests::oracle;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn fill(srv: &Path) {
+    sh(&format!(
+        "cd {}; mkdir -p orders/2026 cache empty; seq 1 20000 > orders/2026/list; seq 1 300 > orders/one; echo a > mode; chmod 4755 mode\n\
+         echo b > owner; chown 1234:4321 owner; chmod 600 owner; ln -s orders/one link; ln -s /nowhere dangling; ln owner hard\n\
+         setfattr -n user.colour -v red orders/one; setfacl -m u:77:rw orders/one; setfacl -d -m g:88:rx orders\n\
+         head -c 9000000 /dev/urandom > blob; truncate -s 50M sparse; printf x | dd of=sparse bs=1 seek=30000000 conv=notrunc status=none\n\
+         touch -d '2001-02-03 04:05:06.789012345' orders/2026/list; touch -d 2002-01-01 orders/2026",
+        srv.display()
+    ));
+}
+
+fn change(srv: &Path) {
+    sh(&format!(
+        "cd {}; echo more >> orders/2026/list; rm orders/one; rm -r cache; mkdir new; echo n > new/file; chmod 640 mode\n\
+         rm link; mkdir link; echo was a link > link/inside; rmdir empty; echo was a directory > empty; chown 5:6 blob",
+        srv.display()
+    ));
+}
+
+/// A copy to compare with. `cp -a` keeps all that the oracles look at.
+fn reference(lab: &Lab, name: &str) -> PathBuf {
+    let copy = lab.at(name);
+    sh(&format!("cp -a --sparse=always {} {}", lab.srv().display(), copy.display()));
+    copy
+}
+
+/// Everything that a store on its own can do: restore.sh under dash, and for a full the one command that docs/format.md
+/// prints.
+fn plain_tools_restore(store: &Path, id: &str, is_full: bool, lab: &Lab, wanted: &Path) {
+    let (out, root) = (lab.at(&format!("plain-{id}")), store.ancestors().nth(2).unwrap());
+    sh(&format!("dash {}/restore.sh {}/{id} {} 2>&1", root.display(), store.display(), out.display()));
+    oracle::same(wanted, &within(&out, &lab.srv()));
+    if is_full {
+        let out = lab.at(&format!("tar-{id}"));
+        sh(&format!(
+            "mkdir {0}; cd {1}/{id} && sha256sum --quiet -c SHA256SUMS && \
+             tar --zstd --numeric-owner --xattrs --xattrs-include='*' --acls -xpf data.tar.zst -C {0}",
+            out.display(),
+            store.display()
+        ));
+        oracle::same(wanted, &within(&out, &lab.srv()));
+    }
+}
+
+fn restore_elsewhere(lab: &Lab, id: &str, wanted: &Path) {
+    let target = lab.at(&format!("ours-{id}"));
+    let words = ["run", "--generation", id, "--target", target.to_str().unwrap()];
+    let answer = lab.call(Host::Source, Executable::Restore, &words).good();
+    assert_eq!(answer["streams"][0]["signed_by"], "sink1");
+    oracle::same(wanted, &within(&target, &lab.srv()));
+}
+
+fn whole_path(way: Way) {
+    let lab = Lab::new(way);
+    let (store, signers) = (lab.there("data", "store"), lab.at("signers"));
+    fill(&lab.srv());
+
+    let full = lab.collect(&[]);
+    assert_eq!(oracle::whole(&lab.here("data", "handover"), None), [full.as_str()]);
+    let at_full = reference(&lab, "at-full");
+    assert!(!lab.here("data", "store").exists(), "the source store has the generation only after the receipt");
+    let carried = lab.transport().good();
+    assert_eq!(carried["generations"][0]["verified"], true, "{carried}");
+    assert_eq!(oracle::whole(&store, Some(&signers)), [full.as_str()]);
+    assert_eq!(oracle::whole(&lab.here("data", "store"), Some(&signers)), [full.as_str()]);
+    assert!(oracle::generations(&lab.here("data", "handover")).is_empty());
+    assert_eq!(lab.transport().good()["changed"], false);
+
+    change(&lab.srv());
+    let incremental = lab.collect(&[]);
+    let at_incremental = reference(&lab, "at-incremental");
+    let manifest = fs::read_to_string(lab.here("data", "handover").join(&incremental).join("manifest.json")).unwrap();
+    assert!(manifest.contains("\"incremental\"") && manifest.contains(&full), "{manifest}");
+    lab.transport().good();
+    assert_eq!(oracle::whole(&store, Some(&signers)), [full.clone(), incremental.clone()]);
+
+    let before = oracle::digests(&store);
+    lab.call(Host::Sink, Executable::Rotate, &["run"]).good();
+    assert_eq!(oracle::digests(&store), before, "three are kept, and there are two");
+
+    plain_tools_restore(&store, &full, true, &lab, &at_full);
+    plain_tools_restore(&store, &incremental, false, &lab, &at_incremental);
+
+    assert_eq!(lab.fetch(&[]).good()["generation"], incremental.as_str());
+    restore_elsewhere(&lab, &full, &at_full);
+    restore_elsewhere(&lab, &incremental, &at_incremental);
+    // In place: after a loss, after damage, and when there is nothing to do.
+    sh(&format!("rm -rf {}", lab.srv().display()));
+    assert_eq!(lab.call(Host::Source, Executable::Restore, &["run"]).good()["changed"], true);
+    oracle::same(&at_incremental, &lab.srv());
+    sh(&format!("cd {}; rm -r new orders; echo other > blob; touch extra", lab.srv().display()));
+    assert_eq!(lab.call(Host::Source, Executable::Restore, &["run"]).good()["changed"], true);
+    oracle::same(&at_incremental, &lab.srv());
+    assert_eq!(lab.call(Host::Source, Executable::Restore, &["run"]).good()["changed"], false);
+}
+
+#[test]
+fn pushed_data_come_back() {
+    whole_path(Way::Push);
+}
+
+#[test]
+fn pulled_data_come_back() {
+    whole_path(Way::Pull);
+}
