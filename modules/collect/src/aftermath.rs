@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::notify;
 use crate::pipeline::{Run, Track};
 use crate::report::{FailureReport, Fate, RunReport, StreamReport};
+use crate::text;
 use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::logger::Severity;
 use backup_core::job::StreamOf;
@@ -45,22 +46,6 @@ impl StreamReport {
         // Not this run's question.
         self.previous_transport_failed.clear();
     }
-
-    /// One line for people.
-    fn line(&self) -> String {
-        let id = self.id.map(|id| format!(" {id}")).unwrap_or_default();
-        let kind = self.kind.map(|kind| kind.to_string()).unwrap_or_default();
-        let reason = self.reason.as_deref().unwrap_or_default();
-        match self.fate {
-            Fate::Planned => format!("{}: would collect: {kind}, because {reason}", self.stream),
-            Fate::Sealed => format!("{}: collected{id}: {kind}, because {reason}", self.stream),
-            Fate::Fresh => format!("{}: nothing to do{id}: {reason}", self.stream),
-            Fate::Failed => {
-                let msg = self.failure.as_ref().map(|failure| failure.msg.as_str()).unwrap_or_default();
-                format!("{}: failed: {msg}", self.stream)
-            }
-        }
-    }
 }
 
 /// The failure that a run ends with.
@@ -92,6 +77,7 @@ pub(crate) fn refuse(mut run: Run<'_>, failure: Failed) -> Result<Outcome> {
 /// Ends check mode.
 pub(crate) fn answer(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> {
     let fault = first_fault(&mut run, result);
+    left_behind(&mut run);
     respond(run, fault)
 }
 
@@ -188,19 +174,18 @@ fn last_hooks(run: &mut Run<'_>, fault: Option<Fault>) -> Option<Fault> {
 fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
     let failure = fault.map(|fault| &fault.failure);
     let job = &run.request.job;
-    let left: Vec<_> = run.tracks.iter().filter_map(|track| left_behind(&track.report)).collect();
-    run.warnings.extend(left.iter().cloned());
-    let lines: Vec<_> = run.tracks.iter().map(|track| track.report.line()).collect();
-    let mut text = String::new();
+    let left = left_behind(run);
+    let lines: Vec<_> = run.tracks.iter().map(|track| text::line(&track.report)).collect();
+    let mut body = String::new();
     let (severity, subject) = match failure {
         None if left.is_empty() => {
             let job = &job.job;
             return lines.iter().for_each(|line| notify::log(Severity::Info, &format!("{job}: {line}")));
         }
         Some(failure) => {
-            let _ = writeln!(text, "{}\n", failure.message());
+            let _ = writeln!(body, "{}\n", failure.message());
             if let Some(hint) = failure.failure().hint() {
-                let _ = writeln!(text, "{hint}\n");
+                let _ = writeln!(body, "{hint}\n");
             }
             let kind = failure.failure().kind().name();
             (Severity::Error, format!("collect of {} on {} failed: {kind}", job.job, job.source))
@@ -208,44 +193,41 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
         None => (Severity::Warning, format!("previous transport of {} on {} failed", job.job, job.source)),
     };
     for line in lines {
-        let _ = writeln!(text, "{line}");
+        let _ = writeln!(body, "{line}");
     }
     for warning in &run.warnings {
-        let _ = writeln!(text, "warning: {warning}");
+        let _ = writeln!(body, "warning: {warning}");
     }
-    if let Err(error) = notify::send(job, severity, &subject, &text) {
+    if let Err(error) = notify::send(job, severity, &subject, &body) {
         run.warnings.push(error.message());
     }
 }
 
-/// What to say of a transport that did not do its work.
-fn left_behind(report: &StreamReport) -> Option<String> {
-    let ids = &report.previous_transport_failed;
-    let list = ids.iter().map(GenerationId::to_string).collect::<Vec<_>>().join(", ");
-    (!ids.is_empty()).then(|| {
-        format!("the previous transport of stream {} has failed: still in the handover point: {list}", report.stream)
-    })
+/// Warns of a transport that did not do its work; returns what it says.
+fn left_behind(run: &mut Run<'_>) -> Vec<String> {
+    let left: Vec<_> = run.tracks.iter().filter_map(|track| text::left_behind(&track.report)).collect();
+    run.warnings.extend(left.iter().cloned());
+    left
 }
 
 fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
-    let lines: Vec<_> = run.tracks.iter().map(|track| track.report.line()).collect();
-    let changed = !run.recovered.is_empty()
-        || run.tracks.iter().any(|track| matches!(track.report.fate, Fate::Sealed | Fate::Planned));
-    let diff = diff(&run);
-    let duration_ms = run.duration_ms();
+    let is_plan = run.tracks.iter().any(|track| track.report.fate == Fate::Planned);
+    let changed =
+        is_plan || !run.recovered.is_empty() || run.tracks.iter().any(|track| track.report.fate == Fate::Sealed);
     let tolerated = run
         .tracks
         .iter()
         .flat_map(|track| track.report.warnings.iter().map(|warning| format!("stream {}: {warning}", track.of.name)));
     let warnings: Vec<_> = run.warnings.iter().cloned().chain(tolerated).collect();
+    let job = &run.request.job;
     let report = RunReport {
-        job: run.request.job.job.clone(),
+        job: job.job.clone(),
         previous_transport_failed: run.tracks.iter().any(|track| !track.report.previous_transport_failed.is_empty()),
+        duration_ms: run.duration_ms(),
         services: run.standstill.services,
         recovered: run.recovered,
         downtime_ms: milliseconds(run.standstill.downtime),
         downtime_with_services_ms: milliseconds(run.standstill.downtime_with_services),
-        duration_ms,
         streams: run.tracks.into_iter().map(|track| track.report).collect(),
     };
     if let Some(Fault { failure, .. }) = fault {
@@ -253,38 +235,12 @@ fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
         let failure = warnings.into_iter().fold(failure, Failed::with_warning);
         return Err(failure.with_report(&report));
     }
-    let outcome = if changed { Outcome::changed(lines.join("; ")) } else { Outcome::unchanged(lines.join("; ")) };
+    let msg = report.streams.iter().map(text::line).collect::<Vec<_>>().join("; ");
+    let outcome = if changed { Outcome::changed(msg) } else { Outcome::unchanged(msg) };
+    let outcome = if is_plan { outcome.with_answer(text::plan(&report)) } else { outcome };
     let outcome = warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning);
-    Ok(outcome.with_diff(Diff::prepared(&diff)))
-}
-
-/// Item by item what is done, or would be: the same lines for both.
-fn diff(run: &Run<'_>) -> String {
-    let mut text = String::new();
-    for service in &run.recovered {
-        let _ = writeln!(text, "start {service}: left stopped by an earlier run");
-    }
-    for service in run.standstill.services.iter().filter(|service| service.was_on) {
-        let _ = writeln!(text, "stop and start {}", service.name);
-    }
-    for track in &run.tracks {
-        let report = &track.report;
-        let (Some(kind), true) = (report.kind, matches!(report.fate, Fate::Planned | Fate::Sealed)) else { continue };
-        let base = report.base.as_ref().map(|base| format!(" of {}", base.id)).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "+ {}: {kind}{base}, because {}",
-            report.stream,
-            report.reason.as_deref().unwrap_or_default()
-        );
-        for path in &track.of.stream.include {
-            let _ = writeln!(text, "+   {}", path.display());
-        }
-        for dump in &report.dumps {
-            let _ = writeln!(text, "+   {dump}");
-        }
-    }
-    text
+    let diff = text::diff(job, &report);
+    Ok(if diff.is_empty() { outcome } else { outcome.with_diff(Diff::prepared(&diff)) })
 }
 
 fn milliseconds(time: std::time::Duration) -> u64 {

@@ -23,6 +23,7 @@ mod status;
 mod stream;
 mod surroundings;
 mod survey;
+mod text;
 pub mod tree;
 
 pub use commands::main;
