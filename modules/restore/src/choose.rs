@@ -8,9 +8,13 @@ use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
+use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use backup_core::receipt::Receipt;
 use backup_core::{Failure, GenerationId, Kind};
-use std::path::PathBuf;
+use backup_interface::Failed;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// The generations to restore, one per stream, checked.
 pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Generation>> {
@@ -37,16 +41,12 @@ pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Gen
     Ok(chosen)
 }
 
-/// The newest sealed generation, by id. A newer one that is damaged is an error, not a reason to take an older one.
+/// The newest generation, by id. One that is sealed but contradicts itself counts: it will be refused, and that is better
+/// than to take an older one in silence.
 fn newest(store: &StreamStore) -> Result<Option<GenerationId>> {
     let listing = store.list()?;
-    let sealed = listing.generations.last().map(|stored| stored.id);
-    let odd =
-        listing.oddities.iter().filter_map(|oddity| oddity.name.parse().ok().map(|id: GenerationId| (id, oddity)));
-    match odd.max_by_key(|(id, _)| *id).filter(|(id, _)| Some(*id) > sealed) {
-        Some((id, oddity)) => Err(RestoreError::Damaged { id, why: oddity.why.clone() }.into()),
-        None => Ok(sealed),
-    }
+    let odd = listing.oddities.iter().filter_map(|oddity| oddity.name.parse().ok());
+    Ok(listing.generations.iter().map(|stored| stored.id).chain(odd).max())
 }
 
 fn check(
@@ -87,7 +87,19 @@ fn check(
 }
 
 fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
-    Ok(Part { directory: store.dir().generation(id), stored: store.get(id)? })
+    let directory = store.dir().generation(id);
+    let stored = store.get(id).map_err(|error| match (error.kind(), newer(&directory)) {
+        // What a later version wrote is not damaged, and there is another remedy.
+        (Kind::Damaged, Some(newer)) => Failed::from(newer),
+        _ => error.into(),
+    })?;
+    Ok(Part { directory, stored })
+}
+
+fn newer(directory: &Path) -> Option<ManifestError> {
+    let mut bytes = Vec::new();
+    File::open(directory.join(MANIFEST)).ok()?.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).ok()?;
+    Manifest::parse(&bytes).err().filter(|error| matches!(error, ManifestError::Newer(_)))
 }
 
 fn intact(store: &StreamStore, id: GenerationId, interrupt: &Interrupt) -> Result<()> {

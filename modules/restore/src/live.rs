@@ -138,6 +138,7 @@ impl<'a> Live<'a> {
         let program = std::env::current_exe().map_err(RestoreError::io("find", "/proc/self/exe"))?;
         let mut words = vec![program.into_os_string(), "recover".into(), self.request.job.job.clone().into()];
         words.extend(["--config".into(), self.request.config.clone().into_os_string()]);
+        words.extend(["--state".into(), self.state.clone().into_os_string()]);
         Ok(words)
     }
 

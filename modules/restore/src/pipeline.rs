@@ -14,6 +14,7 @@ use crate::swap::{self, Place};
 use crate::target::Target;
 use crate::unpack::unpack;
 use backup_adapters::lock::Lock;
+use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::services::with_triggers;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{declared, fault, publish, space, users};
@@ -64,12 +65,23 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         publish::create_dirs(&state, 0o700, None)?;
         // Collect takes the same one: neither sees the other's half.
         let lock = Lock::take(&state.join("collect.lock"), &format!("restore of {}", request.job.job))?;
-        report.recovered = recover::leftovers(&request.job)?;
+        report.recovered = recover::leftovers(&state, Some(&request.job))?;
         Some(lock)
     };
     let result = restore(request, call, interrupt, &mut report, &mut warnings);
     drop(lock);
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if !call.check {
+        let logger = Logger::new("backup_restore");
+        match &result {
+            Ok(_) => {
+                for stream in report.streams.iter().filter(|stream| stream.fate == Fate::Restored) {
+                    logger.log(Severity::Info, &format!("{}: restored {} {}", report.job, stream.stream, stream.id));
+                }
+            }
+            Err(failed) => logger.log(Severity::Error, &format!("{}: {}", report.job, failed.message())),
+        }
+    }
     match result {
         Ok(outcome) => Ok(warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning)),
         Err(failed) => Err(warnings.into_iter().fold(failed.with_report(&report), Failed::with_warning)),

@@ -139,7 +139,7 @@ fn bases_formats_and_foreign_files() {
         edit_manifest(lab, FULL, "\"label\": null", "\"label\": \"x\"");
         lab.reseal(FULL);
     });
-    cases.refused("a newer format", FULL, "damaged", |lab| {
+    cases.refused("a newer format", FULL, "version_mismatch", |lab| {
         edit_manifest(lab, FULL, "\"format\": 1", "\"format\": 2");
         lab.reseal(FULL);
     });

@@ -128,3 +128,92 @@ impl Merge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EntryKind, Mtime};
+    use backup_core::manifest::Artifact;
+    use backup_core::{Digest, Failure, Kind};
+    use std::io::Cursor;
+
+    fn plain(name: &str, bytes: Vec<u8>) -> Plain {
+        let length = bytes.len() as u64;
+        let expected = Artifact { bytes: length, plain_bytes: length, plain_sha256: Digest::of(&bytes) };
+        Plain::open(name, Cursor::new(bytes), &expected).unwrap()
+    }
+
+    fn catalog(paths: &[&str]) -> Catalog {
+        let mut bytes = Vec::new();
+        for path in paths {
+            let (path, place) = match path.strip_prefix('%') {
+                Some(path) => (path, Place::Patch(1)),
+                None => (*path, Place::At { frame: 0, skip: 0 }),
+            };
+            let entry = Entry {
+                path: path.into(),
+                kind: EntryKind::File { size: 0, sha256: [0; 32], blocks: None },
+                mode: 0,
+                uid: 0,
+                gid: 0,
+                user: None,
+                group: None,
+                mtime: Mtime::default(),
+                xattrs: Default::default(),
+                place,
+            };
+            entry.write_line(&mut bytes);
+        }
+        Catalog::new(plain("catalog", bytes))
+    }
+
+    fn steps(own: &[&str], base: &[&str], deleted: &str) -> Vec<String> {
+        let deleted = Deleted::read(plain("deleted.list", deleted.into())).unwrap();
+        let mut merge = Merge::new(catalog(own), Some(catalog(base)), deleted).unwrap();
+        let mut found = Vec::new();
+        while let Some(step) = merge.next_step().unwrap() {
+            let path = String::from_utf8(step.entry.path).unwrap();
+            found.push(format!("{path} {} {:?}", if step.of_base { "base" } else { "own" }, step.fate));
+        }
+        found
+    }
+
+    #[test]
+    fn each_path_has_one_fate() {
+        let found = steps(&["a", "%b", "d/n", "z"], &["a", "b", "c", "d", "d/e", "d/e/f", "d.x"], "c\0d/e\0");
+        let expected = [
+            "a base Replaced",
+            "a own Final",
+            "b base Patched",
+            "b own Final",
+            "c base Gone",
+            "d base Final",
+            "d/e base Gone",
+            "d/e/f base Gone",
+            "d/n own Final",
+            "d.x base Final",
+            "z own Final",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_full_is_its_own_catalog() {
+        let mut merge = Merge::new(catalog(&["a", "b"]), None, Deleted::default()).unwrap();
+        assert_eq!(merge.next_final().unwrap().unwrap().path, b"a");
+        assert_eq!(merge.next_final().unwrap().unwrap().path, b"b");
+        assert!(merge.next_final().unwrap().is_none() && merge.next_final().unwrap().is_none());
+    }
+
+    #[test]
+    fn disorder_and_unsafe_lists_are_refused() {
+        for paths in [["b", "a"], ["a", "a"], ["a.b", "a/b"]] {
+            let mut catalog = catalog(&paths);
+            catalog.next_entry().unwrap();
+            assert_eq!(catalog.next_entry().unwrap_err().kind(), Kind::Damaged, "{paths:?}");
+        }
+        for (list, kind) in [("../a\0", Kind::UnsafeArchive), ("/a\0", Kind::UnsafeArchive), ("a", Kind::Damaged)] {
+            assert_eq!(Deleted::read(plain("deleted.list", list.into())).unwrap_err().kind(), kind, "{list}");
+        }
+    }
+}
