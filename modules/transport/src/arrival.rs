@@ -4,8 +4,9 @@
 
 use crate::candidate::Candidate;
 use crate::error::{Result, TransportError};
+use crate::place::Place;
 use crate::wire::{Offered, Subject};
-use backup_adapters::publish::{self, Owner};
+use backup_adapters::publish;
 use backup_adapters::rsync::basis;
 use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, lock::Lock};
@@ -14,7 +15,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 const DIR_MODE: u32 = 0o750;
 const OFFER: &str = ".offer-";
@@ -24,13 +24,13 @@ const OFFER: &str = ".offer-";
 pub struct Arrival<'a> {
     incoming: &'a StreamStore,
     id: GenerationId,
-    owner: Option<Owner>,
+    place: &'a Place,
 }
 
 impl<'a> Arrival<'a> {
     /// Names it; touches nothing.
-    pub const fn new(incoming: &'a StreamStore, id: GenerationId, owner: Option<Owner>) -> Self {
-        Self { incoming, id, owner }
+    pub const fn new(place: &'a Place, incoming: &'a StreamStore, id: GenerationId) -> Self {
+        Self { incoming, id, place }
     }
 
     /// The folder that rsync fills.
@@ -44,9 +44,9 @@ impl<'a> Arrival<'a> {
 
     /// Remembers what was offered and wanted: only that may be received.
     pub fn announce(&self, offered: &Offered) -> Result<()> {
-        publish::create_dirs(self.incoming.dir().path(), DIR_MODE, self.owner)?;
+        publish::create_dirs(self.incoming.dir().path(), DIR_MODE, self.place.owner)?;
         let json = serde_json::to_vec(offered).expect("an offer has only string keys");
-        Ok(publish::write_atomic(&self.offer(), &json, 0o640, self.owner)?)
+        Ok(publish::write_atomic(&self.offer(), &json, 0o640, self.place.owner)?)
     }
 
     /// What was announced.
@@ -66,17 +66,12 @@ impl<'a> Arrival<'a> {
 
     /// Makes the folder ready to be filled. `previous` is the folder of an older generation with much in common. The
     /// lock that comes back has to be held by the rsync that fills it.
-    pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>, deadline: Instant) -> Result<Lock> {
-        publish::create_dirs(&self.folder(), DIR_MODE, self.owner)?;
-        let lock = self.incoming.lock(&format!("receiving {}", self.id), deadline)?;
+    pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>) -> Result<Lock> {
+        publish::create_dirs(&self.folder(), DIR_MODE, self.place.owner)?;
+        let lock = self.place.lock(self.incoming, &format!("receiving {}", self.id))?;
         basis::prepare(&self.folder(), previous, &candidate.sizes())?;
         fault::point("transport.receive.prepared");
         Ok(lock)
-    }
-
-    /// Whether an earlier attempt left something to go on with.
-    pub fn is_resumed(&self) -> bool {
-        self.folder().is_dir()
     }
 
     /// Takes the damaged generation in `folder` back, for the next attempt to compare with.

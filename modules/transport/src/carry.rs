@@ -4,7 +4,7 @@ use crate::arrival::Arrival;
 use crate::candidate::Candidate;
 use crate::ends::command;
 use crate::error::Result;
-use crate::place::{Place, soon};
+use crate::place::Place;
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
 use backup_adapters::rsync::{Stats, Transfer};
@@ -65,8 +65,8 @@ impl Line<'_> {
 
     /// Sink → restore folder, begun by the host that restores.
     pub fn receive_into(&self, incoming: &StreamStore, candidate: &Candidate, previous: Option<&Path>) -> Result<u64> {
-        let arrival = Arrival::new(incoming, candidate.id(), self.place.owner);
-        let lock = arrival.prepare(candidate, previous, soon())?;
+        let arrival = Arrival::new(self.place, incoming, candidate.id());
+        let lock = arrival.prepare(candidate, previous)?;
         self.transfer(SEND, candidate, &arrival.folder(), |transfer, progress| {
             Transfer { lock: Some(&lock), ..transfer }.pull(progress)
         })

@@ -4,7 +4,7 @@ use crate::carry::{self, Line};
 use crate::cli::{AdoptArgs, FetchArgs, JobArgs, RunArgs, ServeArgs, StatusArgs};
 use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
 use crate::error::{Result, TransportError};
-use crate::place::{Place, assume_user, own_streams, soon};
+use crate::place::{Place, assume_user, own_streams};
 use crate::report::{AdoptReport, FetchReport, RunReport, StatusReport, StreamStatus, Waiting};
 use crate::run::{Carry, Log, Session};
 use crate::sink::{LocalSink, journal};
@@ -260,7 +260,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
         report.streams.push(name);
         if !call.check {
             place.ensure(&store)?;
-            let _lock = store.lock("adopt", soon())?;
+            let _lock = place.lock(&store, "adopt")?;
             let at = host::now().timestamp();
             let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at };
             journal::add(store.dir(), &line, place.owner)?;

@@ -8,7 +8,7 @@ use crate::candidate::Candidate;
 use crate::carry::Line;
 use crate::ends::{Handle, Remote};
 use crate::error::{Result, TransportError};
-use crate::place::{Place, soon};
+use crate::place::Place;
 use crate::report::FetchReport;
 use crate::wire::{List, Select};
 use backup_adapters::rsync::basis;
@@ -105,11 +105,11 @@ impl Plan {
 
 fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candidate) -> Result<u64> {
     let id = candidate.id();
-    let arrival = Arrival::new(incoming, id, place.owner);
+    let arrival = Arrival::new(place, incoming, id);
     publish::create_dirs(incoming.dir().path(), 0o750, place.owner)?;
     let wire = line.receive_into(incoming, candidate, None)?;
     fault::point("transport.fetch.carried");
-    let _lock = incoming.lock("fetch", soon())?;
+    let _lock = place.lock(incoming, "fetch")?;
     basis::clear(&arrival.folder())?;
     publish::sync_tree(&arrival.folder())?;
     let limits = Limits { deadline: None, interrupt: Some(place.interrupt.clone()) };
@@ -124,7 +124,7 @@ fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candi
     candidate.tidy(&arrival.folder(), place.owner)?;
     let folder = place.restore_folder();
     place.ensure(&folder)?;
-    let _kept = folder.lock("fetch", soon())?;
+    let _kept = place.lock(&folder, "fetch")?;
     folder.adopt(incoming, id)?;
     fault::point("transport.fetch.adopted");
     arrival.clear()?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Result, TransportError};
 use crate::wire::Subject;
+use backup_adapters::lock::Lock;
 use backup_adapters::publish::Owner;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Instructions, StreamStore};
@@ -10,6 +11,7 @@ use backup_archive::read::{RESTORE_SH, RESTORE_TXT};
 use backup_core::job::{Mode, StreamOf};
 use backup_core::layout::StreamDir;
 use backup_core::{Job, StreamName};
+use std::os::unix::fs::lchown;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -68,6 +70,20 @@ impl Place {
         self.below(&self.of().restore_root())
     }
 
+    /// Takes the lock of a folder, which nobody holds for long. Its file belongs to the stream's user.
+    pub fn lock(&self, store: &StreamStore, what: &str) -> Result<Lock> {
+        let lock = store.lock(what, Instant::now() + SHORT)?;
+        if let Some(Owner { uid, gid }) = self.owner {
+            let path = lock.path();
+            lchown(path, Some(uid), Some(gid)).map_err(|source| TransportError::Io {
+                action: "set the owner of",
+                path: path.to_owned(),
+                source,
+            })?;
+        }
+        Ok(lock)
+    }
+
     /// Makes a store's folders and puts its instructions for plain tools up to date.
     pub fn ensure(&self, store: &StreamStore) -> Result<()> {
         let (text, script) = (RESTORE_TXT.as_bytes(), RESTORE_SH.as_bytes());
@@ -77,11 +93,6 @@ impl Place {
     fn below(&self, root: &Path) -> StreamStore {
         StreamStore::open(StreamDir::new(root, &self.job.job, self.name))
     }
-}
-
-/// Until when to wait for a lock that nobody holds for long.
-pub fn soon() -> Instant {
-    Instant::now() + SHORT
 }
 
 /// The streams of `job` that this host begins to carry: those asked for, or all of its side.

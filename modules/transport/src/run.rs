@@ -80,7 +80,7 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
         let listing = self.source.handle(List { select: Select::All })?;
         log.outstanding = listing.unusable.iter().map(|unusable| unusable.id).collect();
         for unusable in listing.unusable {
-            log.problems.push(TransportError::Unusable { id: unusable.id, why: unusable.why }.into());
+            log.problems.push(unusable.complaint.into_error("the handover point").into());
         }
         let mut candidates = Vec::new();
         for offered in listing.generations {

@@ -10,7 +10,7 @@ use crate::carry::{RECEIVE, SEND};
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::notify;
-use crate::place::{Place, soon};
+use crate::place::Place;
 use crate::sink::{LocalSink, offered};
 use crate::source::LocalSource;
 use crate::wire::{
@@ -61,9 +61,9 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
         (_, verb) => Err(not_allowed(verb, allow).into()),
     };
     result.inspect_err(|failed| {
-        let (failure, msg) = (failed.failure(), failed.message());
+        let Complaint { kind, msg, hint } = Complaint::of(failed);
         // Our last words reach the peer through its ssh; if not, its rsync fails anyway.
-        let refusal = rsync::Refusal { kind: failure.kind(), msg, hint: failure.hint() };
+        let refusal = rsync::Refusal { kind, msg, hint };
         let _ = writeln!(std::io::stderr(), "{}", refusal.line());
     })
 }
@@ -193,8 +193,7 @@ fn read<A: DeserializeOwned>(subject: &Subject, input: impl Read) -> std::result
 }
 
 fn complain(failed: Failed) -> Result<()> {
-    let failure = failed.failure();
-    let error = Complaint { kind: failure.kind(), msg: failed.message(), hint: failure.hint() };
+    let error = Complaint::of(&failed);
     print(&Answer::<()> { protocol: PROTOCOL, tool: TOOL.into(), ok: None, error: Some(error) })?;
     Err(failed)
 }
@@ -215,10 +214,10 @@ fn receive(place: &Place, id: GenerationId, words: &[&str]) -> Result<()> {
         return Err(TransportError::NotServed("this key brings generations, it takes none".into()).into());
     }
     let incoming = place.incoming();
-    let arrival = Arrival::new(&incoming, id, place.owner);
+    let arrival = Arrival::new(place, &incoming, id);
     let candidate = arrival.announced(&place.subject())?;
     let previous = LocalSink { place: place.clone() }.previous(&candidate)?;
-    let lock = arrival.prepare(&candidate, previous.as_deref(), soon())?;
+    let lock = arrival.prepare(&candidate, previous.as_deref())?;
     request.serve(&arrival.folder(), rsync::Limits::default(), Some(&lock))?;
     Ok(())
 }

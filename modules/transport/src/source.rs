@@ -3,15 +3,17 @@
 use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
-use crate::place::{Place, soon};
+use crate::place::Place;
 use crate::sink::{offered, shelf, standing};
 use crate::wire::{
-    Acknowledge, Done, List, Listing, Moved, Recheck, Rechecked, Release, Standing, Status, Unusable, WantFull,
+    Acknowledge, Complaint, Done, List, Listing, Moved, Offered, Recheck, Rechecked, Release, Standing, Status,
+    Unusable, WantFull,
 };
 use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, keys, publish};
 use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, GenerationKind, GenerationRef};
+use std::collections::BTreeSet;
 
 /// This host as the source of one stream.
 #[derive(Debug, Clone)]
@@ -25,21 +27,12 @@ impl Handle<List> for LocalSource {
         let handover = self.place.handover();
         let found = handover.list()?;
         let mut listing = Listing::default();
-        for oddity in found.oddities {
-            if let Ok(id) = oddity.name.parse() {
-                listing.unusable.push(Unusable { id, why: oddity.why });
-            }
-        }
-        for stored in found.generations {
-            let offered = offered(&handover, stored.id)?;
-            let folder = handover.dir().generation(stored.id);
-            let flaw = match Candidate::parse(offered.clone(), &self.place.subject()) {
-                Ok(candidate) => candidate.incomplete(&folder),
-                Err(error) => Some(error.to_string()),
-            };
-            match flaw {
-                None => listing.generations.push(offered),
-                Some(why) => listing.unusable.push(Unusable { id: stored.id, why }),
+        let odd = found.oddities.iter().filter_map(|oddity| oddity.name.parse::<GenerationId>().ok());
+        let sealed = found.generations.iter().map(|stored| stored.id);
+        for id in odd.chain(sealed).collect::<BTreeSet<_>>() {
+            match self.offer(&handover, id) {
+                Ok(offered) => listing.generations.push(offered),
+                Err(failed) => listing.unusable.push(Unusable { id, complaint: Complaint::of(&failed) }),
             }
         }
         Ok(listing)
@@ -62,7 +55,7 @@ impl Handle<Acknowledge> for LocalSource {
         fault::point("transport.acknowledge.checked");
         self.place.ensure(&store)?;
         {
-            let _lock = store.lock("acknowledge", soon())?;
+            let _lock = self.place.lock(&store, "acknowledge")?;
             store.write_receipt(receipt.id, text, Some(signature), self.place.owner)?;
         }
         fault::point("transport.acknowledge.receipt");
@@ -106,7 +99,7 @@ impl Handle<Recheck> for LocalSource {
         let id = ask.generation.id;
         let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
         let Reread::Damaged(why) = handover.reread(id, &limits)? else { return Ok(Rechecked { damage: None }) };
-        let _lock = handover.lock("set aside", soon())?;
+        let _lock = self.place.lock(&handover, "set aside")?;
         let aside = handover.dir().quarantine();
         publish::create_dirs(&aside, 0o750, self.place.owner)?;
         publish::move_dir(&handover.dir().generation(id), &aside.join(id.to_string()))?;
@@ -124,6 +117,16 @@ impl Handle<Status> for LocalSource {
 }
 
 impl LocalSource {
+    /// What there is to tell a sink about a generation, if all of it is there.
+    fn offer(&self, handover: &StreamStore, id: GenerationId) -> Result<Offered> {
+        handover.get(id)?;
+        let candidate = Candidate::parse(offered(handover, id)?, &self.place.subject())?;
+        match candidate.incomplete(&handover.dir().generation(id)) {
+            Some(why) => Err(TransportError::Unusable { id, why }.into()),
+            None => Ok(candidate.offered),
+        }
+    }
+
     /// A receipt frees a generation only if it is about this very one.
     fn is_about(&self, receipt: &Receipt, stored: &Stored) -> Result<()> {
         let manifest = &stored.manifest;
@@ -144,8 +147,8 @@ impl LocalSource {
     /// From the handover point to the store, in this order of locks everywhere.
     fn move_to_store(&self, id: GenerationId) -> Result<()> {
         let (handover, store) = (self.place.handover(), self.place.store());
-        let _waiting = handover.lock("move to the store", soon())?;
-        let _kept = store.lock("move to the store", soon())?;
+        let _waiting = self.place.lock(&handover, "move to the store")?;
+        let _kept = self.place.lock(&store, "move to the store")?;
         Ok(store.adopt(&handover, id)?)
     }
 

@@ -149,14 +149,14 @@ pub struct Listing {
     pub unusable: Vec<Unusable>,
 }
 
-/// A generation in the handover point that contradicts itself.
+/// A generation in the handover point that contradicts itself or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unusable {
     /// Which.
     pub id: GenerationId,
     /// What is wrong with it.
-    pub why: String,
+    pub complaint: Complaint,
 }
 
 /// Asks a sink which of these it wants.

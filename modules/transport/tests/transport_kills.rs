@@ -47,18 +47,15 @@ fn survives(way: Way, serving: bool, expected: &[&str]) {
     for (round, point) in (3..).zip(&points) {
         let (id, before) = (id(round), lab.sink_is_whole_where_signed());
         lab.generation(&id, None, format!("round {round}").as_bytes());
-        let fault = [
-            ("HANDOVER_FAULT", point.as_str()),
-            ("HANDOVER_FAULT_ACTION", if round % 2 == 0 { "kill-group" } else { "" }),
-        ];
+        let action = if round % 2 == 0 { "kill-group" } else { "" };
         let mut command = lab.command("run");
         // A group of its own: the kill must not reach the test.
         command.process_group(0);
         if serving {
-            lab.serve_with(&fault.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>());
+            lab.serve_with(&format!("HANDOVER_FAULT={point}\nHANDOVER_FAULT_ACTION={action}\n"));
         } else {
             lab.serve_with("");
-            command.envs(fault);
+            command.env("HANDOVER_FAULT", point).env("HANDOVER_FAULT_ACTION", action);
         }
         let cut = answer(&mut command);
         killed += usize::from(cut.code != Some(0) || !cut.warnings.is_empty());

@@ -7,7 +7,6 @@ use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::judge;
-use crate::place::soon;
 use crate::wire::{Accepted, Commit, SignedReceipt, TOOL, Verdict};
 use backup_adapters::rsync::basis;
 use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
@@ -23,7 +22,7 @@ impl Handle<Commit> for LocalSink {
         // A receiving rsync holds this lock as long as it lives: nobody writes what is moved below.
         let incoming = self.place.incoming();
         publish::create_dirs(incoming.dir().path(), 0o750, self.place.owner)?;
-        let _arrivals = incoming.lock("commit", soon())?;
+        let _arrivals = self.place.lock(&incoming, "commit")?;
         let received_at = host::now().timestamp();
         let wanted = &ask.generation;
         let stored = match self.stored(wanted)? {
@@ -33,7 +32,7 @@ impl Handle<Commit> for LocalSink {
         fault::point("transport.commit.stored");
         let signed = self.sign_for(&stored, received_at)?;
         for id in arriving(&incoming)?.into_iter().filter(|id| *id <= wanted.id) {
-            Arrival::new(&incoming, id, self.place.owner).clear()?;
+            Arrival::new(&self.place, &incoming, id).clear()?;
         }
         Ok(signed)
     }
@@ -83,7 +82,7 @@ impl LocalSink {
         }
         fault::point("transport.commit.verified");
         self.place.ensure(&store)?;
-        let _lock = store.lock("commit", soon())?;
+        let _lock = self.place.lock(&store, "commit")?;
         store.adopt(&verifying, id)?;
         Ok(store.get(id)?)
     }
@@ -135,7 +134,7 @@ impl LocalSink {
     /// Takes a damaged generation back to where it arrived; returns the error.
     fn damaged(&self, store: &StreamStore, id: GenerationId, why: String) -> Result<TransportError> {
         let incoming = self.place.incoming();
-        Arrival::new(&incoming, id, self.place.owner).take_back(&store.dir().generation(id))?;
+        Arrival::new(&self.place, &incoming, id).take_back(&store.dir().generation(id))?;
         fault::point("transport.commit.refused");
         Ok(TransportError::Damaged { id, why })
     }
@@ -143,7 +142,7 @@ impl LocalSink {
     /// The receipt of a stored generation: the one that was given already, or a new one.
     fn sign_for(&self, stored: &Stored, received_at: Timestamp) -> Result<SignedReceipt> {
         let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
-        let _lock = store.lock("receipt", soon())?;
+        let _lock = self.place.lock(&store, "receipt")?;
         let instance = stored.manifest.instance.clone();
         let line = Accepted {
             id: Some(id),

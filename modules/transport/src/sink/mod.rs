@@ -16,6 +16,7 @@ use crate::wire::{
 use backup_adapters::host;
 use backup_adapters::store::{Listing as Listed, Stored, StreamStore};
 use backup_core::{GenerationId, GenerationRef};
+use backup_interface::Failed;
 use std::path::PathBuf;
 
 /// This host as a sink of one stream.
@@ -28,7 +29,8 @@ pub struct LocalSink {
 impl Handle<Offer> for LocalSink {
     fn handle(&self, offer: Offer) -> Result<Verdicts> {
         let subject = self.place.subject();
-        let parsed: Vec<_> = offer.generations.into_iter().map(|offered| Candidate::parse(offered, &subject)).collect();
+        let parsed: Vec<_> =
+            offer.generations.into_iter().map(|one| Candidate::parse(one, &subject).map_err(Failed::from)).collect();
         let candidates: Vec<_> = parsed.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
         let (shelf, incoming) = (shelf::read(&self.place)?, self.place.incoming());
         let mut judged = judge::judge(&shelf, &candidates, host::now().timestamp()).into_iter();
@@ -36,10 +38,10 @@ impl Handle<Offer> for LocalSink {
         for one in &parsed {
             let verdict = match one {
                 Ok(_) => judged.next().expect("one verdict for each candidate"),
-                Err(error) => Verdict::Refused(Complaint::of(error)),
+                Err(failed) => Verdict::Refused(Complaint::of(failed)),
             };
             if let (Ok(candidate), Verdict::Send { .. }, false) = (one, &verdict, offer.check) {
-                Arrival::new(&incoming, candidate.id(), self.place.owner).announce(&candidate.offered)?;
+                Arrival::new(&self.place, &incoming, candidate.id()).announce(&candidate.offered)?;
             }
             verdicts.push(verdict);
         }
@@ -127,8 +129,8 @@ impl LocalSink {
 
 impl Complaint {
     /// A failure as it travels.
-    pub fn of(failure: &dyn backup_core::Failure) -> Self {
-        Self { kind: failure.kind(), msg: failure.to_string(), hint: failure.hint() }
+    pub fn of(failed: &Failed) -> Self {
+        Self { kind: failed.failure().kind(), msg: failed.message(), hint: failed.failure().hint() }
     }
 
     /// The failure again, of `host`.
