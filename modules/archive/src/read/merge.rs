@@ -135,6 +135,7 @@ mod tests {
     use crate::{EntryKind, Mtime};
     use backup_core::manifest::Artifact;
     use backup_core::{Digest, Failure, Kind};
+    use std::collections::BTreeMap;
     use std::io::Cursor;
 
     fn plain(name: &str, bytes: Vec<u8>) -> Plain {
@@ -159,7 +160,7 @@ mod tests {
                 user: None,
                 group: None,
                 mtime: Mtime::default(),
-                xattrs: Default::default(),
+                xattrs: BTreeMap::default(),
                 place,
             };
             entry.write_line(&mut bytes);
