@@ -60,12 +60,19 @@ enum Output {
         skip: u32,
         padding: u32,
     },
+    /// The system refused.
+    Failed(io::Error),
 }
 
 impl RunRead {
     /// Bytes of contents.
     pub(super) const fn bytes(&self) -> u64 {
         self.logical.len() as u64 + self.hole
+    }
+
+    /// What could not be read. The policy decides about the whole file when its last run is there.
+    pub(super) fn failed(open: Arc<Open>, number: u64, error: io::Error) -> Self {
+        Self { output: Output::Failed(error), ..Self::hole(open, number, 0) }
     }
 
     /// Nothing to read, nothing to store, and digests that are always the same.
@@ -246,6 +253,7 @@ pub(super) struct Assembly {
     digest: Sha256,
     large: Large,
     cut_short: bool,
+    failed: Option<io::Error>,
     frames: bool,
     kept: bool,
 }
@@ -269,6 +277,7 @@ impl Assembly {
                 blocks: Vec::new(),
             },
             cut_short: false,
+            failed: None,
             frames: true,
             kept: true,
         });
@@ -281,6 +290,10 @@ impl Assembly {
         let place = match run.output {
             Output::Kept(place) => place,
             Output::Nothing => RunPlace::Nothing,
+            Output::Failed(error) => {
+                assembly.failed = Some(error);
+                RunPlace::Nothing
+            }
             Output::Raw(payload) => {
                 RunPlace::Spool { at: work.spool.append(payload.as_ref().unwrap_or(&run.logical))? }
             }
@@ -297,9 +310,9 @@ impl Assembly {
     }
 
     fn outcome(mut self, context: &Context, open: &Open) -> Outcome {
-        let after = match source::stat(&open.file) {
-            Ok(after) => after,
-            Err(error) => return Outcome::Unreadable(error),
+        let after = match (self.failed, source::stat(&open.file)) {
+            (None, Ok(after)) => after,
+            (Some(error), _) | (None, Err(error)) => return Outcome::Unreadable(error),
         };
         if let Some(after) = after.filter(|_| self.cut_short && context.round < ROUNDS) {
             return Outcome::Again(after);

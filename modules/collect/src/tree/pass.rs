@@ -223,11 +223,15 @@ impl TreeCollector {
             let outcomes = read_groups(&context, &mut self.workers, &mut self.work, todo, &teller)?;
             let mut moved = false;
             for (index, outcome) in outcomes {
-                let stays = matches!(outcome, Outcome::Again(_)) && same_directory(&scan.nodes, index);
+                let again = match outcome {
+                    Outcome::Again(stat) => stat.kind != Type::Directory && self.spec.stores(stat.kind),
+                    _ => false,
+                };
+                let again = again && round < ROUNDS && same_directory(&scan.nodes, index);
                 let node = &mut scan.nodes[index as usize];
                 match outcome {
                     Outcome::Read(state, stat) => (node.state, node.stat) = (state, stat),
-                    Outcome::Again(stat) if round < ROUNDS && stat.kind != Type::Directory && stays => {
+                    Outcome::Again(stat) if again => {
                         moved |= node.in_set || !stat.is_same_inode(&node.stat);
                         (node.stat, node.state) = (stat, State::Unread);
                         known.remove(&index);
@@ -298,7 +302,10 @@ fn read_groups(
         Jobs { context, todo: todo.into_iter(), large: None },
         |worker, job| match job {
             Job::Group(members) => context.group(worker, &members).map(Read::Group).map_err(failed(members[0])),
-            Job::Run(open, number) => context.run(worker, &open, number).map(Read::Run).map_err(failed(open.index)),
+            Job::Run(open, number) => {
+                let read = context.run(worker, &open, number);
+                Ok(Read::Run(read.unwrap_or_else(|error| RunRead::failed(open, number, error))))
+            }
             Job::Failed(index, outcome) => Ok(Read::Failed(index, outcome)),
         },
         |read| match read {

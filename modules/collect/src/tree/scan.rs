@@ -74,7 +74,7 @@ impl Scanner {
         let directory = kind == Type::Directory;
         // Nested include paths are walked on their own.
         (directory && (self.skip.contains(path) || self.roots.contains(path)))
-            || (!self.spec.special_files && matches!(kind, Type::Fifo | Type::Character | Type::Block))
+            || !self.spec.stores(kind)
             || self.exclude.as_ref().is_some_and(|exclude| exclude.matched(path, directory).is_ignore())
     }
 }

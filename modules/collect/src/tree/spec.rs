@@ -1,6 +1,7 @@
 //! What is to be collected, and what came of it: the plain data at the edge of this folder.
 
 use backup_archive::Index;
+use backup_archive::index::Type;
 use backup_core::Digest;
 use backup_core::job::Tolerance;
 use backup_core::manifest::{Artifact, Counts, Tree};
@@ -34,6 +35,13 @@ pub struct TreeSpec {
     pub skip: Vec<PathBuf>,
     /// Workers that read, hash and compress; at least 1.
     pub threads: usize,
+}
+
+impl TreeSpec {
+    /// Whether the policy stores paths of this type.
+    pub(super) const fn stores(&self, kind: Type) -> bool {
+        self.special_files || !matches!(kind, Type::Fifo | Type::Character | Type::Block)
+    }
 }
 
 /// What a pass did.
