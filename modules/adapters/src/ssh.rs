@@ -13,6 +13,9 @@ use std::time::Duration;
 /// ssh's own exit status for "no session"; everything else is the remote command's.
 const NO_SESSION: i32 = 255;
 
+/// The longest answer of a remote command, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+
 /// Where to connect, as whom, and what is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -136,7 +139,7 @@ impl Peer {
     ) -> Result<Vec<u8>, SshError> {
         let words = self.words();
         let mut command = Command::from_words(&words).unwrap_or_else(|| Command::new("ssh"));
-        command = command.args(verb).input(Input::Bytes(input)).timeout(timeout);
+        command = command.args(verb).input(Input::Bytes(input)).timeout(timeout).limit(MAX_ANSWER);
         if let Some(interrupt) = interrupt {
             command = command.interrupted_by(interrupt);
         }

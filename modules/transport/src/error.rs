@@ -151,7 +151,7 @@ impl Failure for TransportError {
         Some(match self {
             Self::NoStream { .. } => "Leave the option away, or declare the stream in the job.".into(),
             Self::WrongSide { .. } => {
-                "On a sink jobs are named <source>/<job>, on the source itself <job>: run it on the right host.".into()
+                "Do it on the other host; there the job is <job> if it is the source, <source>/<job> if it is the sink.".into()
             }
             Self::SeveralUsers(_) => "Run once for each, with the option stream.".into(),
             Self::WrongUser { wanted, .. } => format!("Run it as root or as {wanted}."),

@@ -103,7 +103,13 @@ pub fn own_streams(job: &Job, is_sink: bool, wanted: Option<StreamName>) -> Resu
         return Err(TransportError::NoStream { job: job.job.clone(), stream }.into());
     }
     let begins = |of: &StreamOf<'_>| (of.stream.transport.mode == Mode::Pull) == is_sink;
-    Ok(job.streams().filter(begins).map(|of| of.name).filter(|name| wanted.is_none_or(|w| w == *name)).collect())
+    let streams: Vec<_> =
+        job.streams().filter(begins).map(|of| of.name).filter(|name| wanted.is_none_or(|w| w == *name)).collect();
+    if let (Some(stream), true) = (wanted, streams.is_empty()) {
+        let why = if is_sink { "the source pushes it" } else { "the sink pulls it" };
+        return Err(TransportError::WrongSide { action: "run", job: format!("{} {stream}", job.job), why }.into());
+    }
+    Ok(streams)
 }
 
 /// Makes sure that we are the one user that these streams belong to: root becomes it.

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 use support::{Lab, Way, names, noise};
 
 const FIRST: &str = "20261110T020000Z";
@@ -122,4 +123,37 @@ fn without_verification_the_receipt_says_arrived_only() {
     let answer = lab.good();
     let moved = &answer.generations[0];
     assert!(!moved.verified && moved.received_at.is_some() && moved.moved_to_store, "{moved:?}");
+}
+
+#[test]
+fn ansible_gets_one_line_and_check_mode_changes_nothing() {
+    let lab = Lab::new(Way::Push);
+    lab.generation(FIRST, None, b"data");
+    let module = |check: bool, stream: &str| {
+        let arguments = serde_json::json!({
+            "job": "shop", "stream": stream, "config": lab.path().join("source/etc"),
+            "_ansible_check_mode": check, "_ansible_diff": true,
+        });
+        let file = lab.path().join("arguments");
+        support::write(&file, arguments.to_string(), 0o600);
+        let output = Command::new(env!("CARGO_BIN_EXE_backup_transport")).arg(file).output().unwrap();
+        assert!(output.stderr.is_empty() && output.stdout.ends_with(b"}\n"), "{output:?}");
+        serde_json::from_slice::<support::Answer>(&output.stdout).unwrap()
+    };
+    let planned = module(true, "data");
+    assert!(planned.changed && names(&lab.handover()) == [FIRST], "{planned:?}");
+    let done = module(false, "data");
+    assert!(done.changed && done.diff == planned.diff && names(&lab.handover()) == [""; 0], "{done:?}");
+    assert!(!module(false, "data").changed);
+    let refused = module(false, "logs");
+    assert!(refused.kind == "invalid_option" && refused.msg.contains("logs"), "{refused:?}");
+}
+
+#[test]
+fn the_other_side_is_told_that_it_is_the_other_side() {
+    let lab = Lab::new(Way::Pull);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_backup_transport"));
+    command.args(["run", "shop", "--stream", "data", "--json", "--config"]).arg(lab.path().join("source/etc"));
+    let answer = support::answer(&mut command);
+    assert!(answer.kind == "invalid_option" && answer.msg.contains("the sink pulls it"), "{answer:?}");
 }

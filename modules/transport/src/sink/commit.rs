@@ -31,8 +31,11 @@ impl Handle<Commit> for LocalSink {
         };
         fault::point("transport.commit.stored");
         let signed = self.sign_for(&stored, received_at)?;
-        for id in arriving(&incoming)?.into_iter().filter(|id| *id <= wanted.id) {
-            Arrival::new(&self.place, &incoming, id).clear()?;
+        // Ids only grow: what is older can never be committed any more.
+        for folder in [&incoming, &self.place.verifying()] {
+            for id in arriving(folder)?.into_iter().filter(|id| *id <= wanted.id) {
+                Arrival::new(&self.place, folder, id).clear()?;
+            }
         }
         Ok(signed)
     }
