@@ -9,6 +9,7 @@ mod commands;
 mod decide;
 mod dump;
 mod error;
+mod finish;
 mod limits;
 mod memory;
 mod notify;

@@ -1,5 +1,8 @@
 //! `backup_collect`: see the library's `main`.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     backup_collect::main()
 }

@@ -2,11 +2,12 @@
 
 use crate::aftermath;
 use crate::error::{CollectError, Result};
+use crate::finish::SealArgs;
 use crate::memory::Memory;
 use crate::report::StreamReport;
 use crate::request::Request;
 use crate::standstill::{self, Standstill};
-use crate::stream::{self, Decision, SealArgs, Watcher, Work};
+use crate::stream::{self, Decision, Watcher, Work};
 use crate::survey;
 use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::intent::{self, Recovery};
@@ -16,7 +17,7 @@ use backup_adapters::store::{StoreError, StreamStore};
 use backup_adapters::{fault, host};
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::state::Good;
-use backup_core::{GenerationId, Kind};
+use backup_core::{GenerationId, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -247,23 +248,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn seal(&mut self, id: GenerationId, instance: &backup_core::InstanceId) -> Result<()> {
+    fn seal(&mut self, id: GenerationId, instance: &InstanceId) -> Result<()> {
+        let seal = SealArgs {
+            id,
+            instance,
+            label: self.request.label.as_deref(),
+            quiet: self.standstill.quiet.as_ref(),
+            memory: &self.memory,
+            interrupt: self.interrupt,
+        };
         for track in &mut self.tracks {
             let Some(work) = track.work.take() else { continue };
-            let seal = SealArgs {
-                id,
-                instance,
-                label: self.request.label.as_deref(),
-                quiet: self.standstill.quiet.as_ref(),
-                memory: &self.memory,
-                interrupt: self.interrupt,
-                report: &track.report,
-            };
-            match work.finish(&seal) {
-                Ok((good, report)) => {
-                    track.good = Some(good);
-                    track.report = report;
-                }
+            match work.finish(&seal, &mut track.report) {
+                Ok(good) => track.good = Some(good),
                 Err(failure) if failure.failure().kind() == Kind::Interrupted => return Err(failure),
                 Err(failure) => track.failure = Some(failure),
             }

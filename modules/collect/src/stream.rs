@@ -12,36 +12,30 @@ use crate::surroundings;
 use crate::survey::{self, Found};
 use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{fault, host, publish, space};
+use backup_adapters::{fault, host, space};
 use backup_archive::Index;
+use backup_core::GenerationId;
 use backup_core::job::{DumpTime, StreamOf};
-use backup_core::manifest::{CATALOG, Counts, FORMAT, Manifest, Quiet, Tree};
-use backup_core::state::Good;
-use backup_core::{GenerationId, GenerationKind, GenerationRef, InstanceId};
 use backup_interface::Progress;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Patch block size in bytes (docs/format.md).
-const BLOCK: u64 = 64 << 10;
-
 /// What a run decided about one stream, and what it has of it so far.
 pub(crate) struct Work<'a> {
-    of: StreamOf<'a>,
-    found: Found,
-    choice: Choice,
+    pub(crate) of: StreamOf<'a>,
+    pub(crate) found: Found,
+    pub(crate) choice: Choice,
     base: Option<Index>,
     warnings: Vec<String>,
     /// What a plan found.
     look: Option<Look>,
-    staging: Option<Staging>,
-    tree: Option<TreeCollector>,
+    pub(crate) staging: Option<Staging>,
+    pub(crate) tree: Option<TreeCollector>,
     passes: Vec<PassTime>,
-    written: Vec<Written>,
-    dumps_began: Option<Timestamp>,
+    pub(crate) written: Vec<Written>,
+    pub(crate) dumps_began: Option<Timestamp>,
 }
 
 /// The decision: do nothing, or do this.
@@ -207,8 +201,9 @@ impl Work<'_> {
     pub(crate) fn check_cold(&self, max_downtime: Duration) -> Result<()> {
         let (Some(staging), Some(last)) = (&self.staging, self.passes.last()) else { return Ok(()) };
         let delta = last.delta;
-        // What was read so far is written once more, as the artifact.
-        surroundings::room(staging.path(), delta + staging.bytes()?)?;
+        // If anything is read again, what was framed so far is copied in its new order.
+        let copy = if delta == 0 { 0 } else { staging.bytes()? };
+        surroundings::room(staging.path(), delta + copy)?;
         let predicted = limits::predicted_standstill(&self.passes);
         if predicted > max_downtime {
             return Err(CollectError::TooMuchToRead { stream: self.of.name, bytes: delta, predicted }.into());
@@ -223,147 +218,6 @@ impl Work<'_> {
         }
         Ok(())
     }
-
-    /// Compresses the rest, judges what came of it, seals and publishes. `began` is when the run did, where no pass
-    /// says better.
-    pub(crate) fn finish(mut self, seal: &SealArgs<'_>) -> Result<(Good, StreamReport)> {
-        let Some(staging) = self.staging.take() else { return Err(CollectError::NotStaged.into()) };
-        let content = self.content(&staging)?;
-        let stream = self.of.stream;
-        let dumps: u64 = self.written.iter().map(|file| file.artifact.plain_bytes).sum();
-        let tree = Tree { paths: content.tree.paths, bytes: content.tree.bytes + dumps };
-        limits::plausible(&stream.checks, tree, self.found.state.last_good.as_ref())
-            .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
-        let mut report = seal.report.clone();
-        self.announce(&mut report);
-        report.warnings.extend(content.warnings);
-
-        let mut written = content.written;
-        written.append(&mut self.written);
-        let manifest = Manifest {
-            format: FORMAT,
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            source: self.of.job.source.clone(),
-            job: self.of.job.job.clone(),
-            stream: self.of.name,
-            id: seal.id,
-            instance: seal.instance.clone(),
-            kind: self.choice.kind(),
-            base: self.choice.base.clone(),
-            label: seal.label.map(ToOwned::to_owned),
-            started_at: content.started_at,
-            finished_at: host::now().timestamp(),
-            quiet: seal.quiet.cloned(),
-            roots: stream.include.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
-            tree,
-            counts: content.counts,
-            artifacts: written
-                .iter()
-                .map(|file| (file.name.clone(), file.artifact.clone()))
-                .collect::<BTreeMap<_, _>>(),
-            large_file: stream.large_file.0,
-            block: BLOCK,
-            warnings: report.warnings.clone(),
-        };
-        seal.interrupt.check()?;
-        let digest = staging.seal(&manifest, &written)?;
-        let generation = GenerationRef { id: seal.id, digest: digest.clone() };
-        // The index first: one without a generation is never used, a full without one is never a base.
-        if let Some(index) = content.index {
-            seal.memory.keep_index(self.of.name, &generation, &index, self.oldest_useful())?;
-        }
-        staging.publish()?;
-        if manifest.kind == GenerationKind::Full {
-            // The sink has what it asked for; the bases that it lacks are gone from here as well.
-            publish::remove_file(&survey::handover(self.of).dir().want_full())?;
-        }
-
-        let counts = &manifest.counts;
-        report.fate = Fate::Sealed;
-        report.id = Some(seal.id);
-        report.digest = Some(digest);
-        report.path = survey::handover(self.of).dir().generation(seal.id);
-        report.paths = Some(tree.paths);
-        report.bytes = Some(tree.bytes);
-        report.files = Some(counts.files + counts.directories + counts.symlinks + counts.hardlinks + counts.specials);
-        report.stored_bytes = Some(manifest.stored_bytes());
-        report.deleted = Some(counts.deleted);
-        report.patched = Some(counts.patched);
-        let good = Good {
-            generation,
-            kind: manifest.kind,
-            base: manifest.base,
-            tree,
-            stored_bytes: manifest.artifacts.values().map(|artifact| artifact.bytes).sum(),
-            duration_ms: 0,
-            downtime_ms: 0,
-        };
-        Ok((good, report))
-    }
-
-    /// What the tree gave, or what a stream without one has instead: an empty catalog.
-    fn content(&mut self, staging: &Staging) -> Result<Content> {
-        let Some(tree) = self.tree.take() else {
-            return Ok(Content {
-                written: vec![dump::store(CATALOG, staging.path(), &[], self.of.stream.compression_level)?],
-                counts: Counts::default(),
-                tree: Tree::default(),
-                started_at: self.dumps_began.unwrap_or_else(|| host::now().timestamp()),
-                warnings: Vec::new(),
-                index: None,
-            });
-        };
-        let result = tree.finish()?;
-        let written = result.artifacts.into_iter().map(|(name, stored)| Written {
-            name,
-            artifact: stored.artifact,
-            stored: stored.sha256,
-        });
-        Ok(Content {
-            written: written.collect(),
-            counts: result.counts,
-            tree: result.tree,
-            started_at: result.started_at,
-            warnings: result.warnings,
-            index: result.index,
-        })
-    }
-
-    /// Indexes from this full on may still become, or be, a base.
-    fn oldest_useful(&self) -> Option<GenerationId> {
-        if self.found.history.sink_wants_full {
-            return None;
-        }
-        let acknowledged = self.found.history.candidates.iter().filter(|c| c.receipt.is_some()).map(|c| c.id).max();
-        acknowledged.into_iter().chain(self.found.history.waiting_full).min()
-    }
-}
-
-/// What is the same for all streams that are sealed.
-pub(crate) struct SealArgs<'a> {
-    /// The id that all streams of the run share.
-    pub id: GenerationId,
-    /// The source installation.
-    pub instance: &'a InstanceId,
-    /// The label of an ad-hoc copy.
-    pub label: Option<&'a str>,
-    /// When the writers stood still.
-    pub quiet: Option<&'a Quiet>,
-    /// Where indexes are kept.
-    pub memory: &'a Memory,
-    /// A run that was asked to end seals nothing.
-    pub interrupt: &'a Interrupt,
-    /// What is reported of the stream so far.
-    pub report: &'a StreamReport,
-}
-
-struct Content {
-    written: Vec<Written>,
-    counts: Counts,
-    tree: Tree,
-    started_at: Timestamp,
-    warnings: Vec<String>,
-    index: Option<Index>,
 }
 
 /// Shows how far a pass is, and ends it when the run is asked to end.

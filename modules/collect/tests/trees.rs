@@ -180,6 +180,23 @@ fn an_arrival_receipt_makes_a_base_only_without_verification() {
     }
 }
 
+const WRITER: &str = "
+import mmap, os, sqlite3, sys
+os.chdir(sys.argv[1])
+database = sqlite3.connect('shop.db', isolation_level=None)
+database.execute('PRAGMA journal_mode=WAL')
+database.execute('PRAGMA wal_autocheckpoint=5')
+mapped = mmap.mmap(os.open('mapped', os.O_RDWR), 0)
+log = open('app.log', 'a', buffering=1)
+n = 0
+while True:
+    n += 1
+    database.execute('INSERT INTO orders VALUES(?)', (n,))
+    log.write(f'line {n}\\n')
+    at = n * 4096 % len(mapped)
+    mapped[at:at + 8] = n.to_bytes(8, 'big')
+";
+
 #[test]
 fn what_stands_still_is_what_is_restored() {
     let bench = Bench::new().with_services(&["app"]).with(&json!({"max_downtime": "60s"}));
@@ -187,15 +204,12 @@ fn what_stands_still_is_what_is_restored() {
     furnish(&srv);
     let database = srv.join("shop.db");
     tool("sqlite3", &[database.to_str().unwrap(), "PRAGMA journal_mode=WAL; CREATE TABLE orders(n INTEGER);"], &srv);
-    // An application that writes all the time: rows through a WAL, lines into a log.
-    bench.script(
-        "app-writer",
-        &format!(
-            "n=0; while :; do n=$((n+1)); echo line $n >> {0}/app.log; \
-             sqlite3 {0}/shop.db 'PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=5; INSERT INTO orders VALUES('$n')' >/dev/null; done",
-            srv.display()
-        ),
-    );
+    // An application that writes all the time: rows through a WAL, lines into a log, pages through a mapping, whose
+    // later changes move no time stamp.
+    fs::write(srv.join("mapped"), vec![0; 1 << 20]).unwrap();
+    let program = bench.at("bin/writer.py");
+    fs::write(&program, WRITER).unwrap();
+    bench.script("app-writer", &format!("exec python3 {} {}", program.display(), srv.display()));
     bench.control("app", "start");
     wait_for("the first rows", || fs::metadata(srv.join("app.log")).is_ok_and(|log| log.len() > 100));
     // The hook sees what there is while nothing moves: between the stop and the start.
