@@ -23,6 +23,7 @@ mod member;
 mod node;
 mod pass;
 mod pipeline;
+mod reading;
 mod scan;
 mod source;
 mod spec;

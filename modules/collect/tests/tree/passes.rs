@@ -145,6 +145,39 @@ impl Drop for Mapping {
 }
 
 #[test]
+fn a_database_and_a_log_written_through_the_warm_passes_are_what_stood_still() {
+    let place = Place::new();
+    let program = "import sqlite3, sys
+database = sqlite3.connect('app.db', isolation_level=None)
+database.execute('PRAGMA journal_mode=WAL')
+database.execute('CREATE TABLE t (n INTEGER, filling TEXT)')
+log = open('app.log', 'a')
+n = 0
+while True:
+    database.execute('INSERT INTO t VALUES (?, ?)', (n, str(n) * 500))
+    print('inserted', n, file=log, flush=True)
+    n += 1
+    if n == 200: print(flush=True)";
+    let mut writer =
+        Command::new("python3").args(["-c", program]).current_dir(place.src()).stdout(Stdio::piped()).spawn().unwrap();
+    // A first line: it is well under way.
+    writer.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(0)).unwrap();
+    collector.warm(&later(0)).unwrap();
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    collector.cold(&later(0)).unwrap();
+    let made = Made { staging, result: collector.finish().unwrap() };
+    assert!(made.result.warnings.is_empty(), "{:?}", made.result.warnings);
+    place.assert_restores(&[&made]);
+    let check =
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])";
+    let told = crate::support::output("python3", &["-c", check, place.path("app.db").to_str().unwrap()]);
+    assert_eq!(told, b"ok\n");
+}
+
+#[test]
 fn a_stepped_clock_makes_the_cold_pass_read_everything() {
     let place = Place::new();
     place.sh(TREE);
