@@ -16,8 +16,8 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
+use backup_core::StreamName;
 use backup_core::job::Mode;
-use backup_core::{Kind, StreamName};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use std::time::Instant;
 
@@ -66,9 +66,16 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     }
     let mut report = RunReport::default();
     let mut warnings = Vec::new();
-    let mut problems = Vec::new();
+    let (mut problems, mut busy) = (Vec::new(), Vec::new());
     for name in &streams {
         let place = place(&named, *name, &interrupt)?;
+        let _run = match run_lock(&place, call) {
+            Ok(lock) => lock,
+            Err(failed) => {
+                busy.push(failed);
+                continue;
+            }
+        };
         let mut log = Log::default();
         if let Err(failed) = stream(&place, call, &mut log) {
             log.problems.push(failed);
@@ -76,11 +83,21 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
         warnings.append(&mut log.warnings);
         problems.append(&mut log.problems);
         report.outstanding.extend(log.outstanding.iter().map(|id| Waiting { stream: *name, id: *id }));
+        for moved in log.moved.iter().filter(|moved| moved.moved_to_store) {
+            notify::done(&format!(
+                "{} {}: left the handover point, {:?}",
+                place.subject(),
+                moved.id,
+                moved.action_word()
+            ));
+        }
         report.generations.append(&mut log.moved);
     }
-    if !call.check && problems.iter().any(|problem| problem.failure().kind() != Kind::Locked) {
+    if !call.check {
         notify::failed(&named.job, &problems, &mut warnings);
     }
+    // That another run is at it is told to the caller only: the other run tells what comes of it.
+    problems.append(&mut busy);
     conclude(call, &report, warnings, problems)
 }
 
@@ -105,16 +122,19 @@ fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Ve
     Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(report))
 }
 
-/// One stream: connects the two ends as the job says, and tries until the window is over.
-fn stream(place: &Place, call: &Call, log: &mut Log) -> Result<()> {
+/// Makes sure that no other run carries this stream; `None` where this one changes nothing.
+fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
     let waiting = if place.is_sink { place.incoming() } else { place.handover() };
     let folder = waiting.dir().path();
-    let _run = if call.check || (!place.is_sink && !folder.is_dir()) {
-        None
-    } else {
-        publish::create_dirs(folder, 0o750, place.owner)?;
-        Some(Lock::take(&folder.join(RUN_LOCK), "transport")?)
-    };
+    if call.check || (!place.is_sink && !folder.is_dir()) {
+        return Ok(None);
+    }
+    publish::create_dirs(folder, 0o750, place.owner)?;
+    Ok(Some(Lock::take(&folder.join(RUN_LOCK), "transport")?))
+}
+
+/// One stream: connects the two ends as the job says, and tries until the window is over.
+fn stream(place: &Place, call: &Call, log: &mut Log) -> Result<()> {
     let progress = Progress::bytes(call, "carrying", 0);
     let line = Line { place, peer: carry::peer(place), progress: &progress };
     match place.of().stream.transport.mode {

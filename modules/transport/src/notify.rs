@@ -1,12 +1,22 @@
-//! One mail for one run that failed, on the side where it was noticed.
+//! Telling somebody who is not here: the system log of what happened, one mail for one run that failed.
 
+use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::mail::{self, Mail};
 use backup_core::{Failure as _, Job};
 use backup_interface::Failed;
 use std::fmt::Write as _;
 
-/// Tells the job's recipients. A mail that cannot be sent becomes a warning; the failure itself is reported anyway.
+/// Logs what was done.
+pub(crate) fn done(text: &str) {
+    Logger::new("backup_transport").log(Severity::Info, text);
+}
+
+/// Logs the failures and tells the job's recipients. A mail that cannot be sent becomes a warning; the failure itself is reported anyway.
 pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>) {
+    let logger = Logger::new("backup_transport");
+    for problem in problems {
+        logger.log(Severity::Error, &format!("{}/{}: {}", job.source, job.job, problem.message()));
+    }
     if job.mail.to.is_empty() || problems.is_empty() {
         return;
     }

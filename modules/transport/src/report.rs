@@ -101,6 +101,19 @@ impl Moved {
             duration_ms: 0,
         }
     }
+
+    /// What was done, for people.
+    pub const fn action_word(&self) -> &'static str {
+        match self.action {
+            Action::Send if self.resumed => "resume",
+            Action::Send => "send",
+            Action::Have => "acknowledge",
+            Action::Release => "release",
+            Action::WantFull => "want a full instead of",
+            Action::Refuse => "refused:",
+            Action::Fail => "failed:",
+        }
+    }
 }
 
 backup_interface::report! {
@@ -153,15 +166,7 @@ impl RunReport {
     /// One line for each generation.
     pub fn table(&self) -> String {
         let line = |moved: &Moved| {
-            let action = match moved.action {
-                Action::Send if moved.resumed => "resume",
-                Action::Send => "send",
-                Action::Have => "acknowledge",
-                Action::Release => "release",
-                Action::WantFull => "want a full instead of",
-                Action::Refuse => "refused:",
-                Action::Fail => "failed:",
-            };
+            let action = moved.action_word();
             format!("{action} {} {} {} ({} bytes)\n", moved.kind, moved.stream, moved.id, moved.bytes)
         };
         self.generations.iter().map(line).collect()

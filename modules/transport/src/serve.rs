@@ -116,7 +116,12 @@ impl Handle<Offer> for Alarmed {
 
 impl Handle<Commit> for Alarmed {
     fn handle(&self, commit: Commit) -> Result<SignedReceipt> {
-        self.0.handle(commit).inspect_err(|failed| {
+        let id = commit.generation.id;
+        let answer = self.0.handle(commit);
+        if answer.is_ok() {
+            notify::done(&format!("{} {id}: stored and signed for", self.0.place.subject()));
+        }
+        answer.inspect_err(|failed| {
             if failed.failure().kind() != Kind::Locked {
                 self.tell(std::slice::from_ref(failed));
             }

@@ -124,7 +124,11 @@ fn lay(basis: &Path, piece: &Path, previous: Option<&Path>, size: u64) -> Result
         return Ok(());
     }
     let part = basis.with_extension("part");
-    join(&[piece, previous], &part).map_err(at("write", &part))?;
+    if join(&[piece, previous], &part).is_err() {
+        // No room for both, or the older copy cannot be read: more bytes travel, and nothing else is worse.
+        remove(&part)?;
+        return if have > 0 { fs::hard_link(piece, basis).map_err(at("link", basis)) } else { Ok(()) };
+    }
     fs::rename(&part, basis).map_err(at("rename", &part))
 }
 
