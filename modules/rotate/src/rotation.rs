@@ -3,11 +3,11 @@
 use crate::error::RotateError;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Limits, Listing, Oddity, Reread, StoreError, Stored, StreamStore};
-use backup_adapters::{fault, host};
+use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, assume_reread, plan};
-use backup_core::{GenerationId, StreamName};
+use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
@@ -131,10 +131,12 @@ impl Rotation {
             done.freed += cleaned.bytes;
             let listing = self.store.list()?;
             done.plan = plan(&candidates(&listing), &self.policy, &self.rules(host::now().timestamp()))?;
-            done.oddities = listing.oddities;
+            done.oddities.clone_from(&listing.oddities);
             let due: Vec<_> = done.plan.needs_reread.iter().copied().filter(|id| tried.insert(*id)).collect();
             if due.is_empty() || !in_time {
+                let base = self.base(&listing.generations)?;
                 self.delete(interrupt, done)?;
+                self.remember(base, &listing.generations)?;
                 break;
             }
             drop(lock);
@@ -176,6 +178,32 @@ impl Rotation {
         Ok(())
     }
 
+    /// On a source: the newest full that the sink acknowledged, with the bytes of receipt and signature.
+    fn base(&self, generations: &[Stored]) -> Result<Option<Base>, RotateError> {
+        let is_base = |stored: &&Stored| stored.manifest.kind == GenerationKind::Full && stored.receipt.is_some();
+        let Some(stored) = generations.iter().rfind(is_base).filter(|_| self.side == Side::Source) else {
+            return Ok(None);
+        };
+        let signed = self.store.signed_receipt(stored.id)?;
+        Ok(signed.map(|(receipt, signature)| Base { id: stored.id, receipt, signature }))
+    }
+
+    /// Keeps the receipt of a base that is deleted here: incrementals may still differ from what the sink has. Those of
+    /// older bases go. A crash before this costs a full instead of an incremental, and nothing else.
+    fn remember(&self, base: Option<Base>, generations: &[Stored]) -> Result<(), RotateError> {
+        let Some(Base { id, receipt, signature }) = base else { return Ok(()) };
+        let dir = self.store.dir();
+        if !dir.receipt(id).exists() {
+            self.store.write_receipt(id, &receipt, signature.as_deref(), None)?;
+        }
+        let was_here = |id| generations.iter().any(|stored| stored.id == id);
+        for old in self.store.receipts()?.into_iter().filter(|old| *old < id && !was_here(*old)) {
+            publish::remove_file(&dir.receipt(old)).map_err(StoreError::from)?;
+            publish::remove_file(&dir.signature(old)).map_err(StoreError::from)?;
+        }
+        Ok(())
+    }
+
     fn is_missing(&self) -> bool {
         !self.store.dir().path().is_dir()
     }
@@ -188,6 +216,13 @@ impl Rotation {
     fn rules(&self, now: Timestamp) -> Rules {
         Rules { now, zone: TimeZone::UTC, side: self.side }
     }
+}
+
+/// The receipt of a base, as it was before its generation was deleted.
+struct Base {
+    id: GenerationId,
+    receipt: Vec<u8>,
+    signature: Option<Vec<u8>>,
 }
 
 fn candidates(listing: &Listing) -> Vec<Candidate> {

@@ -197,6 +197,20 @@ fn a_source_keeps_the_newest_acknowledged_copy_with_its_base() {
 }
 
 #[test]
+fn a_source_that_keeps_nothing_keeps_the_receipt_of_its_base() {
+    let lab = Lab::source("{generations: 0}");
+    let old = lab.full(20);
+    lab.call(&["run"]);
+    let base = lab.full(9);
+    lab.incremental(8, &base);
+    assert!(lab.store.receipts().unwrap().contains(&old.id), "the base of what comes before the next full");
+    lab.call(&["run"]);
+    assert_eq!(lab.days(), [0i64; 0]);
+    assert_eq!(lab.store.receipts().unwrap().into_iter().collect::<Vec<_>>(), [base.id]);
+    assert!(!lab.call(&["run"]).changed);
+}
+
+#[test]
 fn what_is_not_ours_is_named_and_left_alone() {
     let lab = Lab::sink(KEEP_3);
     (1..=4).for_each(|days| drop(lab.full(days)));

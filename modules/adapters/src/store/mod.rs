@@ -183,6 +183,18 @@ impl StreamStore {
         Ok(here.chain(noted).max())
     }
 
+    /// Which generations have a receipt here, present or not.
+    pub fn receipts(&self) -> Result<BTreeSet<GenerationId>> {
+        Ok(Notes::of(&self.dir)?.receipts)
+    }
+
+    /// The bytes of a receipt and of its signature, if there is one.
+    pub fn signed_receipt(&self, id: GenerationId) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
+        let read = |path: &Path| read::small(path, MAX_NOTE_BYTES);
+        let Some(receipt) = read(&self.dir.receipt(id))? else { return Ok(None) };
+        Ok(Some((receipt, read(&self.dir.signature(id))?)))
+    }
+
     fn stored(&self, id: GenerationId, notes: &Notes) -> Result<Option<Stored>> {
         let directory = self.dir.generation(id);
         let head = match read::head(&directory, id)? {
