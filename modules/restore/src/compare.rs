@@ -7,6 +7,7 @@ use crate::error::{RestoreError, Result};
 use crate::generation::Generation;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
+use backup_core::Kind;
 use backup_core::job::Stream;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
@@ -81,7 +82,11 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> R
             count(&mut comparison.sizes, &roots, entry)?;
             let change = match &found {
                 Some((_, metadata)) if which == Ordering::Equal => {
-                    let why = links.differences(entry, metadata, &walk.locate(&entry.path))?;
+                    let why = match links.differences(entry, metadata, &walk.locate(&entry.path)) {
+                        // A running application removes files as it likes.
+                        Err(error) if error.failure().kind() == Kind::NotFound => vec!["contents"],
+                        why => why?,
+                    };
                     if why == ["type"] {
                         walk.skip_contents();
                     }

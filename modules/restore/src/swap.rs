@@ -90,6 +90,13 @@ impl Place {
             .into());
         }
         let above = live.parent().unwrap_or(live);
+        let device = |path: &Path| path.symlink_metadata().ok().map(|metadata| metadata.dev());
+        // A subvolume is not mounted, and cannot be renamed across all the same.
+        if device(live)
+            .is_some_and(|own| Some(own) != device(&above.canonicalize().unwrap_or_else(|_| above.to_owned())))
+        {
+            return Err(refuse("it is on another file system than the directory that it lies in").into());
+        }
         let stays = stays.iter().filter(|path| path.starts_with(live)).filter_map(|path| path.strip_prefix(above).ok());
         let stays = stays.map(|path| hex::encode(path.as_os_str().as_bytes())).collect();
         Ok(Self { live: live.to_owned(), id, stays, new: None })

@@ -47,7 +47,16 @@ fn case() -> Case {
     let new = look(&lab);
     lab.shell("echo 3 >d/f; echo 3 >new; rm big; echo 3 >$ROOM/etc/shop.conf; touch $ROOM/on");
     let old = look(&lab);
+    lab.shell("mkdir $ROOM/pristine; cp -a $ROOM/srv $ROOM/etc $ROOM/pristine");
     Case { lab, old, new }
+}
+
+impl Case {
+    /// The old state again, whatever happened; then `prepare`.
+    fn reset(&self, prepare: &str) {
+        self.lab.shell("cd $ROOM; rm -rf srv etc state fail-after; cp -a pristine/srv pristine/etc .; touch on");
+        self.lab.shell(prepare);
+    }
 }
 
 /// Both roots, to every foreign tool; and the first once more, without what is excluded.
@@ -60,11 +69,10 @@ fn look(lab: &Lab) -> [String; 3] {
 }
 
 /// Every point that a run passes, with how often.
-fn points(prepare: &str) -> BTreeMap<String, u32> {
-    let Case { lab, .. } = case();
-    lab.shell(prepare);
-    let list = lab.path("points");
-    lab.command(&["run"]).env("HANDOVER_FAULT_LIST", &list).output().unwrap();
+fn points(case: &Case, prepare: &str) -> BTreeMap<String, u32> {
+    case.reset(prepare);
+    let list = case.lab.path("points");
+    case.lab.command(&["run"]).env("HANDOVER_FAULT_LIST", &list).output().unwrap();
     let mut points = BTreeMap::new();
     for name in fs::read_to_string(list).unwrap().lines() {
         *points.entry(name.to_owned()).or_default() += 1;
@@ -72,15 +80,13 @@ fn points(prepare: &str) -> BTreeMap<String, u32> {
     points
 }
 
-fn killed(what: &str, action: &str, prepare: &str) -> Case {
-    let case = case();
-    case.lab.shell(prepare);
+fn kill(case: &Case, what: &str, action: &str, prepare: &str) {
+    case.reset(prepare);
     let mut command = case.lab.command(&["run"]);
     command.env("HANDOVER_FAULT", what).env("HANDOVER_FAULT_ACTION", action);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let output = command.output().unwrap();
     assert_eq!(output.status.signal(), Some(9), "{what}: {}", String::from_utf8_lossy(&output.stdout));
-    case
 }
 
 /// What `recover` must leave: one of both states in both roots, services on, nothing of ours left over.
@@ -99,7 +105,8 @@ fn assert_recovered(case: &Case, what: &str) {
 
 #[test]
 fn anywhere_on_the_way_forward() {
-    let points = points(":");
+    let case = case();
+    let points = points(&case, ":");
     let ours = [
         "restore.prepared",
         "restore.unpack.base",
@@ -122,7 +129,7 @@ fn anywhere_on_the_way_forward() {
     for (name, passes) in points {
         for pass in 1..=passes {
             let what = format!("{name}:{pass}");
-            let case = killed(&what, "kill", ":");
+            kill(&case, &what, "kill", ":");
             let at_once = look(&case.lab);
             // The exchange of one root is one step: at no time is there a mixture within a root, but for what is excluded.
             for (root, now) in at_once.iter().enumerate().skip(1) {
@@ -140,12 +147,13 @@ fn anywhere_on_the_way_forward() {
 #[test]
 fn anywhere_on_the_way_back() {
     let fail = "touch $ROOM/fail-after";
-    let points = points(fail);
+    let case = case();
+    let points = points(&case, fail);
     for name in ["restore.swap.carried", "restore.swap.back", "restore.swap.undone", "restore.back.undone"] {
         let passes = *points.get(name).unwrap_or_else(|| panic!("{name} is not in {points:?}"));
         for pass in 1..=passes {
             let what = format!("{name}:{pass}");
-            let case = killed(&what, "kill", fail);
+            kill(&case, &what, "kill", fail);
             assert_recovered(&case, &what);
             assert_eq!(look(&case.lab), case.old, "{what}");
         }
@@ -154,8 +162,9 @@ fn anywhere_on_the_way_back() {
 
 #[test]
 fn the_whole_process_group() {
+    let case = case();
     for what in ["restore.stopped", "restore.swap.exchanged:1", "restore.started"] {
-        let case = killed(what, "kill-group", ":");
+        kill(&case, what, "kill-group", ":");
         assert_recovered(&case, what);
         assert_eq!(look(&case.lab), case.old, "{what}");
     }

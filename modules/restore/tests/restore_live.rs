@@ -313,3 +313,28 @@ fn wait_for(path: &Path) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }
+
+#[test]
+fn as_a_task_of_ansible() {
+    let lab = lab();
+    let task = serde_json::json!({
+        "job": "shop", "config": lab.path("config"), "keep_old": "no", "_ansible_check_mode": true, "_ansible_diff": true,
+    });
+    let file = lab.path("args");
+    fs::write(&file, task.to_string()).unwrap();
+    let call = || {
+        let output = Command::new(support::EXECUTABLE).arg(&file).output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        support::answer(&output)
+    };
+    let announced = call();
+    assert!(announced.changed && announced.streams[0].fate == "planned" && version(&lab) == "2");
+    fs::write(&file, task.to_string().replace("\"_ansible_check_mode\":true", "\"_ansible_check_mode\":false"))
+        .unwrap();
+    let done = call();
+    assert_eq!(done.diff[0].prepared, announced.diff[0].prepared);
+    assert_eq!(version(&lab), "1");
+    assert!(!call().changed);
+    fs::write(&file, task.to_string().replace("shop", "shopp")).unwrap();
+    assert_eq!(call().kind, "not_found");
+}
