@@ -63,22 +63,22 @@ pub(crate) fn conclude(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> 
     if fault.is_some() || !did_nothing {
         fault = last_hooks(&mut run, fault);
     }
-    tell(&mut run, fault.as_ref());
-    respond(run, fault)
+    let mailed = tell(&mut run, fault.as_ref());
+    respond(run, fault, mailed)
 }
 
 /// Ends a run that did not even begin: nothing of the job is its own, not even the state.
 pub(crate) fn refuse(mut run: Run<'_>, failure: Failed) -> Result<Outcome> {
     let fault = Some(Fault { failure, is_everybodys: true });
-    tell(&mut run, fault.as_ref());
-    respond(run, fault)
+    let mailed = tell(&mut run, fault.as_ref());
+    respond(run, fault, mailed)
 }
 
 /// Ends check mode.
 pub(crate) fn answer(mut run: Run<'_>, result: Result<()>) -> Result<Outcome> {
     let fault = first_fault(&mut run, result);
     left_behind(&mut run);
-    respond(run, fault)
+    respond(run, fault, false)
 }
 
 /// The failure of the run: everybody's, or the first stream's. Those of further streams become warnings.
@@ -170,8 +170,8 @@ fn last_hooks(run: &mut Run<'_>, fault: Option<Fault>) -> Option<Fault> {
     fault
 }
 
-/// Mails a failure, and that the previous transport failed. That mail cannot be sent is said.
-fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
+/// Mails a failure, and that the previous transport failed; says whether it did. That mail cannot be sent is said.
+fn tell(run: &mut Run<'_>, fault: Option<&Fault>) -> bool {
     let failure = fault.map(|fault| &fault.failure);
     let job = &run.request.job;
     let left = left_behind(run);
@@ -180,7 +180,8 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
     let (severity, subject) = match failure {
         None if left.is_empty() => {
             let job = &job.job;
-            return lines.iter().for_each(|line| notify::log(Severity::Info, &format!("{job}: {line}")));
+            lines.iter().for_each(|line| notify::log(Severity::Info, &format!("{job}: {line}")));
+            return false;
         }
         Some(failure) => {
             let _ = writeln!(body, "{}\n", failure.message());
@@ -198,9 +199,10 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) {
     for warning in &run.warnings {
         let _ = writeln!(body, "warning: {warning}");
     }
-    if let Err(error) = notify::send(job, severity, &subject, &body) {
-        run.warnings.push(error.message());
-    }
+    let sent = notify::send(job, severity, &subject, &body);
+    let mailed = sent.is_ok();
+    run.warnings.extend(sent.err().map(|error| error.message()));
+    mailed
 }
 
 /// Warns of a transport that did not do its work; returns what it says.
@@ -210,7 +212,7 @@ fn left_behind(run: &mut Run<'_>) -> Vec<String> {
     left
 }
 
-fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
+fn respond(run: Run<'_>, fault: Option<Fault>, mailed: bool) -> Result<Outcome> {
     let is_plan = run.tracks.iter().any(|track| track.report.fate == Fate::Planned);
     let changed =
         is_plan || !run.recovered.is_empty() || run.tracks.iter().any(|track| track.report.fate == Fate::Sealed);
@@ -219,6 +221,8 @@ fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
         .iter()
         .flat_map(|track| track.report.warnings.iter().map(|warning| format!("stream {}: {warning}", track.of.name)));
     let warnings: Vec<_> = run.warnings.iter().cloned().chain(tolerated).collect();
+    // What was tolerated is in no mail.
+    let mailed = mailed && warnings.len() == run.warnings.len();
     let job = &run.request.job;
     let report = RunReport {
         job: job.job.clone(),
@@ -233,12 +237,12 @@ fn respond(run: Run<'_>, fault: Option<Fault>) -> Result<Outcome> {
     if let Some(Fault { failure, .. }) = fault {
         let failure = if changed { failure.with_changes() } else { failure };
         let failure = warnings.into_iter().fold(failure, Failed::with_warning);
-        return Err(failure.with_report(&report));
+        return Err(failure.with_report(&report).mailed(mailed));
     }
     let msg = report.streams.iter().map(text::line).collect::<Vec<_>>().join("; ");
     let outcome = if changed { Outcome::changed(msg) } else { Outcome::unchanged(msg) };
     let outcome = if is_plan { outcome.with_answer(text::plan(&report)) } else { outcome };
-    let outcome = warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning);
+    let outcome = warnings.into_iter().fold(outcome.with_report(&report).mailed(mailed), Outcome::with_warning);
     let diff = text::diff(job, &report);
     Ok(if diff.is_empty() { outcome } else { outcome.with_diff(Diff::prepared(&diff)) })
 }

@@ -24,7 +24,7 @@ pub(crate) struct Common {
     /// Print the result as one line of JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print nothing on success.
+    /// Print nothing on success, nor what was mailed.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Say more.

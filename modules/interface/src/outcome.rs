@@ -41,6 +41,7 @@ pub struct Outcome {
     answer: Option<String>,
     diff: Vec<Diff>,
     warnings: Vec<String>,
+    mailed: bool,
 }
 
 impl Outcome {
@@ -106,6 +107,13 @@ impl Outcome {
         Value::Object(result)
     }
 
+    /// The warnings were mailed: with `--quiet` nobody is told of them again.
+    #[must_use]
+    pub fn mailed(mut self, mailed: bool) -> Self {
+        self.mailed = mailed;
+        self
+    }
+
     /// Lines for standard output and for standard error.
     pub(crate) fn to_text(&self, name: &str, how: Human) -> (String, String) {
         let mut out = String::new();
@@ -118,7 +126,8 @@ impl Outcome {
                 out.extend(self.diff.iter().map(Diff::to_text));
             }
         }
-        (out, warning_lines(name, &self.warnings))
+        let err = if how.quiet && self.mailed { String::new() } else { warning_lines(name, &self.warnings) };
+        (out, err)
     }
 }
 
@@ -129,6 +138,7 @@ pub struct Failed {
     changed: bool,
     fields: Map<String, Value>,
     warnings: Vec<String>,
+    mailed: bool,
 }
 
 impl<F: Failure> From<F> for Failed {
@@ -140,7 +150,7 @@ impl<F: Failure> From<F> for Failed {
 impl Failed {
     /// For a failure whose type is already erased.
     pub fn boxed(failure: Box<dyn Failure>) -> Self {
-        Self { failure, changed: false, fields: Map::new(), warnings: Vec::new() }
+        Self { failure, changed: false, fields: Map::new(), warnings: Vec::new(), mailed: false }
     }
 
     /// Something was changed before it failed.
@@ -164,6 +174,13 @@ impl Failed {
     #[must_use]
     pub fn with_warning(mut self, warning: impl Into<String>) -> Self {
         self.warnings.push(warning.into());
+        self
+    }
+
+    /// The failure and the warnings were mailed: with `--quiet` nobody is told of them again.
+    #[must_use]
+    pub fn mailed(mut self, mailed: bool) -> Self {
+        self.mailed = mailed;
         self
     }
 
@@ -204,7 +221,10 @@ impl Failed {
         Value::Object(result)
     }
 
-    pub(crate) fn to_text(&self, name: &str) -> String {
+    pub(crate) fn to_text(&self, name: &str, how: Human) -> String {
+        if how.quiet && self.mailed {
+            return String::new();
+        }
         let mut text = warning_lines(name, &self.warnings);
         let _ = writeln!(text, "{name}: {}", self.message());
         if let Some(hint) = self.failure.hint() {
@@ -320,4 +340,32 @@ fn warning_lines(name: &str, warnings: &[String]) -> String {
 
 fn with_newline(text: &str) -> String {
     if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it broke")]
+    struct Broken;
+
+    impl Failure for Broken {
+        fn kind(&self) -> backup_core::Kind {
+            backup_core::Kind::Io
+        }
+    }
+
+    #[test]
+    fn a_quiet_caller_is_not_told_what_was_mailed() {
+        let failed = |mailed| Failed::from(Broken).with_warning("odd").mailed(mailed);
+        let outcome = |mailed| Outcome::unchanged("done").with_warning("odd").mailed(mailed);
+        let quiet = Human { quiet: true, ..Human::default() };
+        assert_eq!(failed(true).to_text("x", quiet), "");
+        assert_eq!(failed(false).to_text("x", quiet), "x: warning: odd\nx: it broke\n");
+        assert_eq!(failed(true).to_text("x", Human::default()), "x: warning: odd\nx: it broke\n");
+        assert_eq!(outcome(true).to_text("x", quiet).1, "");
+        assert_eq!(outcome(false).to_text("x", quiet).1, "x: warning: odd\n");
+        assert_eq!(outcome(true).to_text("x", Human::default()).1, "x: warning: odd\n");
+    }
 }

@@ -93,12 +93,10 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
         }
         report.generations.append(&mut log.moved);
     }
-    if !call.check {
-        notify::failed(&named.job, &problems, &mut warnings);
-    }
+    let mailed = !call.check && notify::failed(&named.job, &problems, &mut warnings) && busy.is_empty();
     // That another run is at it is told to the caller only: the other run tells what comes of it.
     problems.append(&mut busy);
-    conclude(call, &report, warnings, problems)
+    conclude(call, &report, warnings, problems).map_err(|failed| failed.mailed(mailed))
 }
 
 fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Vec<Failed>) -> Result<Outcome> {

@@ -11,14 +11,15 @@ pub(crate) fn done(text: &str) {
     Logger::new("backup_transport").log(Severity::Info, text);
 }
 
-/// Logs the failures and tells the job's recipients. A mail that cannot be sent becomes a warning; the failure itself is reported anyway.
-pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>) {
+/// Logs the failures and tells the job's recipients; says whether it did. A mail that cannot be sent becomes a warning; the
+/// failure itself is reported anyway.
+pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>) -> bool {
     let logger = Logger::new("backup_transport");
     for problem in problems {
         logger.log(Severity::Error, &format!("{}/{}: {}", job.source, job.job, problem.message()));
     }
     if job.mail.to.is_empty() || problems.is_empty() {
-        return;
+        return false;
     }
     let mut body = String::new();
     for problem in problems {
@@ -40,8 +41,10 @@ pub(crate) fn failed(job: &Job, problems: &[Failed], warnings: &mut Vec<String>)
         subject: format!("handover {}/{}: transport failed", job.source, job.job),
         body,
     };
-    if let Err(error) = mail::send(&job.mail.sendmail, &message) {
+    let sent = mail::send(&job.mail.sendmail, &message);
+    if let Err(error) = &sent {
         let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
         warnings.push(format!("nobody was told of the failure: {error}{hint}"));
     }
+    sent.is_ok()
 }
