@@ -15,6 +15,7 @@ use crate::wire::{
 };
 use backup_adapters::host;
 use backup_adapters::store::{Listing as Listed, Stored, StreamStore};
+use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, GenerationRef};
 use backup_interface::Failed;
 use std::path::PathBuf;
@@ -68,10 +69,17 @@ pub fn standing(listing: &Listed, outstanding: Vec<GenerationId>, free_bytes: u6
     }
 }
 
+/// The newest generation that is verified and, with its base, not known to be damaged since.
 fn newest_verified(listing: &Listed) -> Option<&Stored> {
-    let sound = |stored: &&Stored| stored.checked.as_ref().is_none_or(|checked| checked.ok);
-    let verified = |stored: &&Stored| stored.receipt.as_ref().is_some_and(backup_core::receipt::Receipt::is_verified);
-    listing.generations.iter().rev().filter(sound).find(verified)
+    let sound = |stored: &Stored| stored.checked.as_ref().is_none_or(|checked| checked.ok);
+    let verified = |stored: &Stored| stored.receipt.as_ref().is_some_and(Receipt::is_verified);
+    let based =
+        |stored: &Stored| {
+            stored.manifest.base.as_ref().is_none_or(|base| {
+                listing.get(base.id).is_some_and(|found| found.digest == base.digest && sound(found))
+            })
+        };
+    listing.generations.iter().rev().find(|stored| verified(stored) && sound(stored) && based(stored))
 }
 
 impl Handle<List> for LocalSink {
@@ -136,5 +144,59 @@ impl Complaint {
     /// The failure again, of `host`.
     pub fn into_error(self, host: &str) -> TransportError {
         TransportError::Peer { host: host.to_owned(), kind: self.kind, msg: self.msg, hint: self.hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use backup_core::receipt::Checked;
+
+    fn stored(day: u8, base: Option<&Stored>) -> Stored {
+        let id: GenerationId = format!("202611{day:02}T020000Z").parse().unwrap();
+        let base = base.map(|base| GenerationRef { id: base.id, digest: base.digest.clone() });
+        let candidate = sample::candidate(id, "0123456789abcdef0123456789abcdef", base, "data");
+        let receipt = Receipt {
+            format: 1,
+            source: "web1".into(),
+            job: "shop".into(),
+            stream: backup_core::StreamName::Data,
+            id,
+            digest: candidate.digest.clone(),
+            instance: candidate.manifest.instance.clone(),
+            sink: "sink1".into(),
+            received_at: id.time(),
+            verified_at: Some(id.time()),
+            tool: "test".into(),
+        };
+        Stored {
+            id,
+            digest: candidate.digest,
+            bytes: 0,
+            manifest: candidate.manifest,
+            receipt: Some(receipt),
+            receipt_ignored: None,
+            checked: None,
+            hold: None,
+        }
+    }
+
+    fn newest(generations: Vec<Stored>) -> Option<GenerationId> {
+        newest_verified(&Listed { generations, ..Listed::default() }).map(|stored| stored.id)
+    }
+
+    #[test]
+    fn the_newest_is_verified_and_sound_with_its_base() {
+        let (first, second) = (stored(10, None), stored(11, None));
+        let third = stored(12, Some(&second));
+        let (ids, all) = ([first.id, second.id, third.id], vec![first.clone(), second.clone(), third.clone()]);
+        assert_eq!(newest(all), Some(ids[2]));
+        assert_eq!(newest(vec![first.clone(), third.clone()]), Some(ids[0]), "its base is gone");
+        let damaged = Checked { digest: second.digest.clone(), checked_at: second.id.time(), ok: false };
+        let second = Stored { checked: Some(damaged), ..second };
+        assert_eq!(newest(vec![first.clone(), second, third]), Some(ids[0]), "its base is damaged");
+        let arrived = Receipt { verified_at: None, ..first.receipt.clone().unwrap() };
+        assert_eq!(newest(vec![Stored { receipt: Some(arrived), ..first }]), None);
     }
 }
