@@ -73,7 +73,7 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> R
     let mut found = walk.next_path().map_err(failed())?;
     loop {
         let which = match (&wanted, &found) {
-            (None, None) => return Ok(comparison),
+            (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(entry), Some((path, _))) => order::compare(&entry.path, path),
@@ -107,6 +107,18 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> R
         if which != Ordering::Less {
             found = walk.next_path().map_err(failed())?;
         }
+    }
+    let present = comparison.present(generation);
+    comparison.items.retain(|item| present.iter().any(|root| order::is_within(&item.path, root)));
+    Ok(comparison)
+}
+
+impl Comparison {
+    /// The roots that the generation has something of. The policy may have tolerated a missing one: then nothing is known
+    /// of it, and it is left alone.
+    pub(crate) fn present(&self, generation: &Generation) -> Vec<Vec<u8>> {
+        let roots = generation.roots().into_iter().zip(&self.sizes);
+        roots.filter(|(_, size)| size.paths > 0).map(|(root, _)| root).collect()
     }
 }
 

@@ -154,7 +154,7 @@ fn places(request: &Request, work: &[Track<'_>]) -> Result<Vec<Vec<Place>>> {
         let mut of_track = Vec::new();
         if request.target.is_none() && track.tree_differs() {
             let stays: Vec<_> = track.comparison.stays.iter().map(|path| absolute(path)).collect();
-            for root in track.generation.roots() {
+            for root in track.comparison.present(&track.generation) {
                 of_track.push(Place::new(&absolute(&root), track.generation.own.stored.id, &stays)?);
             }
         }
@@ -172,7 +172,8 @@ fn unpack_beside(work: &[Track<'_>], places: &[Vec<Place>], progress: &Progress,
     let result = work.iter().zip(places).filter(|(_, places)| !places.is_empty()).try_for_each(|(track, places)| {
         places.iter().try_for_each(Place::prepare)?;
         fault::point("restore.prepared");
-        let mut staging = Staging::beside(track.generation.roots(), places.iter().map(Place::container))?;
+        let mut staging =
+            Staging::beside(track.comparison.present(&track.generation), places.iter().map(Place::container))?;
         unpack(&track.generation, &mut staging, progress, interrupt)?;
         fault::point("restore.unpacked");
         Ok(())

@@ -136,6 +136,14 @@ impl Place {
         Ok(nix::sys::stat::fchmod(&opened, Mode::S_IRWXU).map_err(io::Error::from).map_err(failed())?)
     }
 
+    /// Remembers which tree is the new one, once it is on disk.
+    fn note_new(&mut self) -> Result<()> {
+        let staged = self.staged();
+        let metadata = staged.symlink_metadata().map_err(RestoreError::io("inspect", &staged))?;
+        self.new = Some((metadata.dev(), metadata.ino()));
+        Ok(publish::sync_fs(&self.container())?)
+    }
+
     /// Whether the new tree has left the container. Where it lay is asked, not where it belongs: an application that runs
     /// on it may have replaced a single file since.
     fn is_new(&self) -> bool {
@@ -201,15 +209,16 @@ impl Swap {
         // A root inside another one (of another stream, which excludes it) goes first and comes back last: its container
         // lies in the tree that is exchanged around it.
         places.sort_by_key(|place| std::cmp::Reverse(place.live.components().count()));
-        for place in &mut places {
-            let staged = place.staged();
-            let metadata = staged.symlink_metadata().map_err(RestoreError::io("inspect", &staged))?;
-            place.new = Some((metadata.dev(), metadata.ino()));
-            publish::sync_fs(&place.container())?;
+        let mut journal = Journal { format: 1, phase: Phase::Swapping, keep_old, places };
+        let noted = journal.places.iter_mut().try_for_each(Place::note_new);
+        let swap = Self { state: state.to_owned(), journal };
+        if let Err(error) = noted.and_then(|()| swap.write()) {
+            for place in &swap.journal.places {
+                // The next run removes what this cannot.
+                let _ = remove_container(&place.container());
+            }
+            return Err(error);
         }
-        let swap =
-            Self { state: state.to_owned(), journal: Journal { format: 1, phase: Phase::Swapping, keep_old, places } };
-        swap.write()?;
         fault::point("restore.swap.begun");
         Ok(swap)
     }

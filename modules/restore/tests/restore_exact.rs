@@ -107,3 +107,25 @@ fn check_mode_announces_what_is_done() {
     }
     assert!(lab.call(&["plan", "--generation", FULL, "--diff"]).diff.is_empty());
 }
+
+#[test]
+fn a_root_that_was_missing_is_left_alone() {
+    // As if the policy had tolerated it: the manifest names it, the catalog does not.
+    let lab = Lab::new();
+    lab.job("", "", "[LIVE, ROOM/var]");
+    lab.shell("echo 1 >f");
+    lab.collect(FULL, &[]);
+    let manifest = lab.generation(FULL).join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let root = format!("\"{}\"", lab.live().display());
+    let both = format!("{root},\n    \"{}\"", lab.path("var").display());
+    fs::write(&manifest, text.replace(&root, &both)).unwrap();
+    lab.reseal(FULL);
+    lab.shell("mkdir $ROOM/var; echo mine >$ROOM/var/mine");
+    assert!(!lab.restore(&[]).changed);
+    lab.shell("echo 2 >f");
+    let answer = lab.restore(&[]);
+    assert_eq!(answer.streams[0].roots.len(), 2);
+    assert_eq!(fs::read_to_string(lab.path("var/mine")).unwrap(), "mine\n");
+    assert_eq!(fs::read_to_string(lab.live().join("f")).unwrap(), "1\n");
+}
