@@ -44,9 +44,8 @@ fn a_file_of_five_gigabytes_comes_back_and_changes_by_patches() {
          for i in $(seq 1 40); do head -c 100000 /dev/urandom | dd of=disk bs=1M seek=$((i * 120)) conv=notrunc status=none; done",
         lab.srv().display()
     ));
-    let full = lab.collect(&[]);
+    lab.collect(&[]);
     lab.transport().good();
-    lab.restores_to(&full, &lab.srv(), "a full");
     sh(&format!(
         "cd {}; for i in 3 1030 2010 4900; do echo changed block $i | dd of=disk bs=1M seek=$i conv=notrunc status=none; done",
         lab.srv().display()

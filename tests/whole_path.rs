@@ -4,6 +4,7 @@
 use backup_tests::executables::{Executable, sh};
 use backup_tests::lab::{Host, Lab, Way, within};
 use backup_tests::oracle;
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -111,4 +112,42 @@ fn pushed_data_come_back() {
 #[test]
 fn pulled_data_come_back() {
     whole_path(Way::Pull);
+}
+
+#[test]
+fn logs_are_pulled_and_do_not_stay() {
+    let mut lab = Lab::new(Way::Push);
+    let logs = lab.at("source/log");
+    lab.stream("logs", &json!({"include": [logs]}));
+    lab.declare();
+    sh(&format!(
+        "mkdir {0}; seq 1 1000 > {0}/app.log; seq 1 10 | gzip > {0}/app.log.1.gz; echo data > {1}/x",
+        logs.display(),
+        lab.srv().display()
+    ));
+    let pull = |lab: &Lab| lab.call(Host::Sink, Executable::Transport, &["run"]);
+    let (handover, store, signers) = (lab.here("logs", "handover"), lab.there("logs", "store"), lab.at("signers"));
+
+    let full = lab.collect(&[]);
+    assert_eq!(oracle::whole(&handover, None), std::slice::from_ref(&full), "both streams have the same id");
+    assert_eq!(oracle::whole(&lab.here("data", "handover"), None), std::slice::from_ref(&full));
+    pull(&lab).good();
+    assert_eq!(oracle::whole(&store, Some(&signers)), std::slice::from_ref(&full));
+    assert!(oracle::generations(&handover).is_empty(), "the log handover point empties");
+    assert!(oracle::generations(&lab.here("logs", "store")).is_empty(), "none is kept on the source");
+    assert_eq!(oracle::generations(&lab.here("data", "handover")), [full], "data wait for the push");
+
+    sh(&format!("cd {}; seq 1 50 >> app.log; mv app.log app.log.2; echo fresh > app.log", logs.display()));
+    let second = lab.collect(&["--stream", "logs"]);
+    pull(&lab).good();
+    let stored = oracle::whole(&store, Some(&signers));
+    assert_eq!(stored.last(), Some(&second));
+    let target = lab.at("out");
+    let words = ["run", "--stream", "logs", "--from", "sink_store", "--target", target.to_str().unwrap()];
+    lab.call(Host::Source, Executable::Restore, &words).good();
+    oracle::same(&logs, &within(&target, &logs));
+    fs::remove_dir_all(&target).unwrap();
+    let root = store.ancestors().nth(2).unwrap();
+    sh(&format!("dash {}/restore.sh {}/{second} {} 2>&1", root.display(), store.display(), target.display()));
+    oracle::same(&logs, &within(&target, &logs));
 }

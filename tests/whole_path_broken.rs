@@ -90,7 +90,7 @@ fn a_disk_that_fills_up_during_the_standstill() {
     Service::of(&lab).start();
     let disk = Disk::new(&lab.at("source/data"), "12m");
     collect_fails_for_room(&lab);
-    disk.grow("60m");
+    disk.grow("200m");
     lab.collect(&[]);
     lab.transport().good();
     ends_well(&lab);
@@ -112,11 +112,11 @@ fn a_full_disk_at_the_sink() {
     lab.transport().failed("no_space");
     assert!(lab.mail().contains("Subject: "), "nobody was told");
     assert_eq!(oracle::digests(&store), before);
-    let filler = lab.at("sink/home/filler").display().to_string();
-    disk.grow("40m");
+    let (home, filler) = (lab.at("sink/home").display().to_string(), lab.at("sink/home/filler").display().to_string());
+    disk.grow("150m");
     lab.serve_with(
         Host::Sink,
-        &format!("case $SSH_ORIGINAL_COMMAND in *receive*) head -c 22000000 /dev/zero > {filler};; esac\n"),
+        &format!("case $SSH_ORIGINAL_COMMAND in *receive*) head -c $(($(df --output=avail -B1 {home} | tail -1) - 6000000)) /dev/zero > {filler};; esac\n"),
     );
     lab.transport().failed("no_space");
     assert_eq!(oracle::digests(&store), before);

@@ -56,7 +56,7 @@ pub fn differences(wanted: &Path, found: &Path) -> String {
     report += &sh(&format!(
         "export LC_ALL=C; sync -f {room}/w/ {room}/f/; (cd {room}/w/ && {rooms}) > {room}/1; (cd {room}/f/ && {rooms}) > {room}/2\n\
          awk 'BEGIN {{ RS = \"\\0\" }} {{ n = $1; sub(/^[0-9]+ /, \"\") }} FILENAME == ARGV[1] {{ was[$0] = n; next }} \
-         $0 in was && n > was[$0] + 256 {{ print \"blocks of \" $0 \": \" was[$0] \" became \" n }}' {room}/1 {room}/2 | head -c 2000"
+         $0 in was && n > was[$0] * 1.01 + 256 {{ print \"blocks of \" $0 \": \" was[$0] \" became \" n }}' {room}/1 {room}/2 | head -c 2000"
     ));
     report
 }

@@ -20,11 +20,12 @@ pub fn declare(lab: &mut Lab, body: &str, before_end: &str) {
     write_script(&process, body);
     let control = format!(
         "pid={pid}\n\
-         on() {{ test -s $pid && kill -0 -- -$(cat $pid) 2>/dev/null; }}\n\
+         on() {{ test -s $pid && kill -s 0 -- -$(cat $pid) 2>/dev/null; }}\n\
          case $1 in\n\
          status) on && exit 0; exit 3;;\n\
-         stop) on || exit 0; kill -- -$(cat $pid); while on; do sleep 0.01; done; rm -f $pid\n{before_end}\n;;\n\
-         start) on && exit 0; setsid {process} </dev/null >/dev/null 2>&1 & echo $! > $pid.new; mv $pid.new $pid;;\n\
+         stop) on || exit 0; kill -s TERM -- -$(cat $pid); while on; do sleep 0.01; done; rm -f $pid\n{before_end}\n;;\n\
+         start) on && exit 0; setsid {process} </dev/null >/dev/null 2>&1 & p=$!\n\
+           until kill -s 0 -- -$p 2>/dev/null; do kill -0 $p || exit 1; sleep 0.01; done; echo $p > $pid.new; mv $pid.new $pid;;\n\
          esac",
         pid = pid.display(),
         process = process.display(),
@@ -62,6 +63,6 @@ impl<'a> Service<'a> {
 /// Whatever a test started must not outlive it.
 pub(crate) fn stop_all(room: &Path) {
     if let Ok(pid) = fs::read_to_string(room.join("app.pid")) {
-        sh(&format!("kill -9 -- -{0} 2>/dev/null || kill -9 {0} 2>/dev/null || true", pid.trim()));
+        sh(&format!("kill -s KILL -- -{0} 2>/dev/null || kill -9 {0} 2>/dev/null || true", pid.trim()));
     }
 }
