@@ -80,6 +80,27 @@ fn a_large_file_may_change_its_size_between_the_passes() {
 }
 
 #[test]
+fn groups_with_long_names_are_more_than_one_frame() {
+    let place = Place::new();
+    for n in 0..1500 {
+        std::os::unix::fs::symlink(format!("{n:04}/").repeat(800), place.path(&format!("link{n:04}"))).unwrap();
+    }
+    let (mut collector, staging) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    // Groups are built anew from frames and spool.
+    for n in (0..1500).step_by(400) {
+        fs::remove_file(place.path(&format!("link{n:04}"))).unwrap();
+        place.write(&format!("link{n:04}"), "a file now");
+    }
+    collector.cold(&later(3600)).unwrap();
+    let made = Made { staging, result: collector.finish().unwrap() };
+    place.assert_restores(&[&made]);
+    let largest = made.frame_sizes().into_iter().max().unwrap();
+    assert!((4 << 20..backup_archive::group::MAX_FRAME as u64).contains(&largest), "{largest}");
+    assert_eq!(made.frames(), place.collect(None, 3600).frames());
+}
+
+#[test]
 fn the_live_tree_is_not_needed_after_the_last_pass() {
     let place = Place::new();
     place.sh(TREE);

@@ -6,6 +6,7 @@ use backup_archive::{Entry, Index};
 use backup_collect::tree::{TreeCollector, TreeResult, TreeSpec};
 use backup_core::job::Tolerance;
 use backup_core::{Digest, GenerationRef};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -161,17 +162,26 @@ impl Made {
         }
     }
 
-    /// SHA-256 of each frame of the tar stream, found by the zstd magic number that begins one.
+    /// SHA-256 of each frame of the tar stream.
     pub(crate) fn frames(&self) -> Vec<String> {
+        self.each_frame(|frame| Digest::of(frame).to_string())
+    }
+
+    /// Plain bytes that each frame of the tar stream declares.
+    pub(crate) fn frame_sizes(&self) -> Vec<u64> {
+        self.each_frame(|frame| zstd::zstd_safe::get_frame_content_size(frame).unwrap().unwrap())
+    }
+
+    fn each_frame<T>(&self, tell: impl Fn(&[u8]) -> T) -> Vec<T> {
         let bytes = fs::read(self.staging.join("data.tar.zst")).unwrap();
-        let mut frames = Vec::new();
+        let mut told = Vec::new();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
-            let length = zstd::zstd_safe::find_frame_compressed_size(rest).unwrap();
-            frames.push(Digest::of(&rest[..length]).to_string());
-            rest = &rest[length..];
+            let (frame, after) = rest.split_at(zstd::zstd_safe::find_frame_compressed_size(rest).unwrap());
+            told.push(tell(frame));
+            rest = after;
         }
-        frames
+        told
     }
 }
 
@@ -227,9 +237,12 @@ pub(crate) fn assert_equal(one: &Path, other: &Path) {
             String::from_utf8_lossy(&told.stdout).into_owned()
         };
         let (one, other) = (told(one), told(other));
-        let differences: Vec<_> = one.lines().filter(|line| !other.contains(*line)).collect();
-        let also: Vec<_> = other.lines().filter(|line| !one.contains(*line)).collect();
-        assert!(one == other, "{judge}\nonly in the source: {differences:#?}\nonly restored: {also:#?}");
+        if one != other {
+            let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+            let (one, other) = (lines(&one), lines(&other));
+            let (left, right): (Vec<_>, Vec<_>) = (one.difference(&other).collect(), other.difference(&one).collect());
+            panic!("{judge}\nonly in the source: {left:#?}\nonly restored: {right:#?}");
+        }
     }
     // Contents last: where names or types differ, the listing says it better.
     let script = format!("diff -r --no-dereference '{}' '{}'", one.display(), other.display());
