@@ -28,13 +28,20 @@ const MOMENT: Duration = Duration::from_secs(5);
 
 /// A run of collect: what was asked, and what has become of it.
 pub(crate) struct Run<'a> {
+    /// What was asked.
     pub(crate) request: &'a Request,
+    /// What the job remembers.
     pub(crate) memory: Memory,
+    /// When it began, by the wall clock: every decision's "now".
     pub(crate) began: Timestamp,
-    pub(crate) clock: Instant,
+    clock: Instant,
+    /// The streams that are wanted, once it is decided what becomes of them.
     pub(crate) tracks: Vec<Track<'a>>,
+    /// The standstill, as far as there was one.
     pub(crate) standstill: Standstill,
+    /// Services that an earlier run had left stopped.
     pub(crate) recovered: Vec<String>,
+    /// What somebody should know besides the streams' own warnings.
     pub(crate) warnings: Vec<String>,
     interrupt: &'a Interrupt,
     progress: Progress,
@@ -42,10 +49,15 @@ pub(crate) struct Run<'a> {
 
 /// One stream in a run. Streams fail on their own: what ails the logs does not cost the data their copy.
 pub(crate) struct Track<'a> {
+    /// The stream.
     pub(crate) of: StreamOf<'a>,
+    /// What is told of it.
     pub(crate) report: StreamReport,
+    /// Why it dropped out.
     pub(crate) failure: Option<Failed>,
+    /// What it sealed.
     pub(crate) good: Option<Good>,
+    /// What is to be done; `None` once it is done, has failed or is not needed.
     work: Option<Work<'a>>,
 }
 
@@ -268,6 +280,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Set when the run is asked to end.
     pub(crate) const fn interrupt(&self) -> &'a Interrupt {
         self.interrupt
     }

@@ -24,17 +24,24 @@ use std::time::{Duration, Instant};
 
 /// What a run decided about one stream, and what it has of it so far.
 pub(crate) struct Work<'a> {
+    /// The stream.
     pub(crate) of: StreamOf<'a>,
+    /// What was there before.
     pub(crate) found: Found,
+    /// Full or incremental, and why.
     pub(crate) choice: Choice,
     base: Option<Index>,
     warnings: Vec<String>,
     /// What a plan found.
     look: Option<Look>,
+    /// Where the generation grows.
     pub(crate) staging: Option<Staging>,
+    /// Reads the include paths; `None` if there are none.
     pub(crate) tree: Option<TreeCollector>,
     passes: Vec<PassTime>,
+    /// The dumps, as far as they were taken.
     pub(crate) written: Vec<Written>,
+    /// When the first of them was begun.
     pub(crate) dumps_began: Option<Timestamp>,
 }
 
