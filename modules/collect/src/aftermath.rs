@@ -180,7 +180,9 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) -> bool {
     let (severity, subject) = match failure {
         None if left.is_empty() => {
             let job = &job.job;
-            lines.iter().for_each(|line| notify::log(Severity::Info, &format!("{job}: {line}")));
+            for line in &lines {
+                notify::log(Severity::Info, &format!("{job}: {line}"));
+            }
             return false;
         }
         Some(failure) => {
@@ -200,7 +202,7 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) -> bool {
         let _ = writeln!(body, "warning: {warning}");
     }
     let sent = notify::send(job, severity, &subject, &body);
-    let mailed = sent.is_ok();
+    let mailed = matches!(sent, Ok(true));
     run.warnings.extend(sent.err().map(|error| error.message()));
     mailed
 }

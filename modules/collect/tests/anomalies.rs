@@ -95,6 +95,18 @@ fn a_full_handover_point_refuses_and_mails_and_keeps_what_it_has() {
 }
 
 #[test]
+fn a_failure_that_nobody_is_mailed_is_told_even_to_a_quiet_caller() {
+    let bench = bench().with(&json!({"streams": {"data": {"dumps": [dump("orders", "exit 1")]}}}));
+    let said = |bench: &Bench| failure(&bench.cli(&["run", "shop", "--quiet"])).1;
+    assert_eq!(said(&bench), "", "it was mailed");
+    assert!(bench.mail().contains("dump_failed"));
+    let bench = bench.with(&json!({"mail": {"to": []}}));
+    assert!(said(&bench).contains("exit status 1"));
+    let bench = bench.with(&json!({"mail": {"to": ["root"], "sendmail": "/nowhere/sendmail"}}));
+    assert!(said(&bench).contains("exit status 1"));
+}
+
+#[test]
 fn an_ad_hoc_copy_is_no_failed_transport() {
     let bench = bench();
     let labelled = bench.module(&json!({"label": "before upgrade"}));
