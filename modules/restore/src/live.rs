@@ -155,8 +155,9 @@ impl<'a> Live<'a> {
         };
         fault::point("restore.back.undone");
         failed = also(failed, self.start(report));
-        if let Err(more) = intent::recover(&self.state, true) {
-            failed = failed.with_warning(format!("services did not start again: {more}"));
+        match intent::recover(&self.state, true) {
+            Ok(_) => self.rescue.take().into_iter().for_each(Armed::disarm),
+            Err(more) => failed = failed.with_warning(format!("services did not start again: {more}")),
         }
         if self.loaded > 0 {
             let warning = "a dump had been loaded before the failure, which cannot be taken back";
