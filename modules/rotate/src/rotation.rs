@@ -2,7 +2,7 @@
 
 use crate::error::RotateError;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::store::{Limits, Listing, Oddity, Reread, StoreError, Stored, StreamStore};
+use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
@@ -179,19 +179,18 @@ impl Rotation {
     }
 
     /// On a source: the newest full that the sink acknowledged, with the bytes of receipt and signature.
-    fn base(&self, generations: &[Stored]) -> Result<Option<Base>, RotateError> {
+    fn base(&self, generations: &[Stored]) -> Result<Option<SignedReceipt>, RotateError> {
         let is_base = |stored: &&Stored| stored.manifest.kind == GenerationKind::Full && stored.receipt.is_some();
         let Some(stored) = generations.iter().rfind(is_base).filter(|_| self.side == Side::Source) else {
             return Ok(None);
         };
-        let signed = self.store.signed_receipt(stored.id)?;
-        Ok(signed.map(|(receipt, signature)| Base { id: stored.id, receipt, signature }))
+        Ok(self.store.signed_receipt(stored.id)?)
     }
 
     /// Keeps the receipt of a base that is deleted here: incrementals may still differ from what the sink has. Those of
     /// older bases go. A crash before this costs a full instead of an incremental, and nothing else.
-    fn remember(&self, base: Option<Base>, generations: &[Stored]) -> Result<(), RotateError> {
-        let Some(Base { id, receipt, signature }) = base else { return Ok(()) };
+    fn remember(&self, base: Option<SignedReceipt>, generations: &[Stored]) -> Result<(), RotateError> {
+        let Some(SignedReceipt { id, receipt, signature }) = base else { return Ok(()) };
         let dir = self.store.dir();
         if !dir.receipt(id).exists() {
             self.store.write_receipt(id, &receipt, signature.as_deref(), None)?;
@@ -216,13 +215,6 @@ impl Rotation {
     fn rules(&self, now: Timestamp) -> Rules {
         Rules { now, zone: TimeZone::UTC, side: self.side }
     }
-}
-
-/// The receipt of a base, as it was before its generation was deleted.
-struct Base {
-    id: GenerationId,
-    receipt: Vec<u8>,
-    signature: Option<Vec<u8>>,
 }
 
 fn candidates(listing: &Listing) -> Vec<Candidate> {

@@ -270,7 +270,7 @@ fn asked_to_end_it_ends_between_two_steps() {
     let sent = Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status().unwrap();
     assert!(sent.success());
     // Wakes with the signal.
-    assert!(interrupt.sleep(Duration::from_secs(60)).is_err());
+    assert!(interrupt.sleep(Duration::from_mins(1)).is_err());
     let rotation = Rotation {
         job: "web1/shop".into(),
         stream: StreamName::Data,

@@ -189,10 +189,10 @@ impl StreamStore {
     }
 
     /// The bytes of a receipt and of its signature, if there is one.
-    pub fn signed_receipt(&self, id: GenerationId) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>> {
+    pub fn signed_receipt(&self, id: GenerationId) -> Result<Option<SignedReceipt>> {
         let read = |path: &Path| read::small(path, MAX_NOTE_BYTES);
         let Some(receipt) = read(&self.dir.receipt(id))? else { return Ok(None) };
-        Ok(Some((receipt, read(&self.dir.signature(id))?)))
+        Ok(Some(SignedReceipt { id, receipt, signature: read(&self.dir.signature(id))? }))
     }
 
     fn stored(&self, id: GenerationId, notes: &Notes) -> Result<Option<Stored>> {
@@ -248,6 +248,17 @@ impl StreamStore {
     fn damaged(&self, id: GenerationId, why: String) -> StoreError {
         StoreError::Damaged { id, store: self.dir.path().to_owned(), why }
     }
+}
+
+/// A receipt as it lies there, with its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedReceipt {
+    /// The generation it is about.
+    pub id: GenerationId,
+    /// The exact bytes.
+    pub receipt: Vec<u8>,
+    /// The signature over them.
+    pub signature: Option<Vec<u8>>,
 }
 
 /// Which ids have a note, so that listing opens only files that exist.
