@@ -7,10 +7,11 @@ use crate::error::Result;
 use crate::place::Place;
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
-use backup_adapters::rsync::{Stats, Transfer};
+use backup_adapters::lock::Lock;
+use backup_adapters::rsync::Transfer;
 use backup_adapters::ssh::Peer;
 use backup_adapters::store::StreamStore;
-use backup_interface::Progress;
+use backup_interface::{Call, Progress};
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ pub struct Line<'a> {
     pub place: &'a Place,
     /// The other host.
     pub peer: Peer,
-    /// Advances with the bytes.
-    pub progress: &'a Progress,
+    /// Who watches.
+    pub call: &'a Call,
 }
 
 impl Line<'_> {
@@ -54,7 +55,7 @@ impl Line<'_> {
     pub fn push(&self, candidate: &Candidate) -> Result<u64> {
         LocalSource { place: self.place.clone() }.waiting(&candidate.reference())?;
         let folder = self.place.handover().dir().generation(candidate.id());
-        self.transfer(RECEIVE, candidate, &folder, |transfer, progress| transfer.push(progress))
+        self.transfer(RECEIVE, candidate, &folder, None)
     }
 
     /// Source → sink, begun by the sink.
@@ -67,15 +68,11 @@ impl Line<'_> {
     pub fn receive_into(&self, incoming: &StreamStore, candidate: &Candidate, previous: Option<&Path>) -> Result<u64> {
         let arrival = Arrival::new(self.place, incoming, candidate.id());
         let lock = arrival.prepare(candidate, previous)?;
-        self.transfer(SEND, candidate, &arrival.folder(), |transfer, progress| {
-            Transfer { lock: Some(&lock), ..transfer }.pull(progress)
-        })
+        self.transfer(SEND, candidate, &arrival.folder(), Some(&lock))
     }
 
-    fn transfer<'t, F>(&'t self, verb: &str, candidate: &'t Candidate, folder: &'t Path, go: F) -> Result<u64>
-    where
-        F: FnOnce(Transfer<'_>, &mut dyn FnMut(u64)) -> std::result::Result<Stats, backup_adapters::rsync::RsyncError>,
-    {
+    /// The peer's verb says the direction: where it receives, we send.
+    fn transfer(&self, verb: &str, candidate: &Candidate, folder: &Path, lock: Option<&Lock>) -> Result<u64> {
         let (words, names) = ([command(verb), candidate.id().to_string()], candidate.names());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let transfer = Transfer {
@@ -87,13 +84,15 @@ impl Line<'_> {
             timeout: None,
             niceness: None,
             interrupt: Some(&self.place.interrupt),
-            lock: None,
+            lock,
         };
-        let mut before = 0;
+        let (bar, mut before) = (Progress::bytes(self.call, "carrying", candidate.bytes()), 0);
+        bar.say(&candidate.id().to_string());
         let mut advance = |done: u64| {
-            self.progress.add(done.saturating_sub(before));
+            bar.add(done.saturating_sub(before));
             before = done;
         };
-        Ok(go(transfer, &mut advance)?.wire())
+        let stats = if verb == RECEIVE { transfer.push(&mut advance) } else { transfer.pull(&mut advance) }?;
+        Ok(stats.wire())
     }
 }

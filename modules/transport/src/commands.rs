@@ -18,7 +18,7 @@ use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
 use backup_core::StreamName;
 use backup_core::job::Mode;
-use backup_interface::{Call, Failed, Outcome, Progress};
+use backup_interface::{Call, Failed, Outcome};
 use std::time::Instant;
 
 /// Held by a run from its beginning to its end: one transport of a stream at a time.
@@ -133,8 +133,7 @@ fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
 
 /// One stream: connects the two ends as the job says, and tries until the window is over.
 fn stream(place: &Place, call: &Call, log: &mut Log) -> Result<()> {
-    let progress = Progress::bytes(call, "carrying", 0);
-    let line = Line { place, peer: carry::peer(place), progress: &progress };
+    let line = Line { place, peer: carry::peer(place), call };
     match place.of().stream.transport.mode {
         Mode::Push => {
             let carry = |candidate: &_| line.push(candidate);
@@ -242,9 +241,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
     let mut report: FetchReport = plan.report(&place)?;
     let changed = plan.is_change();
     if changed && !call.check {
-        let total = plan.missing.iter().map(crate::candidate::Candidate::bytes).sum();
-        let progress = Progress::bytes(call, "fetching", total);
-        let line = Line { place: &place, peer: carry::peer(&place), progress: &progress };
+        let line = Line { place: &place, peer: carry::peer(&place), call };
         report.wire_bytes = plan.run(&place, &line)?;
     }
     let msg = format!("generation {} lies in {}", report.generation, report.folder);
