@@ -225,12 +225,17 @@ impl<'a> Run<'a> {
     }
 
     /// Reads everything while the application runs, and again what changed meanwhile, until the rest is small. A job
-    /// that stops nothing reads once.
+    /// that stops nothing reads once, unless something could not be caught.
     fn warm_passes(&mut self) -> Result<()> {
         let max_downtime = self.request.job.max_downtime.duration();
         let stops_nothing = self.request.job.services.is_empty();
         self.each(|work| {
-            while work.warm(max_downtime)? && !stops_nothing {}
+            loop {
+                let is_worth_while = work.warm(max_downtime)?;
+                if !(if stops_nothing { work.may_catch_more() } else { is_worth_while }) {
+                    break;
+                }
+            }
             if stops_nothing { Ok(()) } else { work.check_cold(max_downtime) }
         })
     }

@@ -22,6 +22,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// Each worker holds frames in memory, and the medium rarely feeds more.
+const MAX_THREADS: usize = 8;
+
 /// What a run decided about one stream, and what it has of it so far.
 pub(crate) struct Work<'a> {
     /// The stream.
@@ -174,7 +177,7 @@ impl Work<'_> {
             empty: stream.checks.empty,
             unreadable: stream.checks.unreadable,
             skip: skip.to_vec(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
         }
     }
 
@@ -202,6 +205,11 @@ impl Work<'_> {
         self.passes.push(PassTime { took, read_bytes: stats.read_bytes, delta });
         fault::point("collect.warm");
         Ok(limits::another_pass(&self.passes, free(staging)?, max_downtime))
+    }
+
+    /// Whether the last pass lost something that another may catch.
+    pub(crate) fn may_catch_more(&self) -> bool {
+        self.passes.len() < limits::MAX_PASSES && self.tree.as_ref().is_some_and(TreeCollector::has_lost_something)
     }
 
     /// After the warm passes and before anything is stopped: the cold pass is going to fit.

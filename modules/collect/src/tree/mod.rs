@@ -38,6 +38,7 @@ use backup_adapters::host::Now;
 use backup_adapters::publish;
 use backup_archive::group::LARGE;
 use backup_archive::{Index, Mtime};
+use backup_core::job::Tolerance;
 use jiff::Timestamp;
 use member::{Owners, Worker};
 use node::State;
@@ -145,12 +146,22 @@ impl TreeCollector {
         estimate
     }
 
+    /// Whether something exists that the last pass could not read because other things kept taking its place: another
+    /// pass may be luckier.
+    pub const fn has_lost_something(&self) -> bool {
+        self.scan.lost.is_some()
+    }
+
     /// Compresses the rest and writes the artifacts. Never looks at the live tree.
     ///
     /// # Errors
-    /// [`TreeError`]: the system refused, or what was written does not read back.
-    pub fn finish(self) -> Result<TreeResult, TreeError> {
-        self.write()
+    /// [`TreeError`]: the last pass lost something that the policy does not allow to be left out, the system refused,
+    /// or what was written does not read back.
+    pub fn finish(mut self) -> Result<TreeResult, TreeError> {
+        match self.scan.lost.take() {
+            Some(lost) if self.spec.unreadable == Tolerance::Fail => Err(lost),
+            _ => self.write(),
+        }
     }
 
     fn pass(&mut self, temperature: Temperature, now: &dyn Fn() -> Now) -> Result<PassStats, TreeError> {

@@ -5,7 +5,7 @@ use super::large::{Assembly, Open, RunRead};
 use super::member::{Context, GroupRead, Outcome, Worker};
 use super::node::{Node, Place, State, absolute, find};
 use super::pass::{Known, Temperature, draw_in_company};
-use super::scan::{Scan, assign_links};
+use super::scan::{ROUNDS, Scan, assign_links, replaced};
 use super::spec::Progress;
 use super::tell::Teller;
 use super::work::Work;
@@ -16,9 +16,6 @@ use backup_archive::{Mtime, order};
 use backup_core::job::Tolerance;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Paths that turn out to be something else than a moment ago are looked at again so often.
-const ROUNDS: u32 = 4;
 
 /// A unit of reading.
 enum Job {
@@ -154,6 +151,13 @@ impl TreeCollector {
                 (node.state, node.stat) = (State::Unread, stat);
                 return Ok(moved);
             }
+            Outcome::Again(stat) if self.spec.stores(stat.kind) => {
+                let path = node.absolute();
+                scan.warnings.push(format!("cannot read {}: {}", path.display(), replaced()));
+                scan.unreadable.push(node.path.clone());
+                let lost = TreeError::Unreadable { action: "read", path, source: replaced() };
+                scan.lost.get_or_insert(lost);
+            }
             Outcome::Again(_) | Outcome::Gone => gone.push(node.path.clone()),
             Outcome::Unreadable(source) if self.spec.unreadable == Tolerance::Allow => {
                 scan.warnings.push(format!("cannot read {}: {source}", node.absolute().display()));
@@ -264,4 +268,38 @@ fn keep_group(raw: bool, work: &mut Work, group: GroupRead, outcomes: &mut Outco
         outcomes.push((index, outcome));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::node::Stat;
+    use super::super::scan::Scanner;
+    use super::super::spec::TreeSpec;
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn what_exists_and_cannot_be_caught_is_not_taken_for_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "x").unwrap();
+        let staging = tempfile::tempdir().unwrap();
+        for (unreadable, is_sealed) in [(Tolerance::Allow, true), (Tolerance::Fail, false)] {
+            let spec = TreeSpec { include: vec![file.clone()], unreadable, ..TreeSpec::tolerant() };
+            let staging = tempfile::tempdir_in(staging.path()).unwrap();
+            let mut collector = TreeCollector::new(spec.clone(), None, staging.path()).unwrap();
+            let mut scan = Scanner::new(&spec).unwrap().scan(&HashSet::new()).unwrap();
+            let now = Stat { links: 1, ..scan.nodes[0].stat };
+            let mut gone = Vec::new();
+            collector.conclude(&mut scan, 0, Outcome::Again(now), false, &mut gone).unwrap();
+            assert!(gone.is_empty() && scan.unreadable.len() == 1 && scan.warnings.len() == 1, "{scan:?}");
+            collector.scan = scan;
+            assert!(collector.has_lost_something());
+            let result = collector.finish();
+            assert_eq!(result.is_ok(), is_sealed);
+            if let Ok(result) = result {
+                assert_eq!(result.counts.unreadable_skipped, 1);
+            }
+        }
+    }
 }

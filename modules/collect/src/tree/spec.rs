@@ -42,6 +42,24 @@ impl TreeSpec {
     pub(super) const fn stores(&self, kind: Type) -> bool {
         self.special_files || !matches!(kind, Type::Fifo | Type::Character | Type::Block)
     }
+
+    /// Everything is stored, everything tolerated, nothing included.
+    #[cfg(test)]
+    pub(super) const fn tolerant() -> Self {
+        Self {
+            include: Vec::new(),
+            exclude: Vec::new(),
+            one_file_system: true,
+            special_files: true,
+            level: 3,
+            large_file: 5 << 20,
+            missing: Tolerance::Allow,
+            empty: Tolerance::Allow,
+            unreadable: Tolerance::Allow,
+            skip: Vec::new(),
+            threads: 1,
+        }
+    }
 }
 
 /// What a pass did.

@@ -63,7 +63,12 @@ fn roots_that_are_missing_empty_or_links_are_refused_unless_allowed() {
 fn one_file_system_stops_at_mount_points() {
     let mut place = Place::new();
     place.sh("mkdir here mounted; touch here/f; mount -t tmpfs none mounted; touch mounted/f");
-    let stays = place.collect(None, 0).names(&place);
+    let made = place.collect(None, 0);
+    assert_eq!(
+        made.result.warnings,
+        [format!("{} is another file system; it is left out", place.path("mounted").display())]
+    );
+    let stays = made.names(&place);
     place.spec.one_file_system = false;
     let crosses = place.collect(None, 0).names(&place);
     // Declared on its own it is collected on its own.
@@ -82,6 +87,25 @@ fn our_own_folders_are_left_out() {
     place.sh("mkdir -p store/deep staging; touch store/deep/f f");
     place.spec.skip = vec![place.path("store"), place.path("staging")];
     assert_eq!(place.collect(None, 0).names(&place), ["", "f"]);
+    // Whatever path leads to them.
+    place.sh("ln -s src ../other");
+    let other = place.folder.path().join("other");
+    place.spec.skip = vec![other.join("store"), other.join("staging")];
+    assert_eq!(place.collect(None, 0).names(&place), ["", "f"]);
+}
+
+#[test]
+fn a_mounted_file_is_trusted_as_its_own_file_system_is() {
+    let mut place = Place::new();
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    std::fs::write(memory.path().join("f"), "1").unwrap();
+    place.sh(&format!("touch f; mount --bind {}/f f", memory.path().display()));
+    place.spec.include = vec![place.path("f")];
+    let (mut collector, _) = place.collector(None);
+    collector.warm(&later(3600)).unwrap();
+    let estimate = collector.estimate();
+    place.sh("umount f");
+    assert_eq!(estimate.paths, 1);
 }
 
 #[test]
