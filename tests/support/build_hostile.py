@@ -54,7 +54,7 @@ def tar(members, header=None):
     return out.getvalue()
 
 
-def generation(id, members, listed=None, of=None, deleted=None, plain=None, patch=None, frame=None):
+def generation(id, members, listed=None, of=None, deleted=None, plain=None, patch=None, frame=None, dump=None):
     made = Generation(base / id)
     plain = tar(members) if plain is None else plain
     made.add("data.tar.zst", zstd(plain) if frame is None else frame, plain)
@@ -66,6 +66,8 @@ def generation(id, members, listed=None, of=None, deleted=None, plain=None, patc
         parts = f"path {patch}\nsize 4\nmtime 1.000000000\nsha256 {sha256(data)}\n0 4\n".encode()
         made.add("patches/1.zst", zstd(data), data)
         made.add("patches/1.parts", parts, parts)
+    if dump is not None:
+        made.add(f"{dump}.zst", zstd(b"evil"), b"evil")
     catalog = "".join(json.dumps(line) + "\n" for line in listed).encode()
     made.add("catalog.jsonl.zst", zstd(catalog), catalog)
     time = "2026-11-20T22:00:00Z"
@@ -119,10 +121,24 @@ elif case == "huge-line":
 elif case == "too-long":
     path = f"{top}/" + "/".join(["d" * 200] * 21)
     generation(FULL, [dir, file(path)])
+elif case == "dump-symlink":
+    generation(FULL, [symlink("dump-x.sql", f"{outside}/evil"), dir], dump="dump-x.sql")
+elif case == "marker-symlink":
+    marker = symlink(".restore-incomplete/attributes", f"{outside}/canary")
+    generation(FULL, [marker, dir, file(f"{top}/f", b"good")])
+    member = {**file(f"{top}/f")[0], "patch": 1}
+    del member["at"]
+    generation(INCREMENTAL, [], listed=[member], of=FULL, deleted=b"", patch=f"{top}/f")
 elif case.startswith("base-"):
     generation(FULL, [dir, file(f"{top}/f", b"good"), symlink(f"{top}/l", outside)])
     if case == "base-symlink":
         generation(INCREMENTAL, [file(f"{top}/l/evil")], of=FULL, deleted=b"")
+    elif case == "base-hardlink":
+        generation(INCREMENTAL, [hardlink(f'{top}/h " link to', f"{top}/l/canary")], of=FULL, deleted=b"")
+    elif case == "base-hardlink-to-symlink":
+        generation(INCREMENTAL, [hardlink(f"{top}/h", f"{top}/l"), file(f"{top}/h/d/evil")], of=FULL, deleted=b"")
+    elif case == "base-symlink-to-symlink":
+        generation(INCREMENTAL, [symlink(f"{top}/h", "l"), file(f"{top}/h/evil")], of=FULL, deleted=b"")
     elif case == "base-deleted-symlink":
         generation(INCREMENTAL, [dir], of=FULL, deleted=f"{top}/l/canary\0".encode())
     elif case == "base-deleted-dotdot":

@@ -102,10 +102,19 @@ remove() {
     done
 }
 
-# members_inside <generation>: GNU tar writes through links that the base left behind (bsdtar does not).
+# members_inside <generation>: GNU tar writes and links through what the base left behind, and through what the same
+# archive has just put there (bsdtar does neither). In C's quoting a quote within a name has a backslash before it.
 members_inside() {
     [ "$flavour" = gnu ] || return 0
-    zstd -dcq "$1/data.tar.zst" | "$tar" -tf - --quoting-style=escape | sed -n 's:/[^/]\{1,\}/\{0,1\}$:/x:p' | uniq |
+    zstd -dcq "$1/data.tar.zst" | "$tar" -tvf - --numeric-owner --quoting-style=c |
+        sed -e 's:" -> ".*:":' -e 's:^\(.\)[^"]*":\1:' -e 's:"$::' >"$work/members"
+    # Type and name, for a hard link followed by its target.
+    sed -e 's:" link to ".*::' -e 's:/*$::' "$work/members" >"$work/names"
+    sed -n -e 's/^.//' -e 's:/[^/]*$::p' "$work/names" | uniq >"$work/parents"
+    sed -n '/^[^d]/s/^.//p' "$work/names" | sort -u >"$work/leaves"
+    through=$(sed -n -e p -e ':up' -e 's:/[^/]*$::p' -e 'tup' "$work/parents" | sort -u | sort - "$work/leaves" | uniq -d)
+    [ -z "$through" ] || fail "paths lead through what is not a directory: $through" "Do not trust this generation."
+    { sed 's:$:/x:' "$work/parents" && sed -n 's:^h.*" link to "::p' "$work/members"; } |
         while IFS= read -r path; do
             case $path in
                 *\\*)
@@ -134,6 +143,8 @@ extract() {
         [ "$(($(cat "$work/length.is")))" != "$(plain "$1" data.tar.zst bytes)" ]; then
         damaged "the contents of $1/data.tar.zst are not what was collected: part of it is missing or wrong"
     fi
+    # What an archive put here is not written through.
+    { [ ! -L "$work" ] && find "$work" -mindepth 1 -delete; } || fail "cannot empty $work" "See the message above."
 }
 
 untar() {
@@ -171,6 +182,7 @@ patch() {
 # dump <generation> <artifact>: decompressed beside the tree, for its owner's eyes only.
 dump() {
     file=${2%.*}
+    [ ! -L "$file" ] || fail "$target/$file is a symbolic link" "Do not trust this generation, or remove the link."
     [ "$force" = yes ] || [ ! -e "$file" ] || fail "$target/$file is there already" "Restore to an empty directory."
     say "decompressing $2"
     (

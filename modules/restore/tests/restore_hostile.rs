@@ -63,10 +63,20 @@ fn incrementals_that_use_what_their_base_left() {
     for case in ["base-symlink", "base-patch-symlink"] {
         refused(case, &["unsafe_archive"]);
     }
+    for case in ["base-hardlink", "base-hardlink-to-symlink", "base-symlink-to-symlink"] {
+        refused(case, &["unsafe_archive", "damaged"]);
+    }
     for case in ["base-deleted-dotdot", "base-deleted-absolute"] {
         refused(case, &["unsafe_archive"]);
     }
     refused("base-patch-other", &["unsafe_archive", "damaged"]);
+}
+
+#[test]
+fn links_where_the_script_writes() {
+    for case in ["dump-symlink", "marker-symlink"] {
+        refused(case, &["unsafe_archive"]);
+    }
 }
 
 #[test]
