@@ -2,7 +2,7 @@
 //! Reads only.
 
 use crate::decide::{Acknowledged, Candidate, History};
-use crate::error::{CollectError, Result};
+use crate::error::Result;
 use crate::memory::Memory;
 use backup_adapters::store::{Stored, StreamStore};
 use backup_core::job::StreamOf;
@@ -10,7 +10,6 @@ use backup_core::layout::StreamDir;
 use backup_core::receipt::Receipt;
 use backup_core::state::{CollectState, Good};
 use backup_core::{GenerationId, GenerationKind, GenerationRef};
-use std::io::ErrorKind;
 
 /// A sealed generation in the handover point.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,22 +125,16 @@ fn catch_up(state: &mut CollectState, stored: &Stored) {
 fn candidates(of: StreamOf<'_>, memory: &Memory, store: &StreamStore) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for id in memory.indexed(of.name)? {
-        let receipt = receipt(of, store, id)?;
-        let receipt = receipt.map(|r| Acknowledged { is_verified: r.is_verified(), digest: r.digest });
+        let receipt = receipt(of, store, id).map(|r| Acknowledged { is_verified: r.is_verified(), digest: r.digest });
         candidates.push(Candidate { id, receipt });
     }
     Ok(candidates)
 }
 
-/// The sink's receipt for this generation.
-fn receipt(of: StreamOf<'_>, store: &StreamStore, id: GenerationId) -> Result<Option<Receipt>> {
-    let path = store.dir().receipt(id);
-    let bytes = match std::fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        bytes => bytes.map_err(|source| CollectError::Io { action: "read", path, source })?,
-    };
+/// The sink's receipt for this generation. One that cannot be read counts as none, whatever its folder's owner has put
+/// in its place: then the next generation is a full, which is never wrong.
+fn receipt(of: StreamOf<'_>, store: &StreamStore, id: GenerationId) -> Option<Receipt> {
     let about = (of.job.source.as_str(), of.job.job.as_str(), of.name, id);
-    // One that cannot be read counts as none: then the next generation is a full, which is never wrong.
-    let receipt = Receipt::parse(&bytes).ok();
-    Ok(receipt.filter(|receipt| (receipt.source.as_str(), receipt.job.as_str(), receipt.stream, receipt.id) == about))
+    let receipt = Receipt::parse(&store.signed_receipt(id).ok()??.receipt).ok()?;
+    Some(receipt).filter(|receipt| (receipt.source.as_str(), receipt.job.as_str(), receipt.stream, receipt.id) == about)
 }
