@@ -99,13 +99,13 @@ pub(crate) enum CollectError {
     #[error("dump {0}: the command wrote nothing")]
     EmptyDump(String),
     /// What changed since the last warm pass cannot be read within `max_downtime`.
-    #[error("stream {stream}: {bytes} bytes changed meanwhile; reading them would take about {} s, more than max_downtime", predicted.as_secs())]
+    #[error("stream {stream}: {bytes} bytes changed meanwhile; with them the standstill would take about {} s, more than max_downtime", predicted.as_secs())]
     TooMuchToRead {
         /// The stream.
         stream: StreamName,
         /// So much has changed.
         bytes: u64,
-        /// So long it would take.
+        /// So long all that stands still together would take.
         predicted: Duration,
     },
     /// Services that were on did not start again.

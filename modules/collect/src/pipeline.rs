@@ -4,14 +4,17 @@ use crate::aftermath;
 use crate::error::{CollectError, Result};
 use crate::finish::SealArgs;
 use crate::memory::Memory;
+use crate::notify;
 use crate::report::StreamReport;
 use crate::request::Request;
 use crate::standstill::{self, Standstill};
 use crate::stream::{self, Decision, Watcher, Work};
+use crate::surroundings::Room;
 use crate::survey;
 use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::lock::LockError;
+use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{StoreError, StreamStore};
 use backup_adapters::{fault, host};
@@ -98,11 +101,13 @@ impl<'a> Run<'a> {
         self.refuse_half_restored()?;
         self.finish_earlier_run()?;
         let id = self.decide()?;
-        self.each(Work::check)?;
+        self.check_room()?;
         if self.is_idle() {
             return Ok(());
         }
         self.hooks(Moment::Before)?;
+        // Only now: a hook may mount a snapshot.
+        self.each(|work| work.check_sources())?;
         let instance = self.memory.instance()?;
         self.stage(id)?;
         self.dumps(DumpTime::Running)?;
@@ -120,7 +125,8 @@ impl<'a> Run<'a> {
             self.recovered = on.map(|entry| entry.service.name().to_owned()).collect();
         }
         self.decide()?;
-        self.each(Work::check)?;
+        self.check_room()?;
+        self.each(|work| work.check_sources())?;
         let own = self.own_directories();
         self.each(|work| work.look(&own))?;
         if !self.is_idle() {
@@ -177,6 +183,11 @@ impl<'a> Run<'a> {
             self.tracks.push(Track { of, report, failure, good: None, work });
         }
         Ok(GenerationId::next(self.began, newest)?)
+    }
+
+    fn check_room(&mut self) -> Result<()> {
+        let mut room = Room::default();
+        self.each(|work| work.check_room(&mut room))
     }
 
     fn is_idle(&self) -> bool {
@@ -236,8 +247,14 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            if stops_nothing { Ok(()) } else { work.check_cold(max_downtime) }
-        })
+            Ok(())
+        })?;
+        if stops_nothing {
+            return Ok(());
+        }
+        // All of them share the standstill: a stream for which nothing is left of it drops out.
+        let (mut standstill, mut room) = (Duration::ZERO, Room::default());
+        self.each(|work| work.check_cold(max_downtime, &mut standstill, &mut room))
     }
 
     /// Stops, reads the rest, starts. `Err`: nothing that was read counts. The inner result says whether the
@@ -249,7 +266,11 @@ impl<'a> Run<'a> {
         let request = self.request;
         let mut read = || {
             self.dumps(DumpTime::Stopped)?;
-            if request.job.services.is_empty() { Ok(()) } else { self.each(Work::cold) }
+            if !request.job.services.is_empty() {
+                self.each(Work::cold)?;
+            }
+            // A service that stops may take its mounts along, and what was read then is what lay below them.
+            self.each(|work| work.check_sources())
         };
         if request.job.services.is_empty() {
             read()?;
@@ -257,12 +278,24 @@ impl<'a> Run<'a> {
         }
         let ended = standstill::during(&request.job, &request.recover_command()?, read)?;
         self.standstill = ended.standstill;
+        if let Err(down) = &ended.started {
+            self.tell_down(down);
+        }
         match (ended.read, ended.started) {
             (Ok(()), started) => Ok(started),
             (Err(failure), Ok(())) => Err(failure),
             // The application is down: that comes first.
             (Err(failure), Err(down)) => Err(down.with_warning(failure.message())),
         }
+    }
+
+    /// Sealing may take hours; that the application is down is told before.
+    fn tell_down(&mut self, down: &Failed) {
+        let job = &self.request.job;
+        let subject = format!("services of {} on {} are down", job.job, job.source);
+        let hint = down.failure().hint().unwrap_or_default();
+        let sent = notify::send(job, Severity::Error, &subject, &format!("{}\n\n{hint}\n", down.message()));
+        self.warnings.extend(sent.err().map(|error| error.message()));
     }
 
     fn seal(&mut self, id: GenerationId, instance: &InstanceId) -> Result<()> {

@@ -104,8 +104,8 @@ fn tell(name: &str, job: Option<&Job>, services: &[String]) {
     let subject = format!("interrupted run of {name} on {}", host::hostname());
     let list = services.join(", ");
     let text = format!(
-        "A run of job {name} was interrupted while services were stopped. They are on again: {list}.\n\
-         Nothing was sealed by that run.\n"
+        "A run of job {name} left services stopped. They are on again: {list}.\n\
+         If it was killed, it has sealed nothing; if it could not start them, it has told so itself.\n"
     );
     match job {
         // What cannot be mailed is in the log.

@@ -8,7 +8,7 @@ use crate::memory::Memory;
 use crate::report::{Fate, StreamReport};
 use crate::request::Request;
 use crate::seal::Staging;
-use crate::surroundings;
+use crate::surroundings::{self, Room};
 use crate::survey::{self, Found};
 use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
@@ -104,12 +104,16 @@ pub(crate) fn decide<'a>(
 }
 
 impl Work<'_> {
-    /// Sources are there, and there is room for as much as was stored last. Nothing has been stopped or written yet.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        surroundings::sources(self.of)?;
+    /// There is room for as much as was stored last, besides what others have `taken`.
+    pub(crate) fn check_room(&self, taken: &mut Room) -> Result<()> {
         let root = self.of.handover_root();
         let existing = root.ancestors().find(|path| path.exists()).unwrap_or(&root);
-        surroundings::room(existing, self.estimate().unwrap_or(0))
+        taken.take(existing, self.estimate().unwrap_or(0))
+    }
+
+    /// The sources are there.
+    pub(crate) fn check_sources(&self) -> Result<()> {
+        surroundings::sources(self.of)
     }
 
     /// Stored bytes of the last generation of the same kind; `None` if there was none.
@@ -212,17 +216,19 @@ impl Work<'_> {
         self.passes.len() < limits::MAX_PASSES && self.tree.as_ref().is_some_and(TreeCollector::has_lost_something)
     }
 
-    /// After the warm passes and before anything is stopped: the cold pass is going to fit.
-    pub(crate) fn check_cold(&self, max_downtime: Duration) -> Result<()> {
+    /// After the warm passes and before anything is stopped: the cold pass is going to fit into what other streams have
+    /// left of the standstill and of the room.
+    pub(crate) fn check_cold(&self, max_downtime: Duration, standstill: &mut Duration, taken: &mut Room) -> Result<()> {
         let (Some(staging), Some(last)) = (&self.staging, self.passes.last()) else { return Ok(()) };
         let delta = last.delta;
-        // If anything is read again, what was framed so far is copied in its new order.
-        let copy = if delta == 0 { 0 } else { staging.bytes()? };
-        surroundings::room(staging.path(), delta + copy)?;
-        let predicted = limits::predicted_standstill(&self.passes);
+        let predicted = *standstill + limits::predicted_standstill(&self.passes);
         if predicted > max_downtime {
             return Err(CollectError::TooMuchToRead { stream: self.of.name, bytes: delta, predicted }.into());
         }
+        // If anything is read again, what was framed so far is copied in its new order.
+        let copy = if delta == 0 { 0 } else { staging.bytes()? };
+        taken.take(staging.path(), delta + copy)?;
+        *standstill = predicted;
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use crate::error::{CollectError, Result};
 use crate::limits::room_needed;
 use backup_adapters::space;
 use backup_core::job::{StreamOf, Tolerance};
+use std::collections::HashMap;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Files that a generation may need at most, besides patches: artifacts, catalog, manifest, seal, spool.
@@ -20,7 +22,7 @@ pub(crate) fn sources(of: StreamOf<'_>) -> Result<()> {
         }
     }
     for path in &of.stream.include {
-        match look(path)? {
+        match look(path, checks.unreadable)? {
             Look::Missing if checks.missing == Tolerance::Fail => {
                 return Err(CollectError::Missing(path.clone()).into());
             }
@@ -37,32 +39,63 @@ enum Look {
     Fine,
 }
 
-fn look(path: &Path) -> Result<Look> {
-    let failed = |action| move |source| CollectError::Io { action, path: path.to_owned(), source };
+/// What cannot be looked into is the walk's to judge where the policy tolerates it.
+fn look(path: &Path, unreadable: Tolerance) -> Result<Look> {
+    let failed = |action, source| match unreadable {
+        Tolerance::Allow => Ok(Look::Fine),
+        Tolerance::Fail => Err(CollectError::Io { action, path: path.to_owned(), source }.into()),
+    };
     let kind = match path.symlink_metadata() {
+        Ok(found) => found.file_type(),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Look::Missing);
         }
-        found => found.map_err(failed("inspect"))?.file_type(),
+        Err(error) => return failed("inspect", error),
     };
     if !kind.is_dir() {
         return Ok(Look::Fine);
     }
-    let mut entries = path.read_dir().map_err(failed("read"))?;
-    Ok(if entries.next().is_none() { Look::Empty } else { Look::Fine })
+    match path.read_dir().map(|mut entries| entries.next().transpose()) {
+        Ok(Ok(None)) => Ok(Look::Empty),
+        Ok(Ok(Some(_))) => Ok(Look::Fine),
+        Ok(Err(error)) | Err(error) => failed("read", error),
+    }
 }
 
-/// Checks that `directory`'s file system has room for `estimate` more stored bytes, and for the files.
-pub(crate) fn room(directory: &Path, estimate: u64) -> Result<()> {
-    let failed = |source| CollectError::Io { action: "ask for free room", path: directory.to_owned(), source };
-    let free = space::free(directory).map_err(failed)?;
-    let short = |free, needed, unit| CollectError::NoRoom { path: directory.to_owned(), free, needed, unit };
-    let needed = room_needed(estimate);
-    if free.bytes < needed {
-        return Err(short(free.bytes, needed, "bytes").into());
+/// Room that the streams of a run have asked for so far, by file system.
+#[derive(Debug, Default)]
+pub(crate) struct Room(HashMap<u64, u64>);
+
+impl Room {
+    /// Checks that `directory`'s file system has room for `estimate` more stored bytes, and for the files.
+    pub(crate) fn take(&mut self, directory: &Path, estimate: u64) -> Result<()> {
+        let failed = |source| CollectError::Io { action: "ask for free room", path: directory.to_owned(), source };
+        let device = directory.metadata().map_err(failed)?.dev();
+        let free = space::free(directory).map_err(failed)?;
+        let short = |free, needed, unit| CollectError::NoRoom { path: directory.to_owned(), free, needed, unit };
+        let together = self.0.get(&device).map_or(0, |&taken| taken).saturating_add(estimate);
+        let needed = room_needed(together);
+        if free.bytes < needed {
+            return Err(short(free.bytes, needed, "bytes").into());
+        }
+        if let Some(inodes) = free.inodes.filter(|&inodes| inodes < FILES) {
+            return Err(short(inodes, FILES, "files").into());
+        }
+        self.0.insert(device, together);
+        Ok(())
     }
-    match free.inodes {
-        Some(inodes) if inodes < FILES => Err(short(inodes, FILES, "files").into()),
-        _ => Ok(()),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_share_the_room_of_a_file_system() {
+        let free = space::free(Path::new("/tmp")).unwrap().bytes;
+        let mut room = Room::default();
+        room.take(Path::new("/tmp"), free / 2).unwrap();
+        assert!(room.take(Path::new("/tmp"), free / 2).is_err());
+        assert!(Room::default().take(Path::new("/tmp"), free / 2).is_ok());
     }
 }

@@ -68,6 +68,40 @@ fn nothing_is_stopped_for_a_source_that_is_not_there() {
 }
 
 #[test]
+fn a_mount_may_come_with_a_hook_and_must_not_go_with_a_service() {
+    let bench = Bench::new().with_services(&["app"]);
+    bench.control("app", "start");
+    let srv = bench.at("srv");
+    let mount = format!("mount -t tmpfs none {0}; echo x > {0}/orders", srv.display());
+    let away = |command: &str| json!([{"name": "orders", "when": "stopped", "command": {"run": ["sh", "-c", format!("echo x; {command}")]}}]);
+    let bench = bench.with(&json!({
+        "hooks": {"before": [{"run": ["sh", "-c", mount]}], "finally": [{"run": ["umount", "-q", srv]}]},
+        "streams": {"data": {"checks": {"mounted": [srv]}, "dumps": away("true")}},
+    }));
+    let answer = bench.run();
+    assert!(!answer.failed, "{answer:?}");
+    let bench = bench.with(&json!({
+        "hooks": {"finally": []},
+        "streams": {"data": {"dumps": away(&format!("umount {}", srv.display()))}},
+    }));
+    let answer = bench.run();
+    assert_eq!(answer.kind.as_deref(), Some("source_invalid"), "{answer:?}");
+    assert!(answer.msg.contains("not mounted") && bench.is_on("app"), "{answer:?}");
+    assert_eq!(bench.handed_over("data").len(), 1);
+}
+
+#[test]
+fn a_pipe_in_place_of_a_receipt_is_no_receipt() {
+    let bench = Bench::new();
+    let sealed = bench.run().streams[0].id.clone().unwrap();
+    let receipts = bench.store("data").join("receipts");
+    fs::create_dir_all(&receipts).unwrap();
+    tool("mkfifo", &[&format!("{sealed}.json")], &receipts);
+    let answer = bench.run();
+    assert!(!answer.failed && answer.streams.len() == 1, "{answer:?}");
+}
+
+#[test]
 fn a_full_handover_point_refuses_and_mails_and_keeps_what_it_has() {
     let bench = bench().with(&json!({"streams": {"data": {"handover": {"keep": 2}}}}));
     let first = bench.run();

@@ -80,7 +80,9 @@ fn a_service_that_does_not_start_is_loud_and_the_copy_is_good() {
     let (status, stderr) = failure(&bench.cli(&["run", "shop"]));
     assert_eq!(status, 22, "{stderr}");
     assert!(stderr.contains("app"), "{stderr}");
-    assert!(bench.mail().contains("service_start"));
+    let mail = bench.mail();
+    let told = ["services of shop on", "failed: service_start"].map(|part| mail.find(part));
+    assert!(told[0].is_some() && told[0] < told[1], "at once, and in the end: {mail}");
     let sealed = bench.handed_over("data");
     assert_eq!(sealed.len(), 1, "what was read is consistent: {sealed:?}");
     assert_eq!(bench.state("data")["last_failure"]["kind"], "service_start");
