@@ -130,7 +130,8 @@ impl Failure for RsyncError {
 pub(super) fn classify(peer: &Peer, error: CommandError) -> RsyncError {
     let stderr = error.stderr().to_owned();
     let host = peer.host.clone();
-    if let Some(refusal) = Refusal::find(&stderr) {
+    // Once the server's rsync has run, all that its caller knows is an exit status; rsync's own words say more.
+    if let Some(refusal) = Refusal::find(&stderr).filter(|refusal| refusal.kind != Kind::CommandFailed) {
         return RsyncError::Refused { host, refusal };
     }
     let reason = reason(&stderr);
@@ -154,7 +155,7 @@ pub(super) fn classify(peer: &Peer, error: CommandError) -> RsyncError {
 
 /// The line that says most: the first of rsync's own, without the closing summary.
 fn reason(stderr: &str) -> String {
-    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(Refusal::MARK));
     let cause = lines().find(|line| line.starts_with("rsync:") || line.starts_with("ssh:"));
     cause.or_else(|| lines().next_back()).unwrap_or("rsync ended without a word").to_owned()
 }
