@@ -44,9 +44,9 @@ impl<'a> Arrival<'a> {
 
     /// Remembers what was offered and wanted: only that may be received.
     pub fn announce(&self, offered: &Offered) -> Result<()> {
-        publish::create_dirs(self.incoming.dir().path(), DIR_MODE, self.place.owner)?;
+        publish::create_dirs(self.incoming.dir().path(), DIR_MODE, None)?;
         let json = serde_json::to_vec(offered).expect("an offer has only string keys");
-        Ok(publish::write_atomic(&self.offer(), &json, 0o640, self.place.owner)?)
+        Ok(publish::write_atomic(&self.offer(), &json, 0o640, None)?)
     }
 
     /// What was announced.
@@ -67,7 +67,7 @@ impl<'a> Arrival<'a> {
     /// Makes the folder ready to be filled. `previous` is the folder of an older generation with much in common. The
     /// lock that comes back has to be held by the rsync that fills it.
     pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>) -> Result<Lock> {
-        publish::create_dirs(&self.folder(), DIR_MODE, self.place.owner)?;
+        publish::create_dirs(&self.folder(), DIR_MODE, None)?;
         let lock = self.place.lock(self.incoming, &format!("receiving {}", self.id))?;
         basis::prepare(&self.folder(), previous, &candidate.sizes())?;
         fault::point("transport.receive.prepared");

@@ -2,12 +2,11 @@
 
 use crate::error::TransportError;
 use crate::wire::{Offered, Subject};
-use backup_adapters::publish::Owner;
 use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal};
 use backup_core::{Digest, Failure, GenerationId, GenerationRef, Kind};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// What carries no more than a line for each file is not larger than this.
@@ -136,13 +135,14 @@ impl Candidate {
         })
     }
 
-    /// Gives every file and folder its mode and owner, whatever the sender's had.
-    pub fn tidy(&self, folder: &Path, owner: Option<Owner>) -> Result<(), TransportError> {
+    /// Gives every file and folder its mode, whatever the sender's had.
+    pub fn tidy(&self, folder: &Path) -> Result<(), TransportError> {
         let set = |path: &Path, mode| {
-            owner
-                .map_or(Ok(()), |owner| lchown(path, Some(owner.uid), Some(owner.gid)))
-                .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-                .map_err(|source| TransportError::Io { action: "set owner and mode of", path: path.to_owned(), source })
+            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|source| TransportError::Io {
+                action: "set the mode of",
+                path: path.to_owned(),
+                source,
+            })
         };
         // What is missing or of another type is found when the generation is verified.
         let is = |path: &Path, test: fn(&fs::Metadata) -> bool| path.symlink_metadata().is_ok_and(|meta| test(&meta));

@@ -102,7 +102,7 @@ pub struct FetchArgs {
     /// Login at the sink; default: the sink's user.
     #[arg(long)]
     pub login: Option<String>,
-    /// Private key of the access that was granted; default: the one that transport uses.
+    /// Private key of the access that was granted, readable for the stream's user only; default: the one that transport uses.
     #[arg(long)]
     pub identity: Option<PathBuf>,
     /// Pinned host keys; default: those that transport uses.

@@ -41,7 +41,7 @@ fn place(named: &Named, name: StreamName, interrupt: &Interrupt) -> Result<Place
         return Err(TransportError::NoStream { job: named.job.job.clone(), stream: name }.into());
     }
     let (job, is_sink) = (named.job.clone(), named.is_sink);
-    Ok(Place { job, name, is_sink, owner: None, interrupt: interrupt.clone() })
+    Ok(Place { job, name, is_sink, interrupt: interrupt.clone() })
 }
 
 /// Whom a stream's folders on this side belong to.
@@ -127,7 +127,7 @@ fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
     if call.check || (!place.is_sink && !folder.is_dir()) {
         return Ok(None);
     }
-    publish::create_dirs(folder, 0o750, place.owner)?;
+    publish::create_dirs(folder, 0o750, None)?;
     Ok(Some(Lock::take(&folder.join(RUN_LOCK), "transport")?))
 }
 
@@ -231,12 +231,8 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
             declared.known_hosts.clone_from(known_hosts);
         }
     }
-    // The key of a granted access is root's: everything is done as root, and belongs to the stream's user.
-    if backup_adapters::users::is_root() {
-        place.owner = Some((&backup_adapters::users::by_name(place.of().user())?).into());
-    } else {
-        assume_user([user_here(&named, args.stream)])?;
-    }
+    // Its user may put links into the restore folder: root must not follow them.
+    assume_user([user_here(&named, args.stream)])?;
     let plan = fetch::plan(&place, &remote(&place), args.generation.0)?;
     let mut report: FetchReport = plan.report(&place)?;
     let changed = plan.is_change();
@@ -278,7 +274,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
             let _lock = place.lock(&store, "adopt")?;
             let at = host::now().timestamp();
             let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at };
-            journal::add(store.dir(), &line, place.owner)?;
+            journal::add(store.dir(), &line)?;
         }
     }
     let msg = format!("{} accepts source instance {}", args.job.job, args.instance);

@@ -96,7 +96,7 @@ impl Plan {
                 // Refused here rather than at restore: a receipt that is none.
                 Receipt::parse(signed.receipt.as_bytes())?;
                 let (receipt, signature) = (signed.receipt.as_bytes(), signed.signature.as_bytes());
-                place.restore_folder().write_receipt(candidate.id(), receipt, Some(signature), place.owner)?;
+                place.restore_folder().write_receipt(candidate.id(), receipt, Some(signature), None)?;
             }
         }
         Ok(wire)
@@ -106,7 +106,7 @@ impl Plan {
 fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candidate) -> Result<u64> {
     let id = candidate.id();
     let arrival = Arrival::new(place, incoming, id);
-    publish::create_dirs(incoming.dir().path(), 0o750, place.owner)?;
+    publish::create_dirs(incoming.dir().path(), 0o750, None)?;
     let wire = line.receive_into(incoming, candidate, None)?;
     fault::point("transport.fetch.carried");
     let _lock = place.lock(incoming, "fetch")?;
@@ -121,7 +121,7 @@ fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candi
         Reread::Damaged(why) => return Err(TransportError::Damaged { id, why }.into()),
         Reread::OutOfTime => return Err(TransportError::Damaged { id, why: "it could not be read".into() }.into()),
     }
-    candidate.tidy(&arrival.folder(), place.owner)?;
+    candidate.tidy(&arrival.folder())?;
     let folder = place.restore_folder();
     place.ensure(&folder)?;
     let _kept = place.lock(&folder, "fetch")?;

@@ -3,7 +3,6 @@
 use crate::error::{Result, TransportError};
 use crate::wire::Subject;
 use backup_adapters::lock::Lock;
-use backup_adapters::publish::Owner;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Instructions, StreamStore};
 use backup_adapters::users;
@@ -11,7 +10,6 @@ use backup_archive::read::{RESTORE_SH, RESTORE_TXT};
 use backup_core::job::{Mode, StreamOf};
 use backup_core::layout::StreamDir;
 use backup_core::{Job, StreamName};
-use std::os::unix::fs::lchown;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,8 +25,6 @@ pub struct Place {
     pub name: StreamName,
     /// Whether this host is the sink.
     pub is_sink: bool,
-    /// Owner of what is made here, where we are root and the user is not.
-    pub owner: Option<Owner>,
     /// A request to end.
     pub interrupt: Interrupt,
 }
@@ -70,24 +66,15 @@ impl Place {
         self.below(&self.of().restore_root())
     }
 
-    /// Takes the lock of a folder, which nobody holds for long. Its file belongs to the stream's user.
+    /// Takes the lock of a folder, which nobody holds for long.
     pub fn lock(&self, store: &StreamStore, what: &str) -> Result<Lock> {
-        let lock = store.lock(what, Instant::now() + SHORT)?;
-        if let Some(Owner { uid, gid }) = self.owner {
-            let path = lock.path();
-            lchown(path, Some(uid), Some(gid)).map_err(|source| TransportError::Io {
-                action: "set the owner of",
-                path: path.to_owned(),
-                source,
-            })?;
-        }
-        Ok(lock)
+        Ok(store.lock(what, Instant::now() + SHORT)?)
     }
 
     /// Makes a store's folders and puts its instructions for plain tools up to date.
     pub fn ensure(&self, store: &StreamStore) -> Result<()> {
         let (text, script) = (RESTORE_TXT.as_bytes(), RESTORE_SH.as_bytes());
-        Ok(store.ensure(self.owner, Some(Instructions { text, script }))?)
+        Ok(store.ensure(None, Some(Instructions { text, script }))?)
     }
 
     fn below(&self, root: &Path) -> StreamStore {

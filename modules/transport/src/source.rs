@@ -56,7 +56,7 @@ impl Handle<Acknowledge> for LocalSource {
         self.place.ensure(&store)?;
         {
             let _lock = self.place.lock(&store, "acknowledge")?;
-            store.write_receipt(receipt.id, text, Some(signature), self.place.owner)?;
+            store.write_receipt(receipt.id, text, Some(signature), None)?;
         }
         fault::point("transport.acknowledge.receipt");
         self.move_to_store(receipt.id)?;
@@ -88,7 +88,7 @@ impl Handle<WantFull> for LocalSource {
     fn handle(&self, ask: WantFull) -> Result<Done> {
         let handover = self.place.handover();
         let wish = serde_json::json!({"format": 1, "at": host::now().timestamp(), "base": ask.base, "why": ask.why});
-        publish::write_atomic(&handover.dir().want_full(), format!("{wish}\n").as_bytes(), 0o640, self.place.owner)?;
+        publish::write_atomic(&handover.dir().want_full(), format!("{wish}\n").as_bytes(), 0o640, None)?;
         Ok(Done {})
     }
 }
@@ -101,7 +101,7 @@ impl Handle<Recheck> for LocalSource {
         let Reread::Damaged(why) = handover.reread(id, &limits)? else { return Ok(Rechecked { damage: None }) };
         let _lock = self.place.lock(&handover, "set aside")?;
         let aside = handover.dir().quarantine();
-        publish::create_dirs(&aside, 0o750, self.place.owner)?;
+        publish::create_dirs(&aside, 0o750, None)?;
         publish::move_dir(&handover.dir().generation(id), &aside.join(id.to_string()))?;
         Ok(Rechecked { damage: Some(why) })
     }

@@ -82,6 +82,23 @@ fn what_is_damaged_at_the_sink_never_enters_the_restore_folder() {
 }
 
 #[test]
+fn everything_is_done_as_the_streams_user_and_no_planted_link_is_followed() {
+    let lab = lab();
+    sh(
+        &format!(
+            "chmod 755 .; chown nobody client; sed -i 's/^    user: root$/    user: nobody/' source/etc/jobs/shop.yml\n\
+             mkdir -p precious source/restore/.incoming/shop/data; echo x > precious/file\n\
+             ln -s $PWD/precious source/restore/.incoming/shop/data/{THIRD}; chown -R nobody source/restore"
+        ),
+        lab.path(),
+    );
+    let answer = lab.fetch(&[]);
+    assert_eq!((&answer["changed"], &answer["generation"]), (&true.into(), &THIRD.into()), "{answer}");
+    assert_eq!(sh("find . -printf '%y %u %P\\n' | sort", &lab.path().join("precious")), "d root \nf root file\n");
+    assert_eq!(sh("find . ! -user nobody", &lab.path().join("source/restore")), "");
+}
+
+#[test]
 fn a_key_to_fetch_can_read_and_nothing_else() {
     let lab = lab();
     lab.generation("20261113T020000Z", None, b"data");

@@ -57,7 +57,8 @@ pub fn clear(directory: &Path) -> Result<(), RsyncError> {
 fn sweep(directory: &Path, files: &[(String, u64)]) -> Result<(), RsyncError> {
     let folders: BTreeSet<_> = files.iter().filter_map(|(name, _)| Some(name.split_once('/')?.0)).collect();
     for folder in folders.iter().copied().chain([""]) {
-        let path = directory.join(folder);
+        // Joined with nothing it would end in a slash, and be what a link points to.
+        let path = if folder.is_empty() { directory.to_owned() } else { directory.join(folder) };
         if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             remove(&path)?;
             continue;
@@ -193,5 +194,17 @@ mod tests {
         assert_eq!(entries(&at("patches")).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(fs::read_to_string(at(BASIS).join("data.zst")).unwrap(), "x");
         assert!(Path::new("/etc/passwd").exists());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_folder_is_not_followed() {
+        let room = tempfile::tempdir().unwrap();
+        let (elsewhere, folder) = (room.path().join("elsewhere"), room.path().join("folder"));
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("precious"), "x").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+        prepare(&folder, None, &[("data.zst".to_owned(), 9)]).unwrap();
+        assert_eq!(entries(&elsewhere).unwrap(), [elsewhere.join("precious")]);
+        assert!(!folder.is_symlink());
     }
 }

@@ -21,7 +21,7 @@ impl Handle<Commit> for LocalSink {
     fn handle(&self, ask: Commit) -> Result<SignedReceipt> {
         // A receiving rsync holds this lock as long as it lives: nobody writes what is moved below.
         let incoming = self.place.incoming();
-        publish::create_dirs(incoming.dir().path(), 0o750, self.place.owner)?;
+        publish::create_dirs(incoming.dir().path(), 0o750, None)?;
         let _arrivals = self.place.lock(&incoming, "commit")?;
         let received_at = host::now().timestamp();
         let wanted = &ask.generation;
@@ -94,7 +94,7 @@ impl LocalSink {
     fn begin_verifying(&self, id: GenerationId) -> Result<()> {
         let (incoming, verifying) = (self.place.incoming(), self.place.verifying());
         let (from, to) = (incoming.dir().generation(id), verifying.dir().generation(id));
-        publish::create_dirs(verifying.dir().path(), 0o750, self.place.owner)?;
+        publish::create_dirs(verifying.dir().path(), 0o750, None)?;
         if from.is_dir() {
             // What an interrupted commit left is older than what has arrived since.
             publish::remove_tree(&to, &[])?;
@@ -111,7 +111,7 @@ impl LocalSink {
     /// Judges again what was judged when it was offered: another generation may have been accepted meanwhile.
     fn accept(&self, id: GenerationId) -> Result<()> {
         let candidate = Candidate::parse(offered(&self.place.verifying(), id)?, &self.place.subject())?;
-        candidate.tidy(&self.place.verifying().dir().generation(id), self.place.owner)?;
+        candidate.tidy(&self.place.verifying().dir().generation(id))?;
         let shelf = shelf::read(&self.place)?;
         match judge::judge(&shelf, &[candidate], host::now().timestamp()).pop() {
             Some(Verdict::Refused(complaint)) => Err(complaint.into_error(&self.place.of().stream.sink.name).into()),
@@ -153,7 +153,7 @@ impl LocalSink {
             instance: instance.clone(),
             at: host::now().timestamp(),
         };
-        journal::add(store.dir(), &line, self.place.owner)?;
+        journal::add(store.dir(), &line)?;
         fault::point("transport.commit.journal");
         if stored.receipt.is_some()
             && let Some(signed) = offered(&store, id)?.receipt
@@ -176,7 +176,7 @@ impl LocalSink {
         };
         let receipt = receipt.to_bytes();
         let signature = keys::sign(&of.stream.sink.receipt_key, &receipt)?;
-        store.write_receipt(id, &receipt, Some(&signature), self.place.owner)?;
+        store.write_receipt(id, &receipt, Some(&signature), None)?;
         fault::point("transport.commit.signed");
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(SignedReceipt { receipt: text(&receipt), signature: text(&signature) })

@@ -2,7 +2,7 @@
 
 use crate::error::{Result, TransportError};
 use crate::wire::Accepted;
-use backup_adapters::publish::{self, Owner};
+use backup_adapters::publish;
 use backup_core::layout::StreamDir;
 use std::io::ErrorKind;
 
@@ -19,13 +19,13 @@ pub fn read(dir: &StreamDir) -> Result<Vec<Accepted>> {
 }
 
 /// Adds a line unless the journal says the same already. The caller holds the store's lock.
-pub fn add(dir: &StreamDir, line: &Accepted, owner: Option<Owner>) -> Result<()> {
+pub fn add(dir: &StreamDir, line: &Accepted) -> Result<()> {
     let says = |old: &Accepted| (&old.id, &old.digest, &old.instance) == (&line.id, &line.digest, &line.instance);
     let lines = read(dir)?;
     let known = if line.id.is_some() { lines.iter().any(says) } else { lines.last().is_some_and(says) };
     if !known {
         let json = serde_json::to_vec(line).expect("a line has only string keys");
-        publish::append_line(&dir.accepted(), &json, 0o640, owner)?;
+        publish::append_line(&dir.accepted(), &json, 0o640, None)?;
     }
     Ok(())
 }
