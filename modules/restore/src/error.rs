@@ -90,6 +90,12 @@ pub(crate) enum RestoreError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A user's directory leads elsewhere.
+    #[error("cannot write to {path}: a link, or something that is not a directory, lies on the way")]
+    Detour {
+        /// The directory as printable text.
+        path: String,
+    },
     /// A root that cannot be exchanged as a whole.
     #[error("cannot replace {}: {why}", root.display())]
     NotReplaceable {
@@ -146,7 +152,7 @@ impl Failure for RestoreError {
     fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } => publish::kind_of(source),
-            Self::NotRoot => Kind::Permission,
+            Self::NotRoot | Self::Detour { .. } => Kind::Permission,
             Self::NoStream(_) | Self::OtherSource { .. } | Self::NotReplaceable { .. } | Self::TargetNotEmpty(_) => {
                 Kind::InvalidOption
             }
@@ -176,6 +182,9 @@ impl Failure for RestoreError {
                 "Fetch the copy with its receipt from the sink, or, if you trust where it comes from, say `allow_unsigned: true`.".into()
             }
             Self::Unsafe { .. } => "Do not trust this generation: Handover does not write such archives.".into(),
+            Self::Detour { .. } => {
+                "Name the real directory: links are followed only where nobody but root can make them.".into()
+            }
             Self::NotReplaceable { .. } => {
                 "Restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
             }

@@ -25,17 +25,28 @@ impl Part {
 
     /// An artifact's plain bytes; `None` if the generation has no such artifact.
     pub(crate) fn open(&self, name: &str) -> Result<Option<Plain>> {
-        let Some(expected) = self.expected(name) else { return Ok(None) };
-        let file = open_regular(&self.directory.join(name))?;
-        Ok(Some(Plain::open(name, file, expected)?))
+        self.stored(name)?.map(|stored| self.plain(name, stored)).transpose()
+    }
+
+    /// An artifact as it is stored; `None` if the generation has no such artifact.
+    pub(crate) fn stored(&self, name: &str) -> Result<Option<File>> {
+        self.expected(name).map(|_| open_regular(&self.directory.join(name))).transpose()
+    }
+
+    /// The plain bytes of what is stored in this file.
+    pub(crate) fn plain(&self, name: &str, stored: File) -> Result<Plain> {
+        let expected = self.expected(name).ok_or_else(|| self.without(name))?;
+        Ok(Plain::open(name, stored, expected)?)
+    }
+
+    /// The failure that it has no such artifact.
+    pub(crate) fn without(&self, name: &str) -> RestoreError {
+        RestoreError::Damaged { id: self.stored.id, why: format!("no {name}") }
     }
 
     /// The catalog.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
-        let plain = self
-            .open(CATALOG)?
-            .ok_or_else(|| RestoreError::Damaged { id: self.stored.id, why: format!("no {CATALOG}") })?;
-        Ok(Catalog::new(plain))
+        Ok(Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?))
     }
 
     /// The tar stream, if there is one.
@@ -90,7 +101,7 @@ impl Generation {
 }
 
 /// A FIFO or a link in the place of a file must neither make us wait nor lead elsewhere.
-fn open_regular(path: &Path) -> Result<File> {
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let failed = |source| RestoreError::Io { action: "open", path: path.to_owned(), source };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;

@@ -6,7 +6,7 @@
 //! A failure before the approval puts the old trees back and starts the application on them again: it comes back either
 //! way. What a dump's command has loaded cannot be taken back, and the failure says so.
 
-use crate::dumps::{self, DumpPlan};
+use crate::dumps::{self, Spooled};
 use crate::error::{RestoreError, Result};
 use crate::pipeline::Track;
 use crate::report::{RunReport, ServiceReport};
@@ -76,6 +76,8 @@ impl<'a> Live<'a> {
 
     fn forward(&mut self, swap: &Swap, report: &mut RunReport) -> Result<()> {
         let told = Told { job: &self.request.job.job, result: "ok" };
+        // Before anything stands still: what is damaged, or finds no room, shall not cost the application a second.
+        let dumps = self.spool()?;
         let hooks = &self.request.job.restore.hooks;
         declared::hooks(Moment::Before, hooks, told, self.interrupt)?;
         fault::point("restore.hooks.before");
@@ -83,10 +85,10 @@ impl<'a> Live<'a> {
         fault::point("restore.stopped");
         self.interrupt.check()?;
         swap.exchange()?;
-        self.load(DumpTime::Stopped)?;
+        self.load(&dumps, DumpTime::Stopped)?;
         self.start(report)?;
         fault::point("restore.started");
-        self.load(DumpTime::Running)?;
+        self.load(&dumps, DumpTime::Running)?;
         for track in self.work {
             dumps::leave(&track.generation, &track.dumps, track.of)?;
         }
@@ -95,11 +97,16 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    fn load(&mut self, when: DumpTime) -> Result<()> {
+    fn spool(&self) -> Result<Vec<Spooled<'a>>> {
+        let mut spooled = Vec::new();
         for track in self.work {
-            let dumps: &[DumpPlan] = &track.dumps;
-            self.loaded += dumps::load(&track.generation, dumps, when, self.interrupt)?;
+            spooled.extend(dumps::spool(&track.generation, &track.dumps, &self.state)?);
         }
+        Ok(spooled)
+    }
+
+    fn load(&mut self, dumps: &[Spooled<'_>], when: DumpTime) -> Result<()> {
+        self.loaded += dumps::load(dumps, when, self.interrupt)?;
         Ok(())
     }
 

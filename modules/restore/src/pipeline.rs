@@ -187,7 +187,7 @@ fn unpack_beside(work: &[Track<'_>], places: &[Vec<Place>], progress: &Progress,
     result
 }
 
-/// Room for the new trees beside the old ones, per file system.
+/// Room for the new trees beside the old ones and for the dumps that are loaded, per file system.
 fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
     let mut needs: BTreeMap<u64, (PathBuf, u64, u64)> = BTreeMap::new();
     for track in work.iter().filter(|track| track.tree_differs()) {
@@ -202,6 +202,13 @@ fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
             need.1 += size.bytes.min(stored);
             need.2 += size.paths;
         }
+    }
+    let spooled: u64 = work.iter().map(|track| dumps::spool_bytes(&track.generation, &track.dumps)).sum();
+    if spooled > 0 {
+        let state = request.job.state_dir();
+        let place = existing(&state);
+        let device = place.metadata().map_err(RestoreError::io("inspect", place))?.dev();
+        needs.entry(device).or_insert_with(|| (place.to_owned(), 0, 0)).1 += spooled;
     }
     for (path, bytes, files) in needs.into_values() {
         let free = space::free(&path).map_err(RestoreError::io("ask for free room", &path))?;

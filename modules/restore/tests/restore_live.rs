@@ -227,6 +227,7 @@ fn dumps_are_loaded_or_left() {
     assert!(left.path.as_ref().unwrap().starts_with(lab.path("restore/shop/data")));
     assert_eq!(dumps.iter().filter(|dump| dump.loaded).count(), 2);
     assert!(answer.diff[0].prepared.contains("dump-orders.sql.zst"));
+    assert!(!lab.path("state/shop/restore.spool").exists());
     // Elsewhere nothing is loaded.
     let target = lab.path("elsewhere");
     lab.restore(&["--target", target.to_str().unwrap()]);
@@ -238,6 +239,23 @@ fn dumps_are_loaded_or_left() {
     assert!(lab.script("dash", "tar", "20261122T220000Z", &target).status.success());
     assert_eq!(fs::read(target.join("dump-orders.sql")).unwrap(), fs::read(lab.path("orders")).unwrap());
     assert_eq!(fs::read_to_string(target.join("dump-users.ldif")).unwrap(), "dn\n");
+}
+
+#[test]
+fn a_dump_is_not_left_through_a_link_of_the_user() {
+    let lab = dump_lab();
+    let outside = lab.path("outside");
+    lab.shell("mv $ROOM/restore/shop/data $ROOM/outside; ln -s $ROOM/outside $ROOM/restore/shop/data");
+    // Root's own link is followed.
+    lab.restore(&[]);
+    run(Command::new("rm").arg("-r").arg(outside.join("dumps")));
+    lab.shell("echo 2 >version; chown 1234 $ROOM/restore/shop");
+    let answer = lab.call(&["run"]);
+    assert_eq!(answer.kind, "permission", "{answer:?}");
+    assert!(answer.msg.contains("restore/shop/data"), "{answer:?}");
+    assert!(!outside.join("dumps").exists());
+    assert_eq!(version(&lab), "2");
+    lab.assert_clean("a link of the user");
 }
 
 #[test]

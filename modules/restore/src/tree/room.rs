@@ -1,17 +1,18 @@
 //! A directory below which everything is made, and which nothing can leave.
 
 use crate::error::RestoreError;
+use backup_adapters::publish::Owner;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstat, fstatat, futimens, makedev, mkdirat, mknodat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, futimens, makedev, mkdirat, mknodat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{linkat, symlinkat};
+use nix::unistd::{UnlinkatFlags, fchown, fsync, linkat, symlinkat, unlinkat};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, RestoreError>;
@@ -54,6 +55,39 @@ impl Room {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let top = nix::fcntl::open(path, flags, Mode::empty());
         let top = Rc::new(top.map_err(io::Error::from).map_err(RestoreError::io("open", path))?);
+        Ok(Self { path: path.to_owned(), last: (Vec::new(), Rc::clone(&top)), top })
+    }
+
+    /// Opens the directory `path` and makes what is missing of it, for `owner`. Whoever may write to one of the directories
+    /// on the way cannot lead us elsewhere: there no link is followed.
+    pub(crate) fn open_or_make(path: &Path, owner: Option<Owner>) -> Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let failed = |action| move |error: Errno| RestoreError::io(action, path)(error.into());
+        let mut top = nix::fcntl::open("/", flags, Mode::empty()).map_err(failed("open"))?;
+        for name in path.components().filter(|part| matches!(part, Component::Normal(_))) {
+            let stat = fstat(&top).map_err(failed("inspect a directory above"))?;
+            let only_root_writes = stat.st_uid == 0 && stat.st_mode & 0o022 == 0;
+            let flags = if only_root_writes { flags } else { flags | OFlag::O_NOFOLLOW };
+            top = match openat(&top, name.as_os_str(), flags, Mode::empty()) {
+                Err(Errno::ENOENT) => {
+                    mkdirat(&top, name.as_os_str(), PRIVATE).map_err(failed("create"))?;
+                    let made = openat(&top, name.as_os_str(), flags | OFlag::O_NOFOLLOW, Mode::empty());
+                    let made = made.map_err(failed("open"))?;
+                    if let Some(Owner { uid, gid }) = owner {
+                        fchown(&made, Some(uid.into()), Some(gid.into())).map_err(failed("set the owner of"))?;
+                    }
+                    fchmod(&made, Mode::from_bits_truncate(0o750)).map_err(failed("set the mode of"))?;
+                    fsync(&top).map_err(failed("sync the directory of"))?;
+                    made
+                }
+                Err(Errno::ENOTDIR | Errno::ELOOP) => {
+                    let path = path.to_string_lossy().into_owned();
+                    return Err(RestoreError::Detour { path });
+                }
+                opened => opened.map_err(failed("open"))?,
+            };
+        }
+        let top = Rc::new(top);
         Ok(Self { path: path.to_owned(), last: (Vec::new(), Rc::clone(&top)), top })
     }
 
@@ -153,6 +187,20 @@ impl Spot {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let opened = openat(self.directory.as_fd(), self.name(), flags, Mode::S_IRUSR | Mode::S_IWUSR);
         Ok(File::from(opened.map_err(io::Error::from).map_err(self.failed(action))?))
+    }
+
+    /// Removes what lies here, if it is not a directory. That it is gone already is fine.
+    pub(crate) fn remove(&self) -> Result<()> {
+        match unlinkat(&*self.directory, self.name(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => self.sync_directory(),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(self.failed("remove")(error.into())),
+        }
+    }
+
+    /// Makes durable that something came here, or went.
+    pub(crate) fn sync_directory(&self) -> Result<()> {
+        fsync(&*self.directory).map_err(io::Error::from).map_err(self.failed("sync the directory of"))
     }
 
     /// Makes a directory; that it is there already is fine.
