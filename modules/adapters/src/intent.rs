@@ -232,7 +232,7 @@ impl Window {
         }
         let mut entries = Vec::new();
         for service in services::with_triggers(services)? {
-            let was_on = service.is_on()?;
+            let was_on = service.settles_on()?;
             entries.push(Entry { service, was_on });
         }
         let intent = Intent {

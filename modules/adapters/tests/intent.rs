@@ -25,6 +25,7 @@ start)
     alive || { sleep 1000 & echo $! >"$d/pid"; } ;;
 stop)
     echo "stop $(basename "$d")" >>"$d/../log"
+    [ -f "$d/strict" ] && ! alive && exit 1
     [ -f "$d/hangs" ] && sleep 1000
     [ -f "$d/slow" ] && sleep 2
     [ -f "$d/deaf" ] && exit 0
@@ -177,6 +178,18 @@ fn a_service_that_does_not_stop_fails_the_window_and_the_others_return() {
     assert!(error.to_string().contains("db"), "{error}");
     window.start().unwrap();
     assert!(services.iter().all(|service| service.is_on().unwrap()));
+}
+
+#[test]
+fn a_stop_that_fails_because_the_service_is_off_already_is_fine() {
+    let room = Room::new();
+    let services = [room.service("web", true), room.service("idle", false)];
+    room.set("idle", "strict");
+    let mut window = Window::open(&room.state(), "shop", &services, LONG).unwrap();
+    window.stop().unwrap();
+    window.start().unwrap();
+    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, false]);
+    assert_eq!(room.log(), ["stop web", "stop idle", "start web"]);
 }
 
 #[test]

@@ -90,6 +90,44 @@ fn a_service_goes_and_comes_with_its_socket_and_timer() {
 
 #[test]
 #[ignore = "needs systemd as PID 1"]
+fn what_systemd_stops_with_a_service_comes_back_with_it() {
+    let with = |line: &str| format!("[Unit]\n{line}=handover-test-f.service\nAfter=handover-test-f.service\n{SLEEPER}");
+    let needs_a_dependent = "[Unit]\nRequires=handover-test-g.service\n[Service]\nExecStart=/bin/sleep 1000\n";
+    let names = ["f", "g", "h", "i", "j", "k"].map(|letter| format!("handover-test-{letter}.service"));
+    let texts = [SLEEPER, &with("Requires"), &with("BindsTo"), &with("PartOf"), needs_a_dependent, &with("PartOf")];
+    let units: Vec<_> = names.iter().map(String::as_str).zip(texts).collect();
+    let _units = Units::new(&units);
+    let on: Vec<_> = names[..5].iter().map(String::as_str).collect();
+    systemctl(&[&["start"], on.as_slice()].concat());
+    let state = tempfile::tempdir().unwrap();
+    let mut window = Window::open(state.path(), "shop", &[unit(&names[0])], LONG).unwrap();
+    assert_eq!(window.services().last().unwrap().service.name(), names[0]);
+    assert_eq!(window.services().len(), 5, "{:?}", window.services());
+    window.stop().unwrap();
+    window.still_quiet().unwrap();
+    let are = |state: &str| on.iter().all(|name| systemctl(&["is-active", name]) == state);
+    assert!(are("inactive"));
+    window.start().unwrap();
+    assert!(are("active"));
+    assert_eq!(systemctl(&["is-active", &names[5]]), "inactive");
+}
+
+#[test]
+#[ignore = "needs systemd as PID 1"]
+fn what_is_on_its_way_down_is_awaited() {
+    let slow = "[Service]\nExecStart=/bin/sleep 1000\nExecStop=/bin/sleep 2\n";
+    let _units = Units::new(&[("handover-test-l.service", slow)]);
+    systemctl(&["start", "handover-test-l.service"]);
+    systemctl(&["stop", "--no-block", "handover-test-l.service"]);
+    eventually("it stops", || systemctl(&["is-active", "handover-test-l.service"]) == "deactivating");
+    let state = tempfile::tempdir().unwrap();
+    let window = Window::open(state.path(), "shop", &[unit("handover-test-l.service")], LONG).unwrap();
+    assert_eq!(systemctl(&["is-active", "handover-test-l.service"]), "inactive");
+    assert!(!window.services()[0].was_on);
+}
+
+#[test]
+#[ignore = "needs systemd as PID 1"]
 fn a_unit_that_came_and_went_is_noticed() {
     // systemd forgets when it was stopped if nothing refers to it; what comes up at boot is referred to.
     let enabled = format!("{SLEEPER}[Install]\nWantedBy=multi-user.target\n");
@@ -147,6 +185,32 @@ fn a_timer_rescues_and_a_disarmed_one_does_not() {
     std::thread::sleep(Duration::from_secs(3));
     assert!(!room.path().join("disarmed").exists());
     assert!(!systemctl(&["list-units", "--all", "--plain", "handover-rescue-*"]).contains("handover-rescue-web1"));
+}
+
+#[test]
+#[ignore = "needs systemd as PID 1"]
+fn what_a_rescue_started_outlives_it_and_one_that_fails_is_tried_again() {
+    let room = tempfile::tempdir().unwrap();
+    let (tried, pid) = (room.path().join("tried"), room.path().join("pid"));
+    let text = format!(
+        "test -e {0} || {{ touch {0}; exit 1; }}; sleep 1000 & echo $! >{1}.tmp; mv {1}.tmp {1}",
+        tried.display(),
+        pid.display()
+    );
+    let armed = rescue::arm("shop", &["/bin/sh".into(), "-c".into(), text.into()], Duration::ZERO).unwrap();
+    eventually("it is tried", || tried.exists());
+    let deadline = Instant::now() + Duration::from_secs(90);
+    while !pid.exists() {
+        assert!(Instant::now() < deadline, "never tried again");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    armed.disarm();
+    let pid = fs::read_to_string(pid).unwrap();
+    eventually("it has ended", || {
+        !systemctl(&["list-units", "--plain", "--state=active,activating", "handover-rescue-shop*"]).contains("rescue")
+    });
+    assert!(Path::new("/proc").join(pid.trim()).exists());
+    assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
 }
 
 #[test]

@@ -4,10 +4,12 @@
 //! when it is seen on. Whatever answers neither "on" nor "off" is an error, never "off".
 
 mod declared;
+mod order;
 mod systemd;
 mod sysv;
 
 pub use declared::Declared;
+pub use order::{start_order, with_triggers};
 pub use systemd::Unit;
 pub use sysv::Script;
 
@@ -34,6 +36,16 @@ pub enum Service {
     Sysv(Script),
     /// Commands named in the job, for containers and everything else.
     Declared(Declared),
+}
+
+/// What a service is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activity {
+    /// On, or on its way up.
+    On,
+    /// On its way down: neither quiet yet nor to be counted on.
+    Leaving,
+    Off,
 }
 
 /// What a stop left behind, to tell later whether the service came back in between.
@@ -139,11 +151,26 @@ impl Service {
 
     /// Whether it is on, or on its way up.
     pub fn is_on(&self) -> Result<bool> {
-        match self {
-            Self::Systemd(unit) => unit.is_on(),
-            Self::Sysv(script) => script.is_on(),
-            Self::Declared(declared) => declared.is_on(),
+        Ok(self.activity()? == Activity::On)
+    }
+
+    /// Whether it is on, once it has made up its mind: what is on its way down may come back by itself. Waits for that
+    /// as long as a stop may take.
+    pub fn settles_on(&self) -> Result<bool> {
+        let deadline = Instant::now() + self.timeout();
+        match self.settle(deadline)? {
+            Activity::Leaving => Err(ServiceError::StillOn { name: self.name().into(), after: self.timeout() }),
+            activity => Ok(activity == Activity::On),
         }
+    }
+
+    fn activity(&self) -> Result<Activity> {
+        let on = match self {
+            Self::Systemd(unit) => return unit.activity(),
+            Self::Sysv(script) => script.is_on()?,
+            Self::Declared(declared) => declared.is_on()?,
+        };
+        Ok(if on { Activity::On } else { Activity::Off })
     }
 
     /// Whether a successful start leaves it on; a unit that does one thing and ends does not.
@@ -163,9 +190,15 @@ impl Service {
         }
         let failed = |source| ServiceError::Stop { name: self.name().into(), source };
         let deadline = Instant::now() + self.timeout();
-        command.timeout(self.timeout()).run_quiet().map_err(failed)?;
+        let told = command.timeout(self.timeout()).run_quiet();
         fault::point("services.stopping");
-        if !self.reaches(false, deadline)? {
+        if let Err(source) = told {
+            // Many a script fails to stop what is off already: being off is all that counts.
+            if !matches!(self.settle(deadline), Ok(Activity::Off)) {
+                return Err(failed(source));
+            }
+        }
+        if !self.reaches(Activity::Off, deadline)? {
             return Err(ServiceError::StillOn { name: self.name().into(), after: self.timeout() });
         }
         fault::point("services.stopped");
@@ -195,7 +228,7 @@ impl Service {
         let deadline = Instant::now() + self.timeout();
         command.timeout(self.timeout()).niceness(Niceness::NORMAL).run_quiet().map_err(failed)?;
         fault::point("services.starting");
-        if self.stays_on() && !self.reaches(true, deadline)? {
+        if self.stays_on() && !self.reaches(Activity::On, deadline)? {
             return Err(ServiceError::StillOff { name: self.name().into(), after: self.timeout() });
         }
         fault::point("services.started");
@@ -216,58 +249,24 @@ impl Service {
         }
     }
 
-    fn reaches(&self, on: bool, deadline: Instant) -> Result<bool> {
+    fn reaches(&self, wanted: Activity, deadline: Instant) -> Result<bool> {
+        Ok(self.poll(deadline, |activity| activity == wanted)? == wanted)
+    }
+
+    /// What it does once it is no longer on its way down, or at the deadline.
+    fn settle(&self, deadline: Instant) -> Result<Activity> {
+        self.poll(deadline, |activity| activity != Activity::Leaving)
+    }
+
+    fn poll(&self, deadline: Instant, enough: impl Fn(Activity) -> bool) -> Result<Activity> {
         loop {
-            if self.is_on()? == on {
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
+            let activity = self.activity()?;
+            if enough(activity) || Instant::now() >= deadline {
+                return Ok(activity);
             }
             std::thread::sleep(POLL);
         }
     }
-}
-
-/// The services with everything that could start them again, in the order in which they have to be stopped: timers and
-/// paths first, then each service behind its sockets. Only units that are on are added.
-pub fn with_triggers(services: &[Service]) -> Result<Vec<Service>> {
-    let mut timers = Vec::new();
-    let mut rest = Vec::new();
-    for service in services {
-        if let Service::Systemd(unit) = service {
-            for trigger in unit.active_triggers()? {
-                let trigger = Service::Systemd(trigger);
-                if services.contains(&trigger) || timers.contains(&trigger) || rest.contains(&trigger) {
-                    continue;
-                }
-                if is_socket(&trigger) { rest.push(trigger) } else { timers.push(trigger) }
-            }
-        }
-        rest.push(service.clone());
-    }
-    timers.extend(rest);
-    Ok(timers)
-}
-
-/// The order in which services stopped in the order `stopped` are started: reversed, except that a socket comes right
-/// before the service it belongs to: systemd refuses a socket whose service runs already.
-pub fn start_order<T>(stopped: &[T], service: impl Fn(&T) -> &Service) -> Vec<&T> {
-    let mut groups: Vec<Vec<&T>> = Vec::new();
-    let mut open = false;
-    for item in stopped {
-        if open && let Some(group) = groups.last_mut() {
-            group.push(item);
-        } else {
-            groups.push(vec![item]);
-        }
-        open = is_socket(service(item));
-    }
-    groups.into_iter().rev().flatten().collect()
-}
-
-fn is_socket(service: &Service) -> bool {
-    matches!(service, Service::Systemd(unit) if unit.name.ends_with(".socket"))
 }
 
 /// Runs a status command by the convention of init scripts: 0 is on; 1, 2, 3 are off; the rest is no answer.
@@ -289,43 +288,11 @@ fn with_home(command: Command) -> Command {
 mod tests {
     use super::*;
 
-    fn unit(name: &str) -> Service {
-        Service::Systemd(Unit { name: name.into(), timeout: Duration::from_secs(1) })
-    }
-
-    #[test]
-    fn sockets_start_right_before_their_service_and_timers_last() {
-        let stopped: Vec<_> = [
-            "shop.timer",
-            "shop.socket",
-            "shop.service",
-            "db.socket",
-            "db-admin.socket",
-            "db.service",
-            "cache.service",
-        ]
-        .map(unit)
-        .into();
-        let started: Vec<_> = start_order(&stopped, |service| service).into_iter().map(Service::name).collect();
-        assert_eq!(
-            started,
-            [
-                "cache.service",
-                "db.socket",
-                "db-admin.socket",
-                "db.service",
-                "shop.socket",
-                "shop.service",
-                "shop.timer"
-            ]
-        );
-        assert!(start_order(&[], |service: &Service| service).is_empty());
-    }
-
     #[test]
     fn the_stored_form_stays() {
-        let text = serde_json::to_string(&unit("shop.service")).unwrap();
+        let unit = Service::Systemd(Unit { name: "shop.service".into(), timeout: Duration::from_secs(1) });
+        let text = serde_json::to_string(&unit).unwrap();
         assert_eq!(text, r#"{"systemd":{"name":"shop.service","timeout":{"secs":1,"nanos":0}}}"#);
-        assert_eq!(serde_json::from_str::<Service>(&text).unwrap(), unit("shop.service"));
+        assert_eq!(serde_json::from_str::<Service>(&text).unwrap(), unit);
     }
 }

@@ -1,6 +1,6 @@
 //! systemd units, by `systemctl`.
 
-use super::{QUESTION, Result, ServiceError};
+use super::{Activity, QUESTION, Result, ServiceError};
 use crate::command::{Command, CommandError};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,12 +14,17 @@ pub struct Unit {
     pub timeout: Duration,
 }
 
+/// The lists of units that systemd stops together with a unit. The last one is unknown to old versions, which say
+/// nothing about it.
+const STOPPED_WITH_IT: [&str; 5] = ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo"];
+
 /// What `systemctl show` says about a unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct State {
     load: String,
     active: String,
     triggered_by: Vec<String>,
+    stopped_with_it: Vec<String>,
     left_inactive: u64,
     ends_by_itself: bool,
 }
@@ -33,6 +38,9 @@ impl State {
                 "LoadState" => state.load = value.into(),
                 "ActiveState" => state.active = value.into(),
                 "TriggeredBy" => state.triggered_by = value.split_whitespace().map(Into::into).collect(),
+                _ if STOPPED_WITH_IT.contains(&key) => {
+                    state.stopped_with_it.extend(value.split_whitespace().map(Into::into));
+                }
                 "InactiveExitTimestampMonotonic" => state.left_inactive = value.parse().unwrap_or_default(),
                 "Type" => oneshot = value == "oneshot",
                 "RemainAfterExit" => remains = value == "yes",
@@ -43,9 +51,13 @@ impl State {
         state
     }
 
-    /// On, or on its way up. A unit that waits for its automatic restart is `activating`: somebody wants it on.
-    fn is_on(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "activating" | "reloading" | "refreshing")
+    /// A unit that waits for its automatic restart is `activating`: somebody wants it on.
+    fn activity(&self) -> Activity {
+        match self.active.as_str() {
+            "active" | "activating" | "reloading" | "refreshing" => Activity::On,
+            "deactivating" => Activity::Leaving,
+            _ => Activity::Off,
+        }
     }
 }
 
@@ -55,10 +67,12 @@ fn systemctl() -> Command {
 
 impl Unit {
     fn state(&self) -> Result<State> {
-        let properties = "--property=LoadState,ActiveState,TriggeredBy,InactiveExitTimestampMonotonic,\
-                          Type,RemainAfterExit";
+        let properties = format!(
+            "--property=LoadState,ActiveState,TriggeredBy,InactiveExitTimestampMonotonic,Type,RemainAfterExit,{}",
+            STOPPED_WITH_IT.join(",")
+        );
         let failed = |source| ServiceError::Status { name: self.name.clone(), source };
-        let show = systemctl().args(["show", properties, "--"]).arg(&self.name).timeout(QUESTION);
+        let show = systemctl().args(["show", &properties, "--"]).arg(&self.name).timeout(QUESTION);
         let state = State::parse(&show.run().map_err(failed)?.text());
         match state.load.as_str() {
             "not-found" | "masked" => Err(ServiceError::Unknown { name: self.name.clone() }),
@@ -73,8 +87,8 @@ impl Unit {
         }
     }
 
-    pub(super) fn is_on(&self) -> Result<bool> {
-        Ok(self.state()?.is_on())
+    pub(super) fn activity(&self) -> Result<Activity> {
+        Ok(self.state()?.activity())
     }
 
     /// A oneshot that does not remain: active only while it works.
@@ -87,16 +101,18 @@ impl Unit {
         Ok(self.state()?.left_inactive)
     }
 
-    /// The sockets, timers and paths that are on and could start it.
-    pub(super) fn active_triggers(&self) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
-        for name in self.state()?.triggered_by {
-            let trigger = Self { name, timeout: self.timeout };
-            if trigger.is_on()? {
-                found.push(trigger);
-            }
-        }
-        Ok(found)
+    /// The sockets, timers and paths that could start it.
+    pub(super) fn triggers(&self) -> Result<Vec<Self>> {
+        Ok(self.siblings(self.state()?.triggered_by))
+    }
+
+    /// The units that systemd stops when it stops this one, and does not start with it again.
+    pub(super) fn stopped_with_it(&self) -> Result<Vec<Self>> {
+        Ok(self.siblings(self.state()?.stopped_with_it))
+    }
+
+    fn siblings(&self, names: Vec<String>) -> Vec<Self> {
+        names.into_iter().map(|name| Self { name, timeout: self.timeout }).collect()
     }
 
     pub(super) fn stop_command(&self) -> Command {
@@ -120,15 +136,20 @@ mod tests {
     #[test]
     fn show_is_understood() {
         let text = "LoadState=loaded\nActiveState=activating\nTriggeredBy=a.socket b.timer\n\
-                    InactiveExitTimestampMonotonic=123456\n";
+                    InactiveExitTimestampMonotonic=123456\nRequiredBy=c.service\nBoundBy=\nConsistsOf=d.service e.mount\n";
         let state = State::parse(text);
         assert_eq!(state.triggered_by, ["a.socket", "b.timer"]);
         assert_eq!(state.left_inactive, 123_456);
-        assert!(state.is_on());
-        for (active, on) in
-            [("active", true), ("reloading", true), ("inactive", false), ("failed", false), ("deactivating", false)]
-        {
-            assert_eq!(State { active: active.into(), ..State::default() }.is_on(), on, "{active}");
+        assert_eq!(state.stopped_with_it, ["c.service", "d.service", "e.mount"]);
+        assert_eq!(state.activity(), Activity::On);
+        for (active, activity) in [
+            ("active", Activity::On),
+            ("reloading", Activity::On),
+            ("inactive", Activity::Off),
+            ("failed", Activity::Off),
+            ("deactivating", Activity::Leaving),
+        ] {
+            assert_eq!(State { active: active.into(), ..State::default() }.activity(), activity, "{active}");
         }
     }
 }
