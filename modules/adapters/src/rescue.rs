@@ -1,8 +1,9 @@
 //! Something that runs `recover` in time even if everything of ours is killed at once.
 //!
 //! With systemd a transient timer: PID 1 owns it, so neither a signal to our process group nor to our cgroup reaches
-//! it. Without, a guardian: our own executable in a session of its own, which sleeps and then recovers. Neither
-//! survives a reboot; the cron entry that runs `recover` at boot and every minute does.
+//! it. If `recover` fails there, it is tried again every minute. Without, a guardian: our own executable in a session of
+//! its own, which sleeps and then recovers, once. Neither survives a reboot; the cron entry that runs `recover` at boot
+//! and every minute does.
 //!
 //! A rescue that fires late or twice does no harm: `recover` does nothing where nothing is left to do. So a rescue is
 //! never waited for, and dropping an [`Armed`] without [`Armed::disarm`] is only untidy.
@@ -20,6 +21,11 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(30);
 /// Added to every rescue, so that it never comes a moment before the window's end and finds nothing to do.
 const MARGIN: Duration = Duration::from_secs(1);
+
+/// Of the service that the timer starts. The daemons that `recover` leaves behind (init scripts and declared commands
+/// fork them here) must not die with it. A `recover` that fails is tried again, rarely enough for systemd's start limit.
+const SERVICE: [&str; 3] =
+    ["--property=KillMode=process", "--property=Restart=on-failure", "--property=RestartSec=60s"];
 
 /// No rescue could be armed: nothing may be stopped.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +102,9 @@ fn timer_command(name: &str, recover: &[OsString], after: Duration) -> Command {
         .arg(format!("--unit={name}"))
         .arg("--description=Restart what a backup stopped, if it does not")
         .arg(format!("--on-active={}s", after.as_secs_f64().ceil()))
-        .args(["--timer-property=AccuracySec=1s", "--"])
+        .arg("--timer-property=AccuracySec=1s")
+        .args(SERVICE)
+        .arg("--")
         .args(recover)
         .timeout(ANSWER)
 }
