@@ -3,7 +3,8 @@
 //! With the cargo feature `fault-points` the environment decides:
 //! - `HANDOVER_FAULT=<name>[:n]` kills this process at the n-th pass (default 1) of that name;
 //! - `HANDOVER_FAULT_ACTION=kill-group` kills the whole process group instead;
-//! - `HANDOVER_FAULT_LIST=<file>` appends the name of every point passed, one per line.
+//! - `HANDOVER_FAULT_LIST=<file>` appends the name of every point passed, one per line;
+//! - `HANDOVER_LACKS=<name>` takes away what this system has and another may not.
 
 /// Marks a step after which a kill must do no harm. Names are dotted, from the caller's vocabulary: `publish.rename`.
 #[cfg(not(feature = "fault-points"))]
@@ -32,4 +33,18 @@ pub fn point(name: &str) {
     }
     let group = std::env::var("HANDOVER_FAULT_ACTION").is_ok_and(|action| action == "kill-group");
     let _ = if group { killpg(getpgrp(), Signal::SIGKILL) } else { kill(getpid(), Signal::SIGKILL) };
+}
+
+/// Whether a test takes `_what` away from this system.
+#[cfg(not(feature = "fault-points"))]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "a release build must not contain even the call")]
+pub const fn lacks(_what: &str) -> bool {
+    false
+}
+
+/// Whether a test takes `what` away from this system.
+#[cfg(feature = "fault-points")]
+pub fn lacks(what: &str) -> bool {
+    std::env::var("HANDOVER_LACKS").is_ok_and(|lacking| lacking == what)
 }

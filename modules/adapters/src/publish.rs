@@ -206,18 +206,29 @@ fn unsupported(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(nix::libc::EINVAL | nix::libc::ENOSYS))
 }
 
-/// Swaps two names on one file system, in one step where it can. Afterwards both are durable.
+/// Where [`exchange`] puts `other` for a moment, on a file system that cannot swap in one step: beside `one`. Whoever finds
+/// something there after a crash moves it to the name, of both, that is missing (to `other` if both are).
+pub fn aside(one: &Path) -> PathBuf {
+    one.with_file_name(".handover-aside")
+}
+
+/// Swaps two names on one file system, in one step where it can, else by way of [`aside`]. Afterwards both are durable.
 pub fn exchange(one: &Path, other: &Path) -> Result<()> {
-    match sys::rename2(one, other, sys::RENAME_EXCHANGE) {
+    let swapped = if fault::lacks("rename-exchange") {
+        Err(io::Error::from_raw_os_error(nix::libc::EINVAL))
+    } else {
+        sys::rename2(one, other, sys::RENAME_EXCHANGE)
+    };
+    match swapped {
         Err(error) if unsupported(&error) => {
-            let aside = temporary_beside(other)?;
+            let aside = aside(one);
             rename_new(other, &aside)?;
             fault::point("publish.exchange.aside");
-            // A crash here leaves the old tree under its hidden name and nothing lost.
             if let Err(error) = rename_new(one, other) {
                 let _ = rename_new(&aside, other);
                 return Err(error);
             }
+            fault::point("publish.exchange.placed");
             rename_new(&aside, one)?;
         }
         result => result.map_err(at("exchange", other))?,

@@ -10,7 +10,8 @@
 //! A staging container `.<name>.handover-<id>` lies beside each root, on the same file system, and is private to root. It
 //! holds the new tree before the exchange and the old one after it. Which of both is in place is told by the new tree's
 //! inode, which the journal has: so undoing and resuming can be repeated, and a kill at any point leaves each root
-//! either old or new. Without a journal a container is rubbish.
+//! either old or new. (Where the file system cannot exchange two names in one step, a kill may leave a root without a
+//! name until it is recovered: the tree lies in the container meanwhile.) Without a journal a container is rubbish.
 
 use crate::error::{RestoreError, Result};
 use crate::tree::{Room, drop_inherited};
@@ -162,6 +163,17 @@ impl Place {
         }
     }
 
+    /// Ends an exchange that a kill cut in its middle, where the file system cannot do it in one step. Either way both trees
+    /// have a name again.
+    fn settle(&self) -> Result<()> {
+        let (live, staged) = (&self.live, &self.staged());
+        let aside = publish::aside(staged);
+        if exists(&aside) {
+            publish::move_dir(&aside, if exists(live) { staged } else { live })?;
+        }
+        Ok(())
+    }
+
     /// Moves over what stays: to the new tree, or back. Can be repeated.
     fn carry(&self, back: bool) -> Result<()> {
         if self.stays.is_empty() {
@@ -271,6 +283,7 @@ impl Swap {
 
 fn undo(journal: &Journal) -> Result<()> {
     for place in journal.places.iter().rev() {
+        place.settle()?;
         if place.is_new() {
             // Where nothing was before, nothing was carried over.
             if exists(&place.staged()) {

@@ -27,6 +27,8 @@ struct Case {
     lab: Lab,
     old: [String; 3],
     new: [String; 3],
+    /// What the file system cannot do.
+    lacks: &'static str,
 }
 
 /// Two roots; the generation is an incremental with a patch and a dump.
@@ -48,7 +50,7 @@ fn case() -> Case {
     lab.shell("echo 3 >d/f; echo 3 >new; rm big; echo 3 >$ROOM/etc/shop.conf; touch $ROOM/on");
     let old = look(&lab);
     lab.shell("mkdir $ROOM/pristine; cp -a $ROOM/srv $ROOM/etc $ROOM/pristine");
-    Case { lab, old, new }
+    Case { lab, old, new, lacks: "" }
 }
 
 impl Case {
@@ -72,7 +74,8 @@ fn look(lab: &Lab) -> [String; 3] {
 fn points(case: &Case, prepare: &str) -> BTreeMap<String, u32> {
     case.reset(prepare);
     let list = case.lab.path("points");
-    case.lab.command(&["run"]).env("HANDOVER_FAULT_LIST", &list).output().unwrap();
+    let mut command = case.lab.command(&["run"]);
+    command.env("HANDOVER_FAULT_LIST", &list).env("HANDOVER_LACKS", case.lacks).output().unwrap();
     let mut points = BTreeMap::new();
     for name in fs::read_to_string(list).unwrap().lines() {
         *points.entry(name.to_owned()).or_default() += 1;
@@ -83,7 +86,7 @@ fn points(case: &Case, prepare: &str) -> BTreeMap<String, u32> {
 fn kill(case: &Case, what: &str, action: &str, prepare: &str) {
     case.reset(prepare);
     let mut command = case.lab.command(&["run"]);
-    command.env("HANDOVER_FAULT", what).env("HANDOVER_FAULT_ACTION", action);
+    command.env("HANDOVER_FAULT", what).env("HANDOVER_FAULT_ACTION", action).env("HANDOVER_LACKS", case.lacks);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let output = command.output().unwrap();
     assert_eq!(output.status.signal(), Some(9), "{what}: {}", String::from_utf8_lossy(&output.stdout));
@@ -91,7 +94,7 @@ fn kill(case: &Case, what: &str, action: &str, prepare: &str) {
 
 /// What `recover` must leave: one of both states in both roots, services on, nothing of ours left over.
 fn assert_recovered(case: &Case, what: &str) {
-    let Case { lab, old, new } = case;
+    let Case { lab, old, new, .. } = case;
     let answer = lab.call(&["recover"]);
     assert!(!answer.failed, "{what}: {answer:?}");
     let now = look(lab);
@@ -152,6 +155,23 @@ fn anywhere_on_the_way_back() {
     for name in ["restore.swap.carried", "restore.swap.back", "restore.swap.undone", "restore.back.undone"] {
         let passes = *points.get(name).unwrap_or_else(|| panic!("{name} is not in {points:?}"));
         for pass in 1..=passes {
+            let what = format!("{name}:{pass}");
+            kill(&case, &what, "kill", fail);
+            assert_recovered(&case, &what);
+            assert_eq!(look(&case.lab), case.old, "{what}");
+        }
+    }
+}
+
+#[test]
+fn in_an_exchange_of_many_steps() {
+    let case = Case { lacks: "rename-exchange", ..case() };
+    let fail = "touch $ROOM/fail-after";
+    let points = points(&case, fail);
+    for name in ["publish.exchange.aside", "publish.exchange.placed", "publish.exchange.done"] {
+        // Two roots there and back.
+        assert_eq!(points.get(name), Some(&4), "{points:?}");
+        for pass in 1..=4 {
             let what = format!("{name}:{pass}");
             kill(&case, &what, "kill", fail);
             assert_recovered(&case, &what);
