@@ -178,7 +178,7 @@ pub struct Service {
     pub sysv: Option<String>,
     /// Name of something that declared commands control, such as a container.
     pub name: Option<String>,
-    /// Declared: exit status 0 means running, 1 to 4 not running (as LSB has it).
+    /// Declared: exit status 0 means running, 1 to 3 not running (as LSB has it; 4 is "unknown" there).
     #[serde(default)]
     pub status: Vec<String>,
     /// Declared: stops it.
