@@ -16,6 +16,9 @@ const MAX_RECORDS: u64 = 16 << 20;
 /// A file in more pieces than this is refused.
 const MAX_PIECES: u64 = 4 << 20;
 
+/// No file is larger: offsets are signed.
+const MAX_SIZE: u64 = i64::MAX.cast_unsigned();
+
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberKind {
@@ -210,6 +213,9 @@ impl Members {
         if kind != MemberKind::File && stored != 0 {
             return Err(self.damaged("a member with contents that can have none"));
         }
+        if stored > MAX_SIZE {
+            return Err(self.damaged(format!("a member of {stored} bytes")));
+        }
         let mut path = records.path.unwrap_or_else(|| header.path_bytes().into_owned());
         if kind == MemberKind::Directory && path.last() == Some(&b'/') {
             path.pop();
@@ -304,6 +310,8 @@ fn parse_records(mut bytes: &[u8]) -> Option<Records> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use backup_core::Digest;
+    use backup_core::manifest::Artifact;
     use proptest::prelude::*;
 
     #[test]
@@ -313,6 +321,32 @@ mod tests {
         assert_eq!(records.real_size, Some(123));
         for bad in [&b"x"[..], b"5 a=b", b"99 a=b\n", b"1 a=b\n", b"6 ab\n", b"21 GNU.sparse.major=0\n"] {
             assert!(parse_records(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_no_file_has_is_refused() {
+        for (size, is_fine) in [(MAX_SIZE, true), (MAX_SIZE + 1, false), (u64::MAX, false)] {
+            let entry = Entry {
+                path: b"f".to_vec(),
+                kind: EntryKind::File { size, sha256: [0; 32], blocks: None },
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                user: None,
+                group: None,
+                mtime: crate::Mtime::default(),
+                xattrs: std::collections::BTreeMap::new(),
+                place: crate::Place::Patch(1),
+            };
+            let plain = crate::header::blocks(&entry, None);
+            let artifact = Artifact { bytes: 0, plain_bytes: 0, plain_sha256: Digest::of(b"") };
+            let mut members = Members::new(Plain::open("plain", io::Cursor::new(plain), &artifact).unwrap());
+            let told = members.next_member().map(|member| member.unwrap().size);
+            assert_eq!(told.ok(), is_fine.then_some(size));
+            if is_fine {
+                assert!(members.next_member().is_err(), "there are no contents");
+            }
         }
     }
 
