@@ -2,6 +2,7 @@
 
 use super::large::{last_with_data, padding_of};
 use super::node::{Large, Node, Place, RunPlace, State, Stored, find};
+use super::pass::leaves_attributes;
 use super::work::Frame;
 use backup_archive::group::Cutter;
 use backup_archive::index::Type;
@@ -24,7 +25,8 @@ pub(super) enum Piece {
 pub(super) struct Selection {
     /// In path order, patches included.
     pub(super) members: Vec<u32>,
-    /// Paths that the base has and that are gone or have another type; tops of subtrees only.
+    /// Paths that the base has and that are gone, have another type, or are directories whose attributes would stay;
+    /// tops of subtrees only.
     pub(super) deleted: Vec<Vec<u8>>,
 }
 
@@ -78,6 +80,9 @@ pub(super) fn deleted(nodes: &[Node], base: &Index, unreadable: &[Box<[u8]>]) ->
         // A further name of a file is a file too.
         let class = |kind| if kind == Type::Hardlink { Type::File } else { kind };
         let kept = node.is_some_and(|node| class(node.role()) == class(record.kind));
+        // What could not be read in it exists in the base only.
+        let is_known = || !unreadable.iter().any(|path| order::is_within(path, &record.path));
+        let kept = kept && !(node.is_some_and(|node| leaves_attributes(node, &record)) && is_known());
         let below = deleted.last().is_some_and(|top| order::is_within(&record.path, top));
         let unknown = || unreadable.iter().any(|top| order::is_within(&record.path, top));
         if !kept && !below && !unknown() {

@@ -171,12 +171,12 @@ impl TreeCollector {
         let mut scan = self.scanner.scan(&self.sync()?)?;
         let old = std::mem::take(&mut self.scan.nodes);
         let mut known = pass::carry_over(old, &mut scan.nodes, temperature, stepped);
-        let (base, mut gone) = match &self.base {
+        let (mut base, mut gone) = match &self.base {
             Some(base) => pass::compare_with_base(base, &mut scan),
             None => (HashMap::new(), Vec::new()),
         };
         let Progress { paths: read, bytes: read_bytes } =
-            self.read(&mut scan, temperature, t0, &mut known, &base, &mut gone)?;
+            self.read(&mut scan, temperature, t0, &mut known, &mut base, &mut gone)?;
         self.repeated = self.stats.map(|_| Estimate { paths: read, bytes: read_bytes });
         let paths = scan.nodes.len() as u64;
         let started = Timestamp::new(t0.seconds, t0.nanoseconds.cast_signed()).unwrap_or_default();

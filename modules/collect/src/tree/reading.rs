@@ -4,7 +4,7 @@ use super::error::TreeError;
 use super::large::{Assembly, Open, RunRead};
 use super::member::{Context, GroupRead, Outcome, Worker};
 use super::node::{Node, Place, State, absolute, find};
-use super::pass::{Known, Temperature, draw_in_company};
+use super::pass::{Known, Temperature, draw_in_company, renew};
 use super::scan::{ROUNDS, Scan, assign_links, replaced};
 use super::spec::Progress;
 use super::tell::Teller;
@@ -85,12 +85,13 @@ impl TreeCollector {
         temperature: Temperature,
         t0: Mtime,
         known: &mut Known,
-        base: &HashMap<u32, Record>,
+        base: &mut HashMap<u32, Record>,
         gone: &mut Vec<Box<[u8]>>,
     ) -> Result<Progress, TreeError> {
         let teller = Teller::new(self.watch.as_ref());
         for round in 0.. {
             if self.base.is_some() {
+                renew(&mut scan.nodes, base, known);
                 while draw_in_company(&mut scan.nodes, gone) {}
             }
             let todo = groups(&scan.nodes);

@@ -1,6 +1,6 @@
 //! Incrementals: exactly what differs from the base, restored over it.
 
-use crate::support::Place;
+use crate::support::{Made, Place, later};
 use std::fs;
 
 /// A tree with something of everything.
@@ -132,4 +132,30 @@ fn a_base_within_its_margin_is_read_again() {
     let stats = collector.warm(&crate::support::later(0)).unwrap();
     assert!(stats.read >= 1);
     assert_eq!(collector.finish().unwrap().counts.files, 0);
+}
+
+#[test]
+fn an_attribute_that_a_directory_lost_does_not_come_back() {
+    let place = Place::new();
+    place.sh("mkdir -p d/deep beside; echo f >d/deep/f; head -c 9M /dev/urandom >d/large; ln d/deep/f outside
+        setfattr -n user.a -v b d; setfattr -n user.b -v c d; setfattr -n user.a -v b beside");
+    let base = place.collect(None, 3600);
+    place.sh("setfattr -x user.a d; setfattr -n user.c -v d beside/; printf x | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
+    let made = place.collect(Some(&base.reloaded_index()), 3600);
+    assert_eq!(made.deleted(&place), ["beside", "d"]);
+    assert_eq!((made.names(&place), made.result.counts.patched), {
+        let names = ["", "beside", "d", "d/deep", "d/deep/f", "d/large", "outside"];
+        (names.map(str::to_owned).to_vec(), 0)
+    });
+    place.assert_restores(&[&base, &made]);
+
+    // Noticed only in the cold pass, after what is in it was found to be as before, or was patched.
+    place.sh("setfattr -n user.a -v b d; setfattr -x user.c beside");
+    let (mut collector, staging) = place.collector(Some(base.index()));
+    collector.warm(&later(3600)).unwrap();
+    place.sh("setfattr -x user.b d");
+    collector.cold(&later(3600)).unwrap();
+    let made = Made { staging, result: collector.finish().unwrap() };
+    assert_eq!(made.deleted(&place), ["d"]);
+    place.assert_restores(&[&base, &made]);
 }
