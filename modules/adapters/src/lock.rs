@@ -3,11 +3,12 @@
 //! The kernel frees the lock when the last descriptor closes, however its holders died: a lock is never stale, and the
 //! file is never removed. A child that got the descriptor ([`Lock::descriptor`]) holds the lock as long as it lives.
 
+use crate::users;
 use backup_core::{Failure, Kind};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub enum LockError {
     /// The lock file cannot be used.
     #[error("cannot {action} the lock file {}: {source}", path.display())]
     Io {
-        /// `open`, `lock`, `share`.
+        /// `open`, `set the owner of`, `lock`, `share`.
         action: &'static str,
         /// The lock file.
         path: PathBuf,
@@ -64,15 +65,7 @@ impl Lock {
     /// Takes the lock at `path` now, or says who holds it. `what` is this run in a few words, for that message.
     pub fn take(path: &Path, what: &str) -> Result<Self, LockError> {
         let failed = |action| move |source| LockError::Io { action, path: path.to_owned(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(failed("open"))?;
+        let mut file = open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -106,6 +99,37 @@ impl Lock {
         let failed = |source| LockError::Io { action: "share", path: self.path.clone(), source };
         Ok(self.file.try_clone().map_err(failed)?.into())
     }
+}
+
+/// Opens the lock file, or makes it. Whoever owns the directory must be able to lock in it later, also if root was first.
+fn open(path: &Path) -> Result<File, LockError> {
+    let failed = |action| move |source| LockError::Io { action, path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+    loop {
+        match options.open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened.map_err(failed("open")),
+        }
+        // Only what was made here is given away, never what somebody put there.
+        match options.clone().create_new(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => {
+                let file = made.map_err(failed("open"))?;
+                give_to_owner_of_directory(&file, path).map_err(failed("set the owner of"))?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+fn give_to_owner_of_directory(file: &File, path: &Path) -> io::Result<()> {
+    if !users::is_root() {
+        return Ok(());
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = directory.symlink_metadata()?;
+    if owner.uid() == 0 { Ok(()) } else { fchown(file, Some(owner.uid()), Some(owner.gid())) }
 }
 
 fn holder(file: &mut File) -> String {

@@ -5,6 +5,7 @@ use backup_adapters::command::Command;
 use backup_adapters::lock::Lock;
 use backup_core::{Failure, Kind};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -72,4 +73,21 @@ fn a_link_in_place_of_the_file_is_refused() {
     let path = room.path().join("job.lock");
     std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
     assert_eq!(Lock::take(&path, "me").unwrap_err().kind(), Kind::Io);
+}
+
+#[test]
+fn the_file_belongs_to_the_owner_of_its_directory_whoever_makes_it() {
+    assert!(backup_adapters::users::is_root(), "this test needs root");
+    let room = tempfile::tempdir().unwrap();
+    std::os::unix::fs::chown(room.path(), Some(1), Some(2)).unwrap();
+    let path = room.path().join(".lock");
+    // A second take changes nothing, neither of ours nor of what somebody else put there.
+    for _ in 0..2 {
+        drop(Lock::take(&path, "root").unwrap());
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o777), (1, 2, 0o600));
+    }
+    std::os::unix::fs::chown(&path, Some(3), Some(3)).unwrap();
+    drop(Lock::take(&path, "root").unwrap());
+    assert_eq!(std::fs::metadata(&path).unwrap().uid(), 3);
 }
