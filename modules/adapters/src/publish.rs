@@ -278,10 +278,12 @@ pub fn sync_tree(root: &Path) -> Result<()> {
     sync(root)
 }
 
+/// For what somebody else may have exchanged: neither follow a link nor wait for the other end of a fifo.
+const SYNC: nix::libc::c_int = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+
 /// Syncs one file or directory.
 pub fn sync(path: &Path) -> Result<()> {
-    let file =
-        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).map_err(at("open", path))?;
+    let file = OpenOptions::new().read(true).custom_flags(SYNC).open(path).map_err(at("open", path))?;
     file.sync_all().map_err(at("sync", path))
 }
 

@@ -205,6 +205,17 @@ fn ranges_are_copied_exactly_also_across_file_systems() {
 }
 
 #[test]
+fn a_fifo_or_link_in_place_of_a_file_is_an_error_and_no_wait() {
+    let room = tempfile::tempdir().unwrap();
+    let (fifo, link) = (room.path().join("fifo"), room.path().join("link"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    symlink("/etc/passwd", &link).unwrap();
+    for path in [&fifo, &link] {
+        assert_eq!(publish::sync(path).unwrap_err().kind(), Kind::Io);
+    }
+}
+
+#[test]
 fn a_missing_directory_is_named() {
     let error = publish::write_atomic(Path::new("/nowhere/at/all"), b"", 0o600, None).unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
