@@ -104,7 +104,7 @@ on sink "cd $store/data && for seal in 2*Z/SHA256SUMS; do (cd \$(dirname \$seal)
 
 step "How long the application stood still for it, by its own log"
 on source "grep -E ' (started|stopped)\$' /var/log/shop/shop.log | tail -n 2" | indent
-on source "journalctl --quiet --no-pager --output cat -t backup_collect | tail -n 2" | indent
+on source "journalctl --quiet --no-pager --output cat -t backup_collect | grep collected | tail -n 2" | indent
 
 step "The sink has pulled the logs, and the source has none waiting"
 until_on sink "logs have arrived" "test -n \"\$(find $store/logs -name SHA256SUMS)\""
@@ -118,7 +118,7 @@ for item in milk sugar honey; do
     play playbooks/backup.yml
 done
 
-step "The sink keeps the two newest, and the full that they differ from"
+step "The sink keeps the two newest, what they differ from, and no fewer than two fulls"
 show_store
 on sink 'runuser -u dataBackupSink -- backup_rotate status source/shop' | indent
 [ "$(on sink "$(held data incremental)" | wc -l)" -eq 2 ] || die "not two incrementals are left"
