@@ -104,6 +104,9 @@ pub(crate) enum RestoreError {
         /// What is in the way.
         why: String,
     },
+    /// An old tree is to be kept where one is kept already.
+    #[error("option keep_old: {} is kept from an earlier restore", .0.display())]
+    AlreadyKept(PathBuf),
     /// Another target must be empty.
     #[error("option target: {} is not empty", .0.display())]
     TargetNotEmpty(PathBuf),
@@ -153,9 +156,11 @@ impl Failure for RestoreError {
         match self {
             Self::Io { source, .. } => publish::kind_of(source),
             Self::NotRoot | Self::Detour { .. } => Kind::Permission,
-            Self::NoStream(_) | Self::OtherSource { .. } | Self::NotReplaceable { .. } | Self::TargetNotEmpty(_) => {
-                Kind::InvalidOption
-            }
+            Self::NoStream(_)
+            | Self::OtherSource { .. }
+            | Self::NotReplaceable { .. }
+            | Self::AlreadyKept(_)
+            | Self::TargetNotEmpty(_) => Kind::InvalidOption,
             Self::Nothing { .. } | Self::NoBase { .. } => Kind::NotFound,
             Self::WrongBase { .. } | Self::Damaged { .. } => Kind::Damaged,
             Self::Unsigned { .. } => Kind::Unsigned,
@@ -188,6 +193,7 @@ impl Failure for RestoreError {
             Self::NotReplaceable { .. } => {
                 "Restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
             }
+            Self::AlreadyKept(_) => "Move it away, or remove it, or restore without `keep_old`.".into(),
             Self::Pattern(_) => "Correct the pattern in `exclude`.".into(),
             Self::TargetNotEmpty(_) => "Name an empty or new directory.".into(),
             Self::NoRoom { path, .. } => {

@@ -155,7 +155,11 @@ fn places(request: &Request, work: &[Track<'_>]) -> Result<Vec<Vec<Place>>> {
         if request.target.is_none() && track.tree_differs() {
             let stays: Vec<_> = track.comparison.stays.iter().map(|path| absolute(path)).collect();
             for root in track.comparison.present(&track.generation) {
-                of_track.push(Place::new(&absolute(&root), track.generation.own.stored.id, &stays)?);
+                let place = Place::new(&absolute(&root), track.generation.own.stored.id, &stays)?;
+                if request.keep_old {
+                    place.check_keeping()?;
+                }
+                of_track.push(place);
             }
         }
         places.push(of_track);

@@ -115,8 +115,13 @@ impl Place {
         self.hidden("handover")
     }
 
+    /// Refuses to keep an old tree where an earlier restore of the same generation has left one.
+    pub(crate) fn check_keeping(&self) -> Result<()> {
+        if exists(&self.kept()) { Err(RestoreError::AlreadyKept(self.kept()).into()) } else { Ok(()) }
+    }
+
     /// Where the old tree is kept for those who want it.
-    pub(crate) fn kept(&self) -> PathBuf {
+    fn kept(&self) -> PathBuf {
         self.hidden("before")
     }
 
@@ -193,7 +198,7 @@ impl Place {
     }
 
     fn remove_rest(&self, keep_old: bool) -> Result<()> {
-        if keep_old && exists(&self.staged()) && !exists(&self.kept()) {
+        if keep_old && exists(&self.staged()) {
             publish::move_dir(&self.staged(), &self.kept())?;
         }
         remove_container(&self.container())

@@ -123,6 +123,14 @@ fn the_old_tree_can_be_kept() {
     lab.restore(&[]);
     assert!(kept.exists());
     lab.assert_clean("keep_old");
+    lab.shell("echo 4 >version");
+    for action in ["plan", "run"] {
+        let answer = lab.call(&[action, "--keep-old"]);
+        assert_eq!(answer.kind, "invalid_option", "{answer:?}");
+        assert!(answer.msg.contains(kept.to_str().unwrap()), "{answer:?}");
+    }
+    assert_eq!(version(&lab), "4");
+    assert_same(&lab.path("before"), &kept, "still kept");
 }
 
 #[test]
