@@ -84,6 +84,10 @@ impl<'a> Live<'a> {
         self.stop(report)?;
         fault::point("restore.stopped");
         self.interrupt.check()?;
+        if let Some(window) = &self.window {
+            // What came back by itself would go on writing to the old tree, which is removed at the end.
+            window.still_quiet()?;
+        }
         swap.exchange()?;
         self.load(&dumps, DumpTime::Stopped)?;
         self.start(report)?;

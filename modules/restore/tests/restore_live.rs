@@ -83,6 +83,22 @@ fn what_fails_before_the_exchange_changes_nothing() {
 }
 
 #[test]
+fn a_service_that_comes_back_before_the_exchange_keeps_its_tree() {
+    let lab = lab();
+    // Looked at for the first time after it was stopped, it comes back.
+    let status = r"test -e ROOM/on || { test -e ROOM/haunt && mv ROOM/haunt ROOM/on; exit 3; }";
+    let service = SERVICE.replace("test -e ROOM/on || exit 3", status);
+    lab.job(&format!("{service}{HOOKS}"), "", "[LIVE]");
+    fs::write(lab.path("haunt"), "").unwrap();
+    let before = support::marks(&lab.live());
+    let answer = lab.call(&["run"]);
+    assert_eq!((answer.kind.as_str(), answer.changed), ("window_broken", false), "{answer:?}");
+    assert_eq!(support::marks(&lab.live()), before);
+    assert!(lab.path("on").exists());
+    lab.assert_clean("a service that came back");
+}
+
+#[test]
 fn an_application_that_does_not_start_gets_its_old_tree_back() {
     let lab = lab();
     fs::write(lab.path("refuse"), "1\n").unwrap();
