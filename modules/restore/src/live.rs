@@ -6,7 +6,7 @@
 //! A failure before the approval puts the old trees back and starts the application on them again: it comes back either
 //! way. What a dump's command has loaded cannot be taken back, and the failure says so.
 
-use crate::dumps::{self, Spooled};
+use crate::dumps::{self, Spooled, Way};
 use crate::error::{RestoreError, Result};
 use crate::pipeline::Track;
 use crate::report::{RunReport, ServiceReport};
@@ -22,7 +22,7 @@ use backup_core::job::DumpTime;
 use backup_interface::Failed;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One restore of live trees.
 pub(crate) struct Live<'a> {
@@ -114,9 +114,20 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
+    /// How long the dumps that are loaded at the standstill may take, by the time limits of their commands.
+    fn loading(&self) -> Duration {
+        let plans = self.work.iter().flat_map(|track| &track.dumps);
+        let limits = plans.filter_map(|plan| match &plan.way {
+            Way::Load(dump) if dump.when == DumpTime::Stopped => dump.restore.as_ref().map(|command| &command.timeout),
+            _ => None,
+        });
+        limits.map(|limit| limit.duration()).sum()
+    }
+
     fn stop(&mut self, report: &mut RunReport) -> Result<()> {
         let job = &self.request.job;
-        let limit = job.max_downtime.duration();
+        // Loading takes as long as it takes, and a rescue that cuts it starts the application on half of the data.
+        let limit = job.max_downtime.duration() + self.loading();
         let window = Window::open(&self.state, &job.job, &self.services, limit)?;
         report.services = window
             .services()

@@ -99,6 +99,18 @@ fn a_service_that_comes_back_before_the_exchange_keeps_its_tree() {
 }
 
 #[test]
+fn loading_at_the_standstill_has_its_own_time() {
+    let lab = dump_lab();
+    let slow =
+        DUMPS.replace("cat >ROOM/loaded-users;", "cat >ROOM/loaded-users; cp ROOM/state/shop/intent.json ROOM/intent;");
+    lab.job(&format!("max_downtime: 30\n{SERVICE}{HOOKS}"), &slow, "[LIVE]");
+    lab.restore(&[]);
+    let intent: serde_json::Value = serde_json::from_slice(&fs::read(lab.path("intent")).unwrap()).unwrap();
+    // Five minutes are what a command has by default.
+    assert_eq!(intent["max_downtime"]["secs"], 30 + 300, "{intent}");
+}
+
+#[test]
 fn an_application_that_does_not_start_gets_its_old_tree_back() {
     let lab = lab();
     fs::write(lab.path("refuse"), "1\n").unwrap();
