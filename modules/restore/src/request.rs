@@ -1,7 +1,7 @@
 //! From the caller's options to a checked request: which job, from where, to where.
 
 use crate::error::{RestoreError, Result};
-use backup_adapters::jobs;
+use backup_adapters::jobs::{self, Named};
 use backup_core::job::StreamOf;
 use backup_core::{GenerationId, Job, StreamName};
 use backup_interface::OptionError;
@@ -121,7 +121,7 @@ impl From {
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs) -> Result<Self> {
-        let job = load(&args.job)?;
+        let Named { job, is_sink } = jobs::load(&args.job.config, &args.job.job)?;
         let streams: Vec<_> = match args.stream {
             StreamWish::All => job.streams().map(|of| of.name).collect(),
             StreamWish::Data => vec![StreamName::Data],
@@ -137,6 +137,12 @@ impl Request {
             })?),
         };
         let target = match args.target.as_str() {
+            "live" if is_sink => {
+                let text = format!("this host is the sink of {}: its own trees are none of the job's", args.job.job);
+                return Err(OptionError::new("target", text)
+                    .with_hint("Name an empty directory with `target`, or restore live on the source.")
+                    .into());
+            }
             "live" => None,
             path if path.starts_with('/') => Some(PathBuf::from(path)),
             other => {

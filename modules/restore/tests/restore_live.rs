@@ -111,6 +111,26 @@ fn loading_at_the_standstill_has_its_own_time() {
 }
 
 #[test]
+fn a_sink_has_nothing_live() {
+    let lab = lab();
+    fs::create_dir(lab.path("config/jobs/web1")).unwrap();
+    fs::rename(lab.path("config/jobs/shop.yml"), lab.path("config/jobs/web1/shop.yml")).unwrap();
+    let call = |arguments: &[&str]| {
+        let mut command = Command::new(support::EXECUTABLE);
+        command.args(["run", "web1/shop", "--json", "--config"]).arg(lab.path("config")).args(arguments);
+        support::answer(&command.output().unwrap())
+    };
+    let answer = call(&[]);
+    assert_eq!(answer.kind, "invalid_option", "{answer:?}");
+    assert!(answer.msg.contains("target") && answer.hint.contains("target"), "{answer:?}");
+    assert_eq!(version(&lab), "2");
+    assert!(log(&lab).is_empty());
+    let target = lab.path("elsewhere");
+    assert!(!call(&["--target", target.to_str().unwrap()]).failed);
+    assert_eq!(fs::read_to_string(lab.within(&target).join("version")).unwrap(), "1\n");
+}
+
+#[test]
 fn an_application_that_does_not_start_gets_its_old_tree_back() {
     let lab = lab();
     fs::write(lab.path("refuse"), "1\n").unwrap();
