@@ -64,6 +64,9 @@ fn is_unharmed(lab: &Lab, at: &str, verified: &[String], new: &str) {
     assert!(waits || has_left, "{at}: {new} has left the handover point without a receipt");
 
     kill::good(&mut transport(lab), at);
+    for host in [Host::Sink, Host::Source] {
+        kill::good(&mut lab.command(host, Executable::Rotate, &["run"]), at);
+    }
     assert!(oracle::generations(&handover).is_empty(), "{at}");
     assert!(oracle::whole(&store, Some(&signers)).contains(&new.to_owned()), "{at}");
     oracle::whole_one(&lab.here("data", "store"), new, Some(&signers));

@@ -16,7 +16,7 @@ fn plain_tools(lab: &Lab, id: &str) {
 
 #[test]
 fn a_hundred_thousand_files_come_back() {
-    let lab = Lab::new(Way::Push);
+    let lab = Lab::in_memory(Way::Push);
     for folder in 0..200 {
         let folder = lab.srv().join(format!("d{folder}"));
         fs::create_dir(&folder).unwrap();
@@ -38,7 +38,7 @@ fn a_hundred_thousand_files_come_back() {
 
 #[test]
 fn a_file_of_five_gigabytes_comes_back_and_changes_by_patches() {
-    let lab = Lab::new(Way::Push);
+    let lab = Lab::in_memory(Way::Push);
     sh(&format!(
         "cd {}; truncate -s 5G disk; head -c 60M /dev/urandom | dd of=disk bs=1M seek=2000 conv=notrunc status=none\n\
          for i in $(seq 1 40); do head -c 100000 /dev/urandom | dd of=disk bs=1M seek=$((i * 120)) conv=notrunc status=none; done",

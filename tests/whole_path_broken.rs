@@ -120,18 +120,13 @@ fn a_full_disk_at_the_sink() {
     );
     lab.transport().failed("no_space");
     assert_eq!(oracle::digests(&store), before);
-    // Under the receipt.
-    fs::remove_file(&filler).unwrap();
-    lab.serve_with(
-        Host::Sink,
-        &format!(
-            "case $SSH_ORIGINAL_COMMAND in *commit*) dd if=/dev/zero of={filler} bs=4k 2>/dev/null || true;; esac\n"
-        ),
-    );
-    lab.transport().failed("no_space");
-    assert_eq!(oracle::generations(&lab.here("data", "handover")).len(), 1, "it still waits");
     fs::remove_file(&filler).unwrap();
     lab.serve_with(Host::Sink, "");
+    // Under the receipt: there is no room for one more file.
+    let receipts = Disk::new(&store.join("receipts"), "64k,nr_inodes=1");
+    lab.transport().failed("no_space");
+    assert_eq!(oracle::generations(&lab.here("data", "handover")).len(), 1, "it still waits");
+    drop(receipts);
     lab.transport().good();
     ends_well(&lab);
 }

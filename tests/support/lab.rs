@@ -82,11 +82,12 @@ impl Lab {
         Self::within(&std::env::temp_dir(), way)
     }
 
-    /// In memory, where that can be: for tests in which processes die but the disk does not.
+    /// In memory, where that can be: for tests that are not about disks.
     pub fn in_memory(way: Way) -> Self {
         let memory = Path::new("/dev/shm");
-        let runs_scripts = "p=$(mktemp -p /dev/shm); echo exit 0 > $p; chmod 755 $p; $p; s=$?; rm $p; exit $s";
-        let usable = Command::new("sh").args(["-c", runs_scripts]).stderr(Stdio::null()).status().unwrap().success();
+        let usable = "[ $(df --output=avail -k /dev/shm | tail -1) -gt 4000000 ] && p=$(mktemp -p /dev/shm) && \
+                      echo exit 0 > $p && chmod 755 $p && { $p; s=$?; rm $p; exit $s; }";
+        let usable = Command::new("sh").args(["-uc", usable]).stderr(Stdio::null()).status().unwrap().success();
         Self::within(&if usable { memory.to_owned() } else { std::env::temp_dir() }, way)
     }
 

@@ -18,7 +18,7 @@ const LISTINGS: [(&str, &str); 6] = [
         "find . -type f -links +1 -printf '%i %p\\0' | sort -z | \
          awk 'BEGIN { RS = \"\\0\"; ORS = \"\\0\" } { i = $1; sub(/^[0-9]+ /, \"\"); if (!(i in first)) first[i] = $0; print first[i]; print $0 }' | sort -z",
     ),
-    ("ACLs", "find . -print0 | sort -z | xargs -0 -r getfacl -n -P -- 2>&1"),
+    ("ACLs", "find . -print0 | sort -z | xargs -0 -r getfacl -n -s -P -- 2>&1"),
     ("attributes", "find . -print0 | sort -z | xargs -0 -r getfattr -d -h -m - -e hex -- 2>&1"),
 ];
 
