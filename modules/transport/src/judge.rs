@@ -90,7 +90,9 @@ fn one(shelf: &Shelf, offer: &Candidate, now: Timestamp) -> Verdict {
                 "Two source installations write ids of their own, or a copy was altered: find out which before anything else.",
             );
         }
-        Some(_) if shelf.stored.contains_key(&id) => return Verdict::Have,
+        Some(_) if shelf.stored.get(&id).is_some_and(|stored| !stored.damaged) => return Verdict::Have,
+        // Known damaged: no receipt is given for it again, and the source still has another.
+        Some(_) if shelf.stored.contains_key(&id) => {}
         // Something in `incoming` under an accepted id: the stored copy was found damaged and was set aside there.
         Some(_) if shelf.arrived.contains_key(&id) || shelf.incoming.contains(&id) => {}
         Some(_) => return Verdict::Gone,
@@ -189,6 +191,11 @@ mod tests {
         }
     }
 
+    fn damaged(held: &Candidate) -> Shelf {
+        let stored = Stored { digest: held.digest.clone(), damaged: true };
+        Shelf { stored: [(held.id(), stored)].into(), ..holding(&[held]) }
+    }
+
     fn word(verdict: &Verdict) -> String {
         match verdict {
             Verdict::Send { resumed: false } => "send".into(),
@@ -219,6 +226,13 @@ mod tests {
                 full(10),
                 "have",
             ),
+            ("stored, but found damaged since", damaged(&base), full(10), "send"),
+            (
+                "the same, and another has arrived",
+                Shelf { arrived: [(id(10), base.digest.clone())].into(), ..damaged(&base) },
+                full(10),
+                "have",
+            ),
             ("expired since", Shelf { stored: BTreeMap::new(), ..holding(&[&base]) }, full(10), "gone"),
             (
                 "accepted, found damaged and set aside",
@@ -243,16 +257,7 @@ mod tests {
             ),
             ("from tomorrow", holding(&[&base]), full(21), "quarantined"),
             ("a base that never came", holding(&[]), incremental(11, &base), "want_full"),
-            (
-                "a damaged base",
-                {
-                    let mut shelf = holding(&[&base]);
-                    shelf.stored.get_mut(&id(10)).unwrap().damaged = true;
-                    shelf
-                },
-                incremental(11, &base),
-                "want_full",
-            ),
+            ("a damaged base", damaged(&base), incremental(11, &base), "want_full"),
             (
                 "a base with another digest",
                 holding(&[&base]),

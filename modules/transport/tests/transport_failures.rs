@@ -318,6 +318,30 @@ fn what_the_sink_expired_is_not_carried_again() {
     assert_eq!(names(&lab.source_store()), [FIRST]);
 }
 
+#[test]
+fn a_copy_that_is_known_damaged_gets_no_receipt_again_and_is_replaced() {
+    let lab = Lab::new(Way::Push);
+    let folder = lab.generation(FIRST, None, &noise(11, 1 << 20));
+    sh(&format!("cp -a {} kept", folder.display()), lab.path());
+    lab.good();
+    // The acknowledgement was lost, and the sink's disk went bad, which a rotation noticed.
+    fs::remove_dir_all(lab.source_store()).unwrap();
+    sh(&format!("mv kept {}", folder.display()), lab.path());
+    let stored = lab.sink_store().join(FIRST);
+    sh("printf X | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &stored);
+    let digest = sh("sha256sum SHA256SUMS | cut -d' ' -f1", &stored);
+    let note = format!("{{\"digest\":\"{}\",\"checked_at\":\"2026-11-12T02:00:00Z\",\"ok\":false}}", digest.trim());
+    let note_file = lab.sink_store().join(format!("receipts/{FIRST}.checked.json"));
+    write(&note_file, note, 0o640);
+
+    let answer = lab.good();
+    let moved = &answer.generations[0];
+    assert!(moved.action == "send" && moved.wire_bytes < 500_000, "its damaged copy is the basis: {moved:?}");
+    assert_eq!(lab.sink_is_whole(), [FIRST]);
+    assert!(!note_file.exists());
+    assert_eq!((names(&lab.handover()), names(&lab.source_store())), (vec![], vec![FIRST.to_owned()]));
+}
+
 struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {

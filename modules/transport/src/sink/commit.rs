@@ -1,7 +1,7 @@
 //! Commit: from `incoming` over `verifying` into the store, and the receipt. The same request again, after a kill at
 //! any point, does what is left to do and gives the same answer.
 
-use super::{LocalSink, journal, offered, shelf};
+use super::{LocalSink, is_damaged, journal, offered, shelf};
 use crate::arrival::{Arrival, arriving};
 use crate::candidate::Candidate;
 use crate::ends::Handle;
@@ -42,11 +42,19 @@ impl Handle<Commit> for LocalSink {
 }
 
 impl LocalSink {
-    /// The generation, if it is in the store. Without a receipt (a kill came before it) it is verified again where it
-    /// lies; a damaged one is taken back and carried again.
+    /// The generation, if it is in the store. Without a receipt (a kill came before it), or if damage was found since,
+    /// it is verified again where it lies; a damaged one is carried again.
     fn stored(&self, wanted: &GenerationRef) -> Result<Option<Stored>> {
         let store = self.place.store();
-        match store.get(wanted.id) {
+        let found = store.get(wanted.id);
+        let has_arrived = || [self.place.incoming(), self.place.verifying()].iter().any(|at| at.get(wanted.id).is_ok());
+        if found.as_ref().map_or_else(|error| matches!(error, StoreError::Damaged { .. }), is_damaged) && has_arrived()
+        {
+            // Once what has arrived is verified, it takes the place of the damaged one.
+            return Ok(None);
+        }
+        match found {
+            Ok(stored) if stored.digest == wanted.digest && is_damaged(&stored) => self.again(&store, wanted.id),
             Ok(stored) if stored.digest == wanted.digest && stored.receipt.is_some() => Ok(Some(stored)),
             Ok(stored) if stored.digest == wanted.digest => match self.flaw(&store, wanted.id)? {
                 None => Ok(Some(stored)),
@@ -59,6 +67,16 @@ impl LocalSink {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(StoreError::Damaged { why, .. }) => Err(self.damaged(&store, wanted.id, why)?.into()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Looks again at a generation that was found damaged. It stays where it is: the next offer has it carried again,
+    /// and what arrives then takes its place.
+    fn again(&self, store: &StreamStore, id: GenerationId) -> Result<Option<Stored>> {
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        match flaw_of(store.verify(id, &limits, "commit")?) {
+            None => Ok(Some(store.get(id)?)),
+            Some(why) => Err(TransportError::Damaged { id, why }.into()),
         }
     }
 
@@ -86,6 +104,9 @@ impl LocalSink {
         fault::point("transport.commit.verified");
         self.place.ensure(&store)?;
         let _lock = self.place.lock(&store, "commit")?;
+        // What lies there under this id is damaged, or the rest of a deletion: its receipt goes first.
+        store.delete(id)?;
+        fault::point("transport.commit.replaced");
         store.adopt(&verifying, id)?;
         Ok(store.get(id)?)
     }
@@ -127,11 +148,7 @@ impl LocalSink {
             return Ok(candidate.incomplete(&store.dir().generation(id)));
         }
         let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
-        Ok(match store.reread(id, &limits)? {
-            Reread::Intact => None,
-            Reread::Damaged(why) => Some(why),
-            Reread::OutOfTime => Some("it could not be read in time".into()),
-        })
+        Ok(flaw_of(store.reread(id, &limits)?))
     }
 
     /// Takes a damaged generation back to where it arrived; returns the error.
@@ -180,5 +197,13 @@ impl LocalSink {
         fault::point("transport.commit.signed");
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(SignedReceipt { receipt: text(&receipt), signature: text(&signature) })
+    }
+}
+
+fn flaw_of(reread: Reread) -> Option<String> {
+    match reread {
+        Reread::Intact => None,
+        Reread::Damaged(why) => Some(why),
+        Reread::OutOfTime => Some("it could not be read in time".into()),
     }
 }

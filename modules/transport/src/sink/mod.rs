@@ -69,9 +69,14 @@ pub fn standing(listing: &Listed, outstanding: Vec<GenerationId>, free_bytes: u6
     }
 }
 
+/// Whether its last re-reading found damage.
+fn is_damaged(stored: &Stored) -> bool {
+    stored.checked.as_ref().is_some_and(|checked| !checked.ok)
+}
+
 /// The newest generation that is verified and, with its base, not known to be damaged since.
 fn newest_verified(listing: &Listed) -> Option<&Stored> {
-    let sound = |stored: &Stored| stored.checked.as_ref().is_none_or(|checked| checked.ok);
+    let sound = |stored: &Stored| !is_damaged(stored);
     let verified = |stored: &Stored| stored.receipt.as_ref().is_some_and(Receipt::is_verified);
     let based =
         |stored: &Stored| {
@@ -126,10 +131,10 @@ fn text(path: PathBuf) -> Result<String> {
 }
 
 impl LocalSink {
-    /// An older generation in the store that has much in common with `candidate`: the newest of its kind.
+    /// A generation in the store that has much in common with `candidate`: the newest of its kind, or its own damaged copy.
     pub fn previous(&self, candidate: &Candidate) -> Result<Option<PathBuf>> {
         let store = self.place.store();
-        let alike = |stored: &&Stored| stored.manifest.kind == candidate.manifest.kind && stored.id < candidate.id();
+        let alike = |stored: &&Stored| stored.manifest.kind == candidate.manifest.kind && stored.id <= candidate.id();
         let newest = store.list()?.generations.iter().rev().find(alike).map(|stored| stored.id);
         Ok(newest.map(|id| store.dir().generation(id)))
     }

@@ -22,7 +22,7 @@ pub fn read(place: &Place) -> Result<Shelf> {
     }
     let listing = store.list()?;
     for stored in listing.generations {
-        let damaged = stored.checked.is_some_and(|checked| !checked.ok);
+        let damaged = super::is_damaged(&stored);
         shelf.stored.insert(stored.id, Stored { digest: stored.digest, damaged });
     }
     for oddity in listing.oddities {
