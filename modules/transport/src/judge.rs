@@ -51,7 +51,7 @@ impl Shelf {
     }
 
     /// Why `base` cannot carry an incremental; `None` if it can.
-    fn lacks(&self, base: &GenerationRef) -> Option<&'static str> {
+    pub fn lacks(&self, base: &GenerationRef) -> Option<&'static str> {
         match self.stored.get(&base.id) {
             None => Some("is not in the sink's store"),
             Some(stored) if stored.digest != base.digest => Some("has another digest in the sink's store"),

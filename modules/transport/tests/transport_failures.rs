@@ -342,6 +342,24 @@ fn a_copy_that_is_known_damaged_gets_no_receipt_again_and_is_replaced() {
     assert_eq!((names(&lab.handover()), names(&lab.source_store())), (vec![], vec![FIRST.to_owned()]));
 }
 
+#[test]
+fn a_base_that_goes_while_its_incremental_is_hashed_withholds_the_receipt() {
+    let lab = Lab::new(Way::Push);
+    lab.generation(FIRST, None, b"data");
+    lab.good();
+    lab.generation(SECOND, Some(FIRST), b"little");
+    // Killed when it is in the store and has no receipt: as if a rotation came between.
+    lab.serve_with("HANDOVER_FAULT=transport.commit.stored\n");
+    assert!(lab.run().failed);
+    lab.serve_with("");
+    assert_eq!(names(&lab.sink_store()), [FIRST, SECOND]);
+    fs::remove_dir_all(lab.sink_store().join(FIRST)).unwrap();
+    fails(&lab, "want_full");
+    assert_eq!((names(&lab.sink_store()), names(&lab.handover())), (vec![], vec![SECOND.to_owned()]));
+    fails(&lab, "want_full");
+    assert!(lab.handover().join("want-full.json").exists());
+}
+
 struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {

@@ -141,6 +141,13 @@ impl LocalSink {
         }
     }
 
+    /// Why the base does not carry `stored` any more: since it was judged, hours of hashing may have passed, and a
+    /// rotation. `None` if it does. The caller holds the store's lock.
+    fn lost_base(&self, stored: &Stored) -> Result<Option<String>> {
+        let Some(base) = &stored.manifest.base else { return Ok(None) };
+        Ok(shelf::read(&self.place)?.lacks(base).map(|why| format!("base {} {why}", base.id)))
+    }
+
     /// Why the generation does not count; `None` if it does.
     fn flaw(&self, store: &StreamStore, id: GenerationId) -> Result<Option<String>> {
         if self.place.of().stream.transport.verify == Verify::None {
@@ -163,6 +170,13 @@ impl LocalSink {
     fn sign_for(&self, stored: &Stored, received_at: Timestamp) -> Result<SignedReceipt> {
         let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
         let _lock = self.place.lock(&store, "receipt")?;
+        if stored.receipt.is_none()
+            && let Some(why) = self.lost_base(stored)?
+        {
+            // Of no use here. The source keeps its own, and is asked for a full by the answer to its next offer.
+            store.delete(id)?;
+            return Err(TransportError::WantFull { id, why }.into());
+        }
         let instance = stored.manifest.instance.clone();
         let line = Accepted {
             id: Some(id),
