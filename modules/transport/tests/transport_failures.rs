@@ -360,6 +360,22 @@ fn a_base_that_goes_while_its_incremental_is_hashed_withholds_the_receipt() {
     assert!(lab.handover().join("want-full.json").exists());
 }
 
+#[test]
+fn a_deletion_that_was_cut_short_at_the_sink_is_not_signed_for() {
+    let lab = Lab::new(Way::Push);
+    let folder = lab.generation(FIRST, None, b"data");
+    sh(&format!("cp -a {} kept", folder.display()), lab.path());
+    lab.good();
+    fs::remove_dir_all(lab.source_store()).unwrap();
+    sh(&format!("mv kept {}", folder.display()), lab.path());
+    let receipts = lab.sink_store().join("receipts");
+    fs::rename(receipts.join(format!("{FIRST}.json")), receipts.join(format!("{FIRST}.deleting"))).unwrap();
+    let answer = lab.good();
+    assert_eq!(answer.generations[0].action, "release", "{answer:?}");
+    assert!(!receipts.join(format!("{FIRST}.json")).exists());
+    assert_eq!(names(&lab.source_store()), [FIRST]);
+}
+
 struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {

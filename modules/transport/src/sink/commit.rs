@@ -46,6 +46,12 @@ impl LocalSink {
     /// it is verified again where it lies; a damaged one is carried again.
     fn stored(&self, wanted: &GenerationRef) -> Result<Option<Stored>> {
         let store = self.place.store();
+        if store.dir().deleting(wanted.id).exists() {
+            // A deletion that was cut short: finished before anything new gets this id, or it would be taken for that.
+            let _lock = self.place.lock(&store, "commit")?;
+            store.delete(wanted.id)?;
+            return Ok(None);
+        }
         let found = store.get(wanted.id);
         let has_arrived = || [self.place.incoming(), self.place.verifying()].iter().any(|at| at.get(wanted.id).is_ok());
         if found.as_ref().map_or_else(|error| matches!(error, StoreError::Damaged { .. }), is_damaged) && has_arrived()

@@ -21,7 +21,8 @@ pub fn read(place: &Place) -> Result<Shelf> {
         shelf.instance = Some(line.instance);
     }
     let listing = store.list()?;
-    for stored in listing.generations {
+    // What is being deleted is gone: only a kill left something of it.
+    for stored in listing.generations.into_iter().filter(|stored| !listing.deleting.contains(&stored.id)) {
         let damaged = super::is_damaged(&stored);
         shelf.stored.insert(stored.id, Stored { digest: stored.digest, damaged });
     }
