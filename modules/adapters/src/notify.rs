@@ -5,7 +5,8 @@ use crate::mail::{self, Mail, MailError};
 use backup_core::{Failure, job};
 use std::fmt::Write;
 
-/// Logs `subject` and `text` under the name of `program` and mails them to those whom the job names.
+/// Logs `subject` and `text` under the name of `program` and mails them to those whom the job names; says whether there
+/// was anybody to mail them to.
 ///
 /// # Errors
 /// [`MailError`]; the caller's own failure is the one to report, this is a warning beside it.
@@ -15,10 +16,10 @@ pub fn send(
     severity: Severity,
     subject: &str,
     text: &str,
-) -> Result<(), MailError> {
+) -> Result<bool, MailError> {
     Logger::new(program).log(severity, &format!("{subject}: {text}"));
     if settings.to.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let mail = Mail {
         to: settings.to.clone(),
@@ -26,7 +27,8 @@ pub fn send(
         subject: subject.to_owned(),
         body: text.to_owned(),
     };
-    mail::send(&settings.sendmail, &mail)
+    mail::send(&settings.sendmail, &mail)?;
+    Ok(true)
 }
 
 /// A failure in the words that mail and log use: message, kind, and what to do. `message` includes the causes.

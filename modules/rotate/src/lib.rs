@@ -111,7 +111,7 @@ fn tell(job: &Job, name: &str, failed: Failed) -> Failed {
     let text = notify::failure(&failed.message(), failed.failure());
     let subject = format!("handover {name}: rotation failed on {}", host::hostname());
     match notify::send(MODULE.name, &job.mail, Severity::Error, &subject, &text) {
-        Ok(()) => failed.mailed(true),
+        Ok(mailed) => failed.mailed(mailed),
         Err(error) => failed.with_warning(format!("nobody was told of the failure: {error}")),
     }
 }

@@ -93,7 +93,9 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
         }
         report.generations.append(&mut log.moved);
     }
-    let mailed = !call.check && notify::failed(&named.job, &problems, &mut warnings) && busy.is_empty();
+    let mailed = !call.check
+        && notify::failed(&named.job, &problems.iter().collect::<Vec<_>>(), &mut warnings)
+        && busy.is_empty();
     // That another run is at it is told to the caller only: the other run tells what comes of it.
     problems.append(&mut busy);
     conclude(call, &report, warnings, problems).map_err(|failed| failed.mailed(mailed))

@@ -95,7 +95,7 @@ struct Alarmed(LocalSink);
 impl Alarmed {
     fn tell(&self, problems: &[Failed]) {
         // The answer is what matters to the peer; our own mail must not spoil it.
-        notify::failed(&self.0.place.job, problems, &mut Vec::new());
+        notify::failed(&self.0.place.job, &problems.iter().collect::<Vec<_>>(), &mut Vec::new());
     }
 }
 
