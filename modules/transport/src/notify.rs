@@ -13,6 +13,11 @@ pub(crate) fn done(text: &str) {
     Logger::new(PROGRAM).log(Severity::Info, text);
 }
 
+/// Logs what failed and is not mailed.
+pub(crate) fn log(text: &str) {
+    Logger::new(PROGRAM).log(Severity::Error, text);
+}
+
 /// Logs the failures and mails them to the job's recipients; says whether there were any. A mail that cannot be sent
 /// becomes a warning; the failure itself is reported anyway.
 pub(crate) fn failed(job: &Job, problems: &[&Failed], warnings: &mut Vec<String>) -> bool {

@@ -9,17 +9,17 @@ use crate::candidate::Candidate;
 use crate::carry::{RECEIVE, SEND};
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
-use crate::notify;
 use crate::place::Place;
+use crate::sink::alarm::Alarmed;
 use crate::sink::{LocalSink, offered};
 use crate::source::LocalSource;
 use crate::wire::{
     Acknowledge, Answer, Ask, Commit, Complaint, List, MAX_MESSAGE, Offer, PROTOCOL, Recheck, Release, Request, Rotate,
-    SignedReceipt, Status, Subject, TOOL, Verdict, Verdicts, WORD, WantFull,
+    Status, Subject, TOOL, WORD, WantFull,
 };
 use backup_adapters::rsync;
 use backup_adapters::store::StreamStore;
-use backup_core::{GenerationId, Kind};
+use backup_core::GenerationId;
 use backup_interface::Failed;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -86,46 +86,6 @@ fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Resul
         (Allow::Pull, Status::VERB) => reply::<Status>(&source(), &subject, input),
         (Allow::Fetch, List::VERB) => reply::<List>(&sink(), &subject, input),
         _ => complain(not_allowed(verb, allow).into()),
-    }
-}
-
-/// A sink that tells its own operator what it refuses a source: the source may be in other hands.
-struct Alarmed(LocalSink);
-
-impl Alarmed {
-    fn tell(&self, problems: &[Failed]) {
-        // The answer is what matters to the peer; our own mail must not spoil it.
-        notify::failed(&self.0.place.job, &problems.iter().collect::<Vec<_>>(), &mut Vec::new());
-    }
-}
-
-impl Handle<Offer> for Alarmed {
-    fn handle(&self, offer: Offer) -> Result<Verdicts> {
-        let check = offer.check;
-        let answer = self.0.handle(offer)?;
-        let refused = answer.verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Refused(complaint) if !check => {
-                Some(complaint.clone().into_error(&self.0.place.job.source).into())
-            }
-            _ => None,
-        });
-        self.tell(&refused.collect::<Vec<_>>());
-        Ok(answer)
-    }
-}
-
-impl Handle<Commit> for Alarmed {
-    fn handle(&self, commit: Commit) -> Result<SignedReceipt> {
-        let id = commit.generation.id;
-        let answer = self.0.handle(commit);
-        if answer.is_ok() {
-            notify::done(&format!("{} {id}: stored and signed for", self.0.place.subject()));
-        }
-        answer.inspect_err(|failed| {
-            if failed.failure().kind() != Kind::Locked {
-                self.tell(std::slice::from_ref(failed));
-            }
-        })
     }
 }
 
@@ -247,7 +207,7 @@ fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str]) ->
 mod tests {
     use super::*;
     use crate::sample;
-    use backup_core::Failure;
+    use backup_core::{Failure, Kind};
 
     #[test]
     fn only_our_own_commands_are_understood() {

@@ -376,6 +376,23 @@ fn a_deletion_that_was_cut_short_at_the_sink_is_not_signed_for() {
     assert_eq!(names(&lab.source_store()), [FIRST]);
 }
 
+#[test]
+fn a_source_cannot_flood_the_sinks_operator() {
+    let lab = Lab::new(Way::Push);
+    lab.generation(SECOND, None, b"data");
+    lab.good();
+    lab.generation(FIRST, None, b"older");
+    for _ in 0..3 {
+        fails(&lab, "quarantined");
+    }
+    assert_eq!(
+        lab.mail().matches("Subject:").count(),
+        3 + 1,
+        "the source's own each time, the sink's once: {}",
+        lab.mail()
+    );
+}
+
 struct Mounted(std::path::PathBuf);
 impl Drop for Mounted {
     fn drop(&mut self) {

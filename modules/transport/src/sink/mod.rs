@@ -1,5 +1,6 @@
 //! The end where generations arrive: offers are judged, arrivals verified, stored and signed for.
 
+pub mod alarm;
 mod commit;
 pub mod journal;
 pub mod shelf;
