@@ -3,14 +3,20 @@
 use crate::ends::Handle;
 use crate::error::Result;
 use crate::place::Place;
-use crate::sink::LocalSink;
+use crate::sink::{LocalSink, alarm};
 use crate::source::LocalSource;
 use crate::wire::{Rotate, Rotation};
+use backup_core::Kind;
 use backup_core::retention::Verdict;
 
 impl Handle<Rotate> for LocalSink {
     fn handle(&self, _: Rotate) -> Result<Rotation> {
-        rotate(&backup_rotate::Rotation::sink(&self.place.of()), &self.place)
+        rotate(&backup_rotate::Rotation::sink(&self.place.of()), &self.place).inspect_err(|failed| {
+            // To the side that asked it is a warning: it is this sink's disk.
+            if failed.failure().kind() != Kind::Locked {
+                alarm::tell(&self.place, &[("rotation".into(), failed)]);
+            }
+        })
     }
 }
 

@@ -140,6 +140,7 @@ fn a_failed_rotation_at_the_sink_does_not_withhold_the_receipt() {
         answer.warnings.iter().any(|warning| warning.contains("rotation of the sink's store failed")),
         "{answer:?}"
     );
+    assert_eq!(lab.mail().matches("Subject:").count(), 1, "the sink's operator is told: {}", lab.mail());
     let moved = &answer.generations[0];
     assert!(moved.moved_to_store && moved.verified && moved.rotated.sink.is_none(), "{moved:?}");
     assert_eq!(names(&lab.source_store()), [FIRST]);
