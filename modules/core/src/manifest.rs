@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 pub const FORMAT: u32 = 1;
 /// A manifest above this many bytes is refused before it is parsed.
 pub const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+/// A seal above this many bytes is refused before it is parsed: twice a line for each of [`MAX_ARTIFACTS`] names.
+pub const MAX_SEAL_BYTES: u64 = 16 << 20;
 /// More artifacts than this are refused.
 pub const MAX_ARTIFACTS: usize = 100_000;
 

@@ -2,15 +2,14 @@
 
 use crate::error::TransportError;
 use crate::wire::{Offered, Subject};
-use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal};
+use backup_core::manifest::{
+    MANIFEST, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal,
+};
 use backup_core::{Digest, Failure, GenerationId, GenerationRef, Kind};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-
-/// What carries no more than a line for each file is not larger than this.
-const MAX_SEAL_BYTES: usize = 16 << 20;
 
 /// A generation whose manifest and seal belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,11 +77,10 @@ impl Candidate {
     /// # Errors
     /// [`CandidateError`], naming what contradicts what.
     pub fn parse(offered: Offered, subject: &Subject) -> Result<Self, CandidateError> {
-        for (file, bytes, limit) in [
-            (MANIFEST, offered.manifest.len(), usize::try_from(MAX_MANIFEST_BYTES).unwrap_or(usize::MAX)),
-            (SEAL, offered.seal.len(), MAX_SEAL_BYTES),
-        ] {
-            if bytes > limit {
+        for (file, bytes, limit) in
+            [(MANIFEST, offered.manifest.len(), MAX_MANIFEST_BYTES), (SEAL, offered.seal.len(), MAX_SEAL_BYTES)]
+        {
+            if bytes as u64 > limit {
                 return Err(CandidateError::TooLarge { file, bytes });
             }
         }

@@ -3,7 +3,7 @@
 use super::StoreError;
 use backup_core::{
     Digest, GenerationId,
-    manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, SEAL, Seal},
+    manifest::{MANIFEST, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES, Manifest, SEAL, Seal},
 };
 use std::{
     fs::{File, OpenOptions},
@@ -11,9 +11,6 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
-
-/// A seal names at most 100 001 files with names far below this limit's share of each.
-const MAX_SEAL_BYTES: u64 = 32 << 20;
 
 /// Opens a regular file for reading.
 pub(super) fn open(path: &Path) -> io::Result<File> {
