@@ -90,7 +90,7 @@ pub struct FetchArgs {
     /// Which stream.
     #[arg(long, value_parser = parse_stream, default_value = "data")]
     pub stream: StreamName,
-    /// The id of a generation, or `newest`: the newest verified one.
+    /// The id of a generation, or `newest`: the newest verified one; where none is verified, the newest, with a warning.
     #[arg(long, default_value = "newest")]
     pub generation: Wanted,
     /// The sink's host; default: the job's peer, where the source pushes.

@@ -248,6 +248,11 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
         (true, false) => Outcome::changed(msg),
         (true, true) => Outcome::changed(format!("generation {} would be fetched", report.generation)),
     };
+    let outcome = if plan.is_verified(&place)? {
+        outcome
+    } else {
+        outcome.with_warning(format!("generation {} was never verified at the sink", report.generation))
+    };
     Ok(outcome.with_report(&report))
 }
 

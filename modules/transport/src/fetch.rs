@@ -68,6 +68,12 @@ impl Plan {
         Ok(self.chain.last().ok_or_else(nothing)?)
     }
 
+    /// Whether the sink's receipt says that all of what was asked for was compared there.
+    pub fn is_verified(&self, place: &Place) -> Result<bool> {
+        let signed = self.wanted(place)?.offered.receipt.as_ref();
+        Ok(signed.is_some_and(|signed| Receipt::parse(signed.receipt.as_bytes()).is_ok_and(|it| it.is_verified())))
+    }
+
     /// Whether anything is to be done.
     pub fn is_change(&self) -> bool {
         self.unsigned || !self.missing.is_empty()

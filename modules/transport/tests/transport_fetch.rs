@@ -82,6 +82,19 @@ fn what_is_damaged_at_the_sink_never_enters_the_restore_folder() {
 }
 
 #[test]
+fn where_nothing_is_verified_the_newest_comes_with_a_warning() {
+    let mut lab = Lab::new(Way::Push);
+    lab.transport = "window: 0s\n      verify: none".into();
+    lab.declare();
+    lab.generation(FIRST, None, b"data");
+    lab.good();
+    lab.authorize("--job web1/shop --stream data --allow fetch");
+    let answer = lab.fetch(&[]);
+    assert_eq!(answer["generation"], FIRST, "{answer}");
+    assert!(answer["warnings"][0].as_str().unwrap().contains("never verified"), "{answer}");
+}
+
+#[test]
 fn everything_is_done_as_the_streams_user_and_no_planted_link_is_followed() {
     let lab = lab();
     sh(

@@ -77,15 +77,16 @@ fn is_damaged(stored: &Stored) -> bool {
 
 /// The newest generation that is verified and, with its base, not known to be damaged since.
 fn newest_verified(listing: &Listed) -> Option<&Stored> {
-    let sound = |stored: &Stored| !is_damaged(stored);
-    let verified = |stored: &Stored| stored.receipt.as_ref().is_some_and(Receipt::is_verified);
-    let based =
-        |stored: &Stored| {
-            stored.manifest.base.as_ref().is_none_or(|base| {
-                listing.get(base.id).is_some_and(|found| found.digest == base.digest && sound(found))
-            })
-        };
-    listing.generations.iter().rev().find(|stored| verified(stored) && sound(stored) && based(stored))
+    newest_sound(listing, |stored| stored.receipt.as_ref().is_some_and(Receipt::is_verified))
+}
+
+/// The newest generation that is `wanted` and, with its base, not known to be damaged.
+fn newest_sound(listing: &Listed, wanted: impl Fn(&Stored) -> bool) -> Option<&Stored> {
+    let based = |stored: &Stored| {
+        let found = |base: &GenerationRef| listing.get(base.id).filter(|found| found.digest == base.digest);
+        stored.manifest.base.as_ref().is_none_or(|base| found(base).is_some_and(|found| !is_damaged(found)))
+    };
+    listing.generations.iter().rev().find(|stored| wanted(stored) && !is_damaged(stored) && based(stored))
 }
 
 impl Handle<List> for LocalSink {
@@ -95,7 +96,7 @@ impl Handle<List> for LocalSink {
         let listing = store.list()?;
         let chosen = match list.select {
             Select::All => return Ok(Listing::default()),
-            Select::Newest => newest_verified(&listing).or_else(|| listing.generations.last()),
+            Select::Newest => newest_verified(&listing).or_else(|| newest_sound(&listing, |_| true)),
             Select::Id(id) => Some(listing.get(id).ok_or_else(|| not_there(&store, id))?),
         };
         let Some(chosen) = chosen else { return Ok(Listing::default()) };
