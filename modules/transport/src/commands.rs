@@ -202,6 +202,15 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
             }
             _ => None,
         };
+        if !place.is_sink {
+            let kept = place.store().list()?.generations;
+            let ids: Vec<_> =
+                kept.iter().filter(|stored| stored.receipt.is_none()).map(|stored| stored.id.to_string()).collect();
+            if !ids.is_empty() {
+                let ids = ids.join(", ");
+                warnings.push(format!("{name}: no rotation deletes what the sink gave no receipt for: {ids}"));
+            }
+        }
         report.streams.push(StreamStatus { stream: name, here, peer });
     }
     let outcome = Outcome::unchanged(format!("how {} stands", args.job.job)).with_answer(report.table());

@@ -67,6 +67,9 @@ impl Log {
     }
 }
 
+/// What becomes of a copy that leaves the handover point without a receipt.
+const STAYS: &str = "without a receipt it stays in the source's store until somebody removes it";
+
 /// Whether the generations after this one may still be tried.
 enum Next {
     Go,
@@ -121,7 +124,8 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
             Verdict::Send { resumed } => moved.resumed = resumed,
             Verdict::Have => moved.action = Action::Have,
             Verdict::Gone => {
-                log.warnings.push(format!("generation {id} was accepted before and has expired at the sink since"));
+                log.warnings
+                    .push(format!("generation {id} was accepted before and has expired at the sink since: {STAYS}"));
                 self.release(candidate, log)?;
                 return Ok(Next::Go);
             }
@@ -144,7 +148,7 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
                 log.note(moved);
                 // Ids only grow at the sink: what it refused for want of a base can never follow now.
                 for (older, why) in lacking.drain(..) {
-                    log.warnings.push(format!("generation {} stays at the source only: {why}", older.id()));
+                    log.warnings.push(format!("generation {} is at the source only ({why}): {STAYS}", older.id()));
                     self.release(older, log)?;
                 }
                 Ok(Next::Go)

@@ -315,6 +315,10 @@ fn what_the_sink_expired_is_not_carried_again() {
     sh(&format!("mv kept {}", folder.display()), lab.path());
     let answer = lab.good();
     assert_eq!(answer.generations[0].action, "release", "{answer:?}");
+    assert!(answer.warnings[0].contains("until somebody removes it"), "{answer:?}");
+    let status = lab.command("status").output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert!(status["warnings"][0].as_str().unwrap().contains(FIRST), "{status}");
     assert_eq!(names(&lab.sink_store()), [""; 0]);
     assert_eq!(names(&lab.source_store()), [FIRST]);
 }
