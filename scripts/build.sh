@@ -47,6 +47,7 @@ check() {
         *"(NEEDED)"*) die "$file is not statically linked: it asks for shared libraries" ;;
         *.symtab* | *.debug_info*) die "$file is not stripped" ;;
     esac
+    ! grep -q HANDOVER_FAULT "$file" || die "$file can be killed at named points: it was built with the feature fault-points"
     [ "$size" -le "$max_bytes" ] || die "$file has $size bytes, more than $max_bytes"
     printf '    %-28s %4d kB  %s\n' "$(basename "$file")" $((size / 1000)) "$3" >&2
 }
