@@ -114,6 +114,50 @@ fn directories_are_made_with_mode_and_owner_whatever_the_umask() {
 }
 
 #[test]
+fn only_links_of_root_lead_to_a_directory_that_is_given_away() {
+    assert!(users::is_root(), "this test needs root");
+    let room = tempfile::tempdir().unwrap();
+    let path = |name: &str| room.path().join(name);
+    let user = Some(Owner { uid: 1, gid: 2 });
+    for name in ["srv/home", "victim"] {
+        fs::create_dir_all(path(name)).unwrap();
+    }
+    symlink("srv/../srv/home", path("home")).unwrap();
+    symlink(path("home"), path("absolute")).unwrap();
+    publish::create_dirs(&path("absolute/user"), 0o750, user).unwrap();
+    assert_eq!(fs::metadata(path("srv/home/user")).unwrap().uid(), 1);
+    // Below what is the user's a link may be the user's, even if it belongs to root.
+    symlink(path("victim"), path("srv/home/user/store")).unwrap();
+    symlink(path("victim"), path("foreign")).unwrap();
+    std::os::unix::fs::lchown(path("foreign"), Some(1), None).unwrap();
+    symlink(path("loop"), path("loop")).unwrap();
+    for (planted, kind) in [
+        ("home/user/store/new", Kind::Permission),
+        ("home/user/store", Kind::Permission),
+        ("foreign/new", Kind::Permission),
+        ("loop/new", Kind::Io),
+    ] {
+        let error = publish::create_dirs(&path(planted), 0o750, user).unwrap_err();
+        assert_eq!(error.kind(), kind, "{planted}: {error}");
+    }
+    assert!(names(&path("victim")).is_empty());
+    assert_eq!(fs::metadata(path("victim")).unwrap().uid(), 0);
+    // What stays ours may go wherever the path leads.
+    publish::create_dirs(&path("home/user/store/new"), 0o700, None).unwrap();
+    assert_eq!(names(&path("victim")), ["new"]);
+}
+
+#[test]
+fn what_was_made_is_what_was_opened() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("staging");
+    let made = publish::create_own(&path).unwrap();
+    let (meta, there) = (made.metadata().unwrap(), fs::metadata(&path).unwrap());
+    assert_eq!((meta.dev(), meta.ino(), meta.mode() & 0o7777), (there.dev(), there.ino(), 0o700));
+    assert!(publish::create_own(&path).unwrap_err().to_string().starts_with("cannot create "));
+}
+
+#[test]
 fn a_directory_is_published_once_and_never_over_another() {
     let room = tempfile::tempdir().unwrap();
     let (staging, target) = (room.path().join("staging"), room.path().join("target"));

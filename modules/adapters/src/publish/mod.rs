@@ -4,13 +4,17 @@
 //! way round: first what makes a thing valid, then the rest. Every error names the action and the path. Every step
 //! that a crash may separate from the next is a [`fault::point`].
 
+mod dirs;
+
+pub use dirs::{create_dirs, create_own};
+
 use crate::{fault, host, sys};
 use backup_core::{Failure, Kind};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Who shall own a new file or directory.
@@ -37,6 +41,12 @@ pub enum PublishError {
         /// The name that is taken.
         path: PathBuf,
     },
+    /// A link on the way to a directory that is to be given away, in a place where not only root could have put it.
+    #[error("cannot create directories below {}: it is a symbolic link", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -53,6 +63,7 @@ impl Failure for PublishError {
     fn kind(&self) -> Kind {
         match self {
             Self::Exists { .. } => Kind::Io,
+            Self::Link { .. } => Kind::Permission,
             Self::Io { source, .. } => kind_of(source),
         }
     }
@@ -61,6 +72,9 @@ impl Failure for PublishError {
         match self {
             Self::Io { path, .. } if self.kind() == Kind::NoSpace => {
                 Some(format!("Free room (bytes, inodes or quota) on the file system of {}.", path.display()))
+            }
+            Self::Link { .. } => {
+                Some("Put a directory or a bind mount there, or name the link's target in the job.".into())
             }
             _ => None,
         }
@@ -149,27 +163,6 @@ pub fn remove_temporaries(directory: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes the directory `path` and its missing parents, each with exactly this mode and owner, durably. Existing
-/// directories are left as they are.
-pub fn create_dirs(path: &Path, mode: u32, owner: Option<Owner>) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        create_dirs(parent, mode, owner)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-        result => result.map_err(at("create", path))?,
-    }
-    let directory = File::open(path).map_err(at("open", path))?;
-    if let Some(Owner { uid, gid }) = owner {
-        fchown(&directory, Some(uid), Some(gid)).map_err(at("set the owner of", path))?;
-    }
-    directory.set_permissions(fs::Permissions::from_mode(mode)).map_err(at("set the mode of", path))?;
-    sync_parent(path)
 }
 
 /// Publishes the finished directory `staging` as `target`: everything in it is synced, then it takes its name in one
