@@ -32,9 +32,14 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// The owner holds a lock for moments only, unless a step is under way.
 const MOMENT: Duration = Duration::from_secs(5);
 
+/// Version of the intent's form.
+const VERSION: u32 = 1;
+
 /// What was on before the window, and until when it may stay off.
+///
+/// An upgrade may come while a window is open, in either direction. The services matter more than the rest of the file,
+/// so fields that are not known are ignored, and a version counts only where the file is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Intent {
     version: u32,
     /// Random; tells this window from any other.
@@ -69,7 +74,6 @@ pub enum Phase {
 
 /// One service and its state before the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Which service.
     pub service: Service,
@@ -168,7 +172,21 @@ pub fn pending(state: &Path) -> Result<Option<Intent>> {
     match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(error.to_string())),
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(error.to_string())),
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(why(&bytes, &error))),
+    }
+}
+
+/// Why an intent was not understood.
+fn why(bytes: &[u8], error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Versioned { version }) if version > VERSION => {
+            format!("it has version {version}, and this executable knows {VERSION}: {error}")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -236,7 +254,7 @@ impl Window {
             entries.push(Entry { service, was_on });
         }
         let intent = Intent {
-            version: 1,
+            version: VERSION,
             id: host::random_hex(8).map_err(IntentError::Host)?,
             job: job.into(),
             boot_id: host::boot_id().map_err(IntentError::Host)?,

@@ -344,6 +344,29 @@ fn after_a_reboot_the_services_are_started_even_while_time_is_left() {
 }
 
 #[test]
+fn an_intent_of_another_version_starts_the_services_if_it_is_understood() {
+    let room = Room::new();
+    let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let mut owner = room.owner("stopped");
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let path = room.state().join("intent.json");
+    let mut newer: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    newer["version"] = 2.into();
+    newer["reason"] = "collect".into();
+    newer["services"][0]["since"] = 1.into();
+    let id = newer.as_object_mut().unwrap().remove("id").unwrap();
+    fs::write(&path, newer.to_string()).unwrap();
+    let error = intent::recover(&room.state(), false).unwrap_err();
+    assert!(error.to_string().contains("it has version 2, and this executable knows 1: "), "{error}");
+    assert!(error.hint().unwrap().contains("by hand"));
+    newer["id"] = id;
+    fs::write(&path, newer.to_string()).unwrap();
+    intent::recover(&room.state(), false).unwrap();
+    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false]);
+}
+
+#[test]
 fn two_windows_of_one_job_are_refused_and_garbage_is_named() {
     let room = Room::new();
     let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
