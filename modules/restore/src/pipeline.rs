@@ -17,8 +17,9 @@ use backup_adapters::lock::Lock;
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::services::with_triggers;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{declared, fault, publish, space, users};
+use backup_adapters::{declared, fault, host, notify, publish, space, users};
 use backup_archive::order;
+use backup_core::Job;
 use backup_core::job::StreamOf;
 use backup_interface::{Call, Failed, Outcome, Progress};
 use std::collections::BTreeMap;
@@ -68,7 +69,7 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         report.recovered = recover::leftovers(&state, Some(&request.job))?;
         Some(lock)
     };
-    let result = restore(request, call, interrupt, &mut report, &mut warnings);
+    let mut result = restore(request, call, interrupt, &mut report, &mut warnings);
     drop(lock);
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     if !call.check {
@@ -79,12 +80,22 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
                     logger.log(Severity::Info, &format!("{}: restored {} {}", report.job, stream.stream, stream.id));
                 }
             }
-            Err(failed) => logger.log(Severity::Error, &format!("{}: {}", report.job, failed.message())),
+            Err(_) => result = result.map_err(|failed| tell(&request.job, failed)),
         }
     }
     match result {
         Ok(outcome) => Ok(warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning)),
         Err(failed) => Err(warnings.into_iter().fold(failed.with_report(&report), Failed::with_warning)),
+    }
+}
+
+/// Tells the job's recipients. Where that fails too, the result says so.
+fn tell(job: &Job, failed: Failed) -> Failed {
+    let text = notify::failure(&failed.message(), failed.failure());
+    let subject = format!("handover {}: restore failed on {}", job.job, host::hostname());
+    match notify::send("backup_restore", &job.mail, Severity::Error, &subject, &text) {
+        Ok(sent) => failed.mailed(sent),
+        Err(error) => failed.with_warning(format!("nobody was told of the failure: {error}")),
     }
 }
 
