@@ -200,7 +200,7 @@ impl Lab {
 
     /// Writes `SHA256SUMS` anew and signs again: what an attacker with the sink's trust, or a bug, would do.
     pub fn reseal(&self, id: &str) {
-        let script = "rm SHA256SUMS; find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs -d '\\n' sha256sum >.sums; mv .sums SHA256SUMS";
+        let script = "rm SHA256SUMS; find . -type f ! -name .sums -printf '%P\\n' | LC_ALL=C sort | xargs -d '\\n' sha256sum >.sums; mv .sums SHA256SUMS";
         run(Command::new("bash").args(["-euc", script]).current_dir(self.generation(id)));
         self.sign(id, "sink_key");
     }
