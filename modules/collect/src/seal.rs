@@ -2,6 +2,7 @@
 
 use crate::dump::Written;
 use crate::error::{CollectError, Result};
+use crate::tree::named;
 use backup_adapters::publish::{self, Owner};
 use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, users};
@@ -20,32 +21,36 @@ const FILE: u32 = 0o640;
 
 /// The directory in which a generation is made. It belongs to us alone until it is published; dropped before, it goes.
 ///
-/// It lies in a folder of the stream's user, who can put something else in its place at any time. So its ownership is
-/// changed through the descriptor with which it was made, never by name.
+/// It lies in a folder of the stream's user, who can put something else in its place at any time. So everything is done
+/// through the descriptor with which it was made, never by name: only the last step gives it one.
 #[derive(Debug)]
 pub(crate) struct Staging {
     directory: File,
+    /// The directory itself, wherever it may have been moved.
     path: PathBuf,
+    /// Its name, until it is published.
+    partial: PathBuf,
     target: PathBuf,
     owner: Owner,
     published: bool,
 }
 
 impl Staging {
-    /// Makes the handover point if it is missing, with the instructions that every store carries, and in it the directory of the generation `id`.
+    /// Makes the handover point if it is missing, and in it the directory of the generation `id`.
     pub(crate) fn create(of: StreamOf<'_>, handover: &StreamStore, id: GenerationId) -> Result<Self> {
         let owner = Owner::from(&users::by_name(of.user())?);
         let dir = handover.dir();
         publish::create_dirs(dir.path(), DIRECTORY, Some(owner))?;
-        let (path, target) = (dir.partial(id), dir.generation(id));
-        DirBuilder::new().mode(0o700).create(&path).map_err(failed("create", &path))?;
-        let directory = open_own(&path).map_err(failed("open", &path))?;
-        let staging = Self { directory, path, target, owner, published: false };
+        let (partial, target) = (dir.partial(id), dir.generation(id));
+        DirBuilder::new().mode(0o700).create(&partial).map_err(failed("create", &partial))?;
+        let directory = open_own(&partial).map_err(failed("open", &partial))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        let staging = Self { directory, path, partial, target, owner, published: false };
         fault::point("collect.staging.created");
         Ok(staging)
     }
 
-    /// Where artifacts are written.
+    /// Where artifacts are written, as long as this value lives.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -53,8 +58,8 @@ impl Staging {
     /// Bytes of the files that are in it now.
     pub(crate) fn bytes(&self) -> Result<u64> {
         let mut bytes = 0;
-        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.path))? {
-            let entry = entry.and_then(|entry| entry.metadata()).map_err(failed("read", &self.path))?;
+        for entry in fs::read_dir(&self.path).map_err(failed("read", &self.partial))? {
+            let entry = entry.and_then(|entry| entry.metadata()).map_err(failed("read", &self.partial))?;
             bytes += if entry.is_file() { entry.len() } else { 0 };
         }
         Ok(bytes)
@@ -76,15 +81,25 @@ impl Staging {
 
     /// Hands everything to the stream's user and publishes it: from here on it is a generation.
     pub(crate) fn publish(mut self) -> Result<()> {
-        let through = PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd()));
-        hand_over(&through, self.owner)?;
+        hand_over(&self.path, self.owner)?;
         fchown(&self.directory, Some(self.owner.uid), Some(self.owner.gid))
             .and_then(|()| self.directory.set_permissions(Permissions::from_mode(DIRECTORY)))
-            .map_err(failed("hand over", &self.path))?;
-        publish::publish_dir(&self.path, &self.target)?;
+            .map_err(failed("hand over", &self.partial))?;
+        publish::publish_dir(&self.partial, &self.target)?;
+        self.is_ours(&self.target).map_err(failed("publish", &self.target))?;
         self.published = true;
         fault::point("collect.published");
         Ok(())
+    }
+
+    /// Refuses what somebody else has put in our directory's place. That transport has taken it already is fine.
+    fn is_ours(&self, path: &Path) -> io::Result<()> {
+        let there = match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            there => there?,
+        };
+        let ours = self.directory.metadata()?;
+        if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) { Ok(()) } else { Err(strange()) }
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -98,7 +113,7 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if !self.published {
             // What is left is a partial, which the next run removes.
-            let _ = publish::remove_tree(&self.path, &[]);
+            let _ = publish::remove_tree(&self.partial, &[]);
         }
     }
 }
@@ -111,8 +126,12 @@ fn open_own(path: &Path) -> io::Result<File> {
     if meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o7777 == 0o700 {
         Ok(directory)
     } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody else has put a directory there"))
+        Err(strange())
     }
+}
+
+fn strange() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "somebody else has put a directory there")
 }
 
 /// Gives what is in a directory to its owner, with the modes that the format says.
@@ -136,5 +155,5 @@ fn hand_over(directory: &Path, owner: Owner) -> Result<()> {
 }
 
 fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> CollectError + 'a {
-    move |source| CollectError::Io { action, path: path.to_owned(), source }
+    move |source| CollectError::Io { action, path: named(path), source }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{CollectError, Result};
 use crate::limits::room_needed;
+use crate::tree::named;
 use backup_adapters::space;
 use backup_core::job::{StreamOf, Tolerance};
 use std::collections::HashMap;
@@ -69,10 +70,10 @@ pub(crate) struct Room(HashMap<u64, u64>);
 impl Room {
     /// Checks that `directory`'s file system has room for `estimate` more stored bytes, and for the files.
     pub(crate) fn take(&mut self, directory: &Path, estimate: u64) -> Result<()> {
-        let failed = |source| CollectError::Io { action: "ask for free room", path: directory.to_owned(), source };
+        let failed = |source| CollectError::Io { action: "ask for free room", path: named(directory), source };
         let device = directory.metadata().map_err(failed)?.dev();
         let free = space::free(directory).map_err(failed)?;
-        let short = |free, needed, unit| CollectError::NoRoom { path: directory.to_owned(), free, needed, unit };
+        let short = |free, needed, unit| CollectError::NoRoom { path: named(directory), free, needed, unit };
         let together = self.0.get(&device).map_or(0, |&taken| taken).saturating_add(estimate);
         let needed = room_needed(together);
         if free.bytes < needed {

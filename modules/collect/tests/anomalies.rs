@@ -345,6 +345,8 @@ fn a_link_in_place_of_the_partial_directory_gives_nothing_away() {
     assert!(handover.join("aside").exists(), "{answer:?}");
     let owner = tool("stat", &["-c", "%U", "shadow"], &victim);
     assert_eq!(owner, "root\n");
+    assert_eq!(tool("ls", &["-A"], &victim), "shadow\n", "nothing is written there");
+    assert!(answer.failed && bench.handed_over("data").iter().all(|name| name == "aside"), "{answer:?}");
 }
 
 #[test]

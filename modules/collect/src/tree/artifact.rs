@@ -83,10 +83,7 @@ impl FrameFile {
         let copied =
             publish::copy_range(&work.file.file, at, &self.file.file, self.file.length, length).map_err(failed)?;
         if copied < length {
-            return Err(TreeError::Verify {
-                path: work.file.path.clone(),
-                why: "it is shorter than what was written".into(),
-            });
+            return Err(TreeError::damaged(&work.file.path, "it is shorter than what was written"));
         }
         self.file.length += length;
         Ok(())
@@ -138,7 +135,7 @@ impl FrameFile {
                 let mut bytes = vec![0; frame.stored as usize];
                 let mut contents = Vec::new();
                 medium.read_exact_at(&mut bytes, frame.at).map_err(TreeError::io("read", path))?;
-                let damaged = |error: std::io::Error| TreeError::Verify { path: path.clone(), why: error.to_string() };
+                let damaged = |error: std::io::Error| TreeError::damaged(path, error);
                 worker.decompressor.decompress(&bytes, frame.plain as usize, &mut contents).map_err(damaged)?;
                 Ok((bytes, contents))
             },
@@ -163,7 +160,7 @@ pub(super) fn plain(path: PathBuf, bytes: &[u8]) -> Result<StoredArtifact, TreeE
     let mut back = vec![0; bytes.len()];
     medium.read_exact_at(&mut back, 0).map_err(TreeError::io("read", &file.path))?;
     if back != bytes {
-        return Err(TreeError::Verify { path: file.path, why: "it differs from what was written".into() });
+        return Err(TreeError::damaged(&file.path, "it differs from what was written"));
     }
     let sha256 = Digest::of(bytes);
     let artifact = Artifact { bytes: file.length, plain_bytes: file.length, plain_sha256: sha256.clone() };
@@ -171,7 +168,7 @@ pub(super) fn plain(path: PathBuf, bytes: &[u8]) -> Result<StoredArtifact, TreeE
 }
 
 /// Syncs a file, drops it from the page cache, and opens it anew: what is read then comes from the medium.
-fn reread(file: &File, path: &Path) -> Result<File, TreeError> {
+pub(crate) fn reread(file: &File, path: &Path) -> Result<File, TreeError> {
     file.sync_all().map_err(TreeError::io("sync", path))?;
     // Advice: where the file system ignores it, the cache is compared instead.
     let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);

@@ -66,10 +66,27 @@ pub enum TreeError {
     Interrupted,
 }
 
+/// A path for a reader: one that leads through an open directory of ours is told by that directory's name.
+pub(crate) fn named(path: &Path) -> PathBuf {
+    let inside = || {
+        let number = path.strip_prefix("/proc/self/fd").ok()?.components().next()?;
+        let open = Path::new("/proc/self/fd").join(number);
+        let rest = path.strip_prefix(&open).ok()?;
+        let directory = std::fs::read_link(&open).ok()?;
+        Some(if rest.as_os_str().is_empty() { directory } else { directory.join(rest) })
+    };
+    inside().unwrap_or_else(|| path.to_owned())
+}
+
 impl TreeError {
+    /// What was written does not read back.
+    pub(crate) fn damaged(path: &Path, why: impl std::fmt::Display) -> Self {
+        Self::Verify { path: named(path), why: why.to_string() }
+    }
+
     /// Names what was done to our own file when the system refused.
     pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |source| Self::Io { action, path: named(path), source }
     }
 }
 

@@ -30,7 +30,9 @@ mod spec;
 mod tell;
 mod work;
 
+pub(crate) use artifact::reread;
 pub use error::TreeError;
+pub(crate) use error::named;
 pub use look::{Look, look};
 pub use spec::{Estimate, PassStats, Progress, StoredArtifact, TreeResult, TreeSpec};
 

@@ -104,7 +104,7 @@ impl Work {
     ) -> Result<(), TreeError> {
         let frame = self.frames[frame as usize];
         self.file.read(frame.at, frame.stored as usize, stored)?;
-        let verify = |error: std::io::Error| TreeError::Verify { path: self.file.path.clone(), why: error.to_string() };
+        let verify = |error: std::io::Error| TreeError::damaged(&self.file.path, error);
         reader.decompress(stored, frame.plain as usize, plain).map_err(verify)
     }
 }
