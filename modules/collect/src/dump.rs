@@ -1,15 +1,17 @@
 //! Dumps: what a declared command writes becomes one compressed artifact, hashed on the way, with no temporary file.
 
 use crate::error::{CollectError, Result};
+use crate::tree::{self, TreeError, named};
 use backup_adapters::command::CommandError;
 use backup_adapters::declared;
 use backup_adapters::signals::Interrupt;
+use backup_archive::read::Plain;
 use backup_core::Digest;
 use backup_core::job::{self, Codec, Tolerance};
 use backup_core::manifest::Artifact;
 use sha2::{Digest as _, Sha256};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -48,7 +50,7 @@ pub(crate) fn take(
     let command = declared::command(&dump.command)?.interrupted_by(interrupt);
     let (mut sink, path) = open(&name, directory, dump.compression, level)?;
     command.run_to(&mut sink).map_err(|source| refused(dump, &path, source))?;
-    let failed = |source| CollectError::Io { action: "write", path, source };
+    let failed = |source| CollectError::Io { action: "write", path: named(&path), source };
     let written = close(sink, &name).map_err(failed)?;
     let warning = match (written.artifact.plain_bytes, empty) {
         (0, Tolerance::Fail) => return Err(CollectError::EmptyDump(dump.name.clone()).into()),
@@ -67,7 +69,7 @@ fn open(name: &str, directory: &Path, codec: Codec, level: u8) -> Result<(Sink, 
     let sink = file.and_then(|file| Ok(Hashed::new(Encoder::new(codec, level, Hashed::new(file))?)));
     match sink {
         Ok(sink) => Ok((sink, path)),
-        Err(source) => Err(CollectError::Io { action: "create", path, source }.into()),
+        Err(source) => Err(CollectError::Io { action: "create", path: named(&path), source }.into()),
     }
 }
 
@@ -81,15 +83,32 @@ fn close(sink: Sink, name: &str) -> io::Result<Written> {
 /// Stores these bytes as the zstd artifact `name`.
 pub(crate) fn store(name: &str, directory: &Path, bytes: &[u8], level: u8) -> Result<Written> {
     let (mut sink, path) = open(name, directory, Codec::Zstd, level)?;
-    let failed = |source| CollectError::Io { action: "write", path, source };
+    let failed = |source| CollectError::Io { action: "write", path: named(&path), source };
     sink.write_all(bytes).and_then(|()| close(sink, name)).map_err(|source| failed(source).into())
+}
+
+/// Reads a file back from the medium, decompresses it, and compares both with what was written. Not done where the dump
+/// is taken: the services may stand still for that.
+pub(crate) fn verify(directory: &Path, written: &Written) -> Result<()> {
+    let path = directory.join(&written.name);
+    let file = File::open(&path).map_err(TreeError::io("open", &path))?;
+    let mut medium = tree::reread(&file, &path)?;
+    let mut stored = Hashed::new(io::sink());
+    io::copy(&mut medium, &mut stored).map_err(TreeError::io("read", &path))?;
+    let (stored, _) = stored.finish();
+    if (stored.bytes, &stored.digest) != (written.artifact.bytes, &written.stored) {
+        return Err(TreeError::damaged(&path, "it differs from what was written").into());
+    }
+    medium.rewind().map_err(TreeError::io("read", &path))?;
+    let plain = Plain::open(&written.name, medium, &written.artifact).and_then(Plain::finish);
+    Ok(plain.map_err(|error| TreeError::damaged(&path, error))?)
 }
 
 /// A full disk is not the command's fault.
 fn refused(dump: &job::Dump, path: &Path, source: CommandError) -> CollectError {
     match source {
         CommandError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-            CollectError::Io { action: "write", path: path.to_owned(), source }
+            CollectError::Io { action: "write", path: named(path), source }
         }
         source => CollectError::Dump { name: dump.name.clone(), source },
     }
@@ -196,5 +215,34 @@ impl<W: Write> Write for Encoder<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backup_core::Kind;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn what_does_not_read_back_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, codec) in [("a.zst", Codec::Zstd), ("a.gz", Codec::Gzip)] {
+            let (mut sink, path) = open(name, folder.path(), codec, 3).unwrap();
+            sink.write_all(&b"contents ".repeat(1000)).unwrap();
+            let written = close(sink, name).unwrap();
+            verify(folder.path(), &written).unwrap();
+            // What was compressed is not what came in.
+            let plain_sha256 = Digest::of(b"something else");
+            let artifact = Artifact { plain_sha256, ..written.artifact.clone() };
+            let wrong = Written { artifact, ..written.clone() };
+            assert_eq!(verify(folder.path(), &wrong).unwrap_err().failure().kind(), Kind::Damaged);
+            // What lies there is not what was compressed.
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.write_all_at(b"X", written.artifact.bytes / 2).unwrap();
+            let refused = verify(folder.path(), &written).unwrap_err();
+            assert_eq!(refused.failure().kind(), Kind::Damaged);
+            assert!(refused.message().contains("differs from what was written"), "{}", refused.message());
+        }
     }
 }

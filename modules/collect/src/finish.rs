@@ -50,7 +50,7 @@ impl Work<'_> {
     /// Makes a generation of what was read, unless it is implausible. `report` is filled on the way.
     pub(crate) fn finish(mut self, seal: &SealArgs<'_>, report: &mut StreamReport) -> Result<Good> {
         let staging = self.staging.take().ok_or(CollectError::NotStaged)?;
-        let content = self.content(&staging)?;
+        let content = self.content(&staging, seal.interrupt)?;
         let last = self.found.state.last_good.as_ref();
         limits::plausible(&self.of.stream.checks, content.tree, last)
             .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
@@ -85,10 +85,10 @@ impl Work<'_> {
     }
 
     /// What the tree gave, or what a stream without one has instead (an empty catalog), and the dumps.
-    fn content(&mut self, staging: &Staging) -> Result<Content> {
+    fn content(&mut self, staging: &Staging, interrupt: &Interrupt) -> Result<Content> {
         let mut content = match self.tree.take() {
             None => Content {
-                written: vec![dump::store(CATALOG, staging.path(), &[], self.of.stream.compression_level)?],
+                written: vec![self.empty_catalog(staging)?],
                 counts: Counts::default(),
                 tree: Tree::default(),
                 started_at: self.dumps_began.unwrap_or_else(|| host::now().timestamp()),
@@ -112,9 +112,21 @@ impl Work<'_> {
                 }
             }
         };
+        // The tree's own files were read back when they were written.
+        for dump in &self.written {
+            interrupt.check()?;
+            dump::verify(staging.path(), dump)?;
+        }
+        content.started_at = self.dumps_began.map_or(content.started_at, |began| began.min(content.started_at));
         content.tree.bytes += self.written.iter().map(|dump| dump.artifact.plain_bytes).sum::<u64>();
         content.written.append(&mut self.written);
         Ok(content)
+    }
+
+    fn empty_catalog(&self, staging: &Staging) -> Result<Written> {
+        let catalog = dump::store(CATALOG, staging.path(), &[], self.of.stream.compression_level)?;
+        dump::verify(staging.path(), &catalog)?;
+        Ok(catalog)
     }
 
     fn manifest(&self, seal: &SealArgs<'_>, content: &Content, warnings: Vec<String>) -> Manifest {
