@@ -176,6 +176,11 @@ impl LocalSink {
     fn sign_for(&self, stored: &Stored, received_at: Timestamp) -> Result<SignedReceipt> {
         let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
         let _lock = self.place.lock(&store, "receipt")?;
+        // As it is now: a rotation may have come between.
+        let stored = &store.get(id)?;
+        if is_damaged(stored) {
+            return Err(TransportError::Damaged { id, why: "a rotation found it damaged meanwhile".into() }.into());
+        }
         if stored.receipt.is_none()
             && let Some(why) = self.lost_base(stored)?
         {
