@@ -89,9 +89,10 @@ fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
         failure = failure.or(result.err());
     }
     if let Some(failure) = failure {
-        let failed = report.warnings().into_iter().fold(Failed::from(failure), Failed::with_warning);
+        let warnings = report.warnings();
+        let failed = warnings.iter().cloned().fold(Failed::from(failure), Failed::with_warning);
         let failed = if changed { failed.with_changes() } else { failed };
-        let failed = if call.check { failed } else { tell(&named.job, &args.job, failed) };
+        let failed = if call.check { failed } else { tell(&named.job, &args.job, &warnings, failed) };
         return Err(failed.with_report(&report));
     }
     let msg = report.sentence(&args.job);
@@ -107,8 +108,10 @@ fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
 }
 
 /// Tells the job's recipients. Where that fails too, the result says so.
-fn tell(job: &Job, name: &str, failed: Failed) -> Failed {
-    let text = notify::failure(&failed.message(), failed.failure());
+fn tell(job: &Job, name: &str, warnings: &[String], failed: Failed) -> Failed {
+    let text = warnings.iter().fold(notify::failure(&failed.message(), failed.failure()), |text, warning| {
+        text + "warning: " + warning + "\n"
+    });
     let subject = format!("handover {name}: rotation failed on {}", host::hostname());
     match notify::send(MODULE.name, &job.mail, Severity::Error, &subject, &text) {
         Ok(mailed) => failed.mailed(mailed),

@@ -104,6 +104,21 @@ fn ten_bad_nights_leave_three_good_copies_as_they_were() {
 }
 
 #[test]
+fn cron_prints_a_failure_that_nobody_was_mailed() {
+    for mailed in [true, false] {
+        let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
+        lab.full(5);
+        lab.damage(&lab.full(4));
+        lab.full(3);
+        if !mailed {
+            lab.mail_nobody();
+        }
+        let printed = lab.printed_for_cron();
+        assert_eq!((printed.is_empty(), lab.mails().contains("(damaged)")), (mailed, mailed), "{printed}");
+    }
+}
+
+#[test]
 fn damage_in_what_a_deletion_relies_on_is_loud_and_stops_that_deletion() {
     let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
     let (oldest, newer) = (lab.full(5), [lab.full(4), lab.full(3)]);
