@@ -5,7 +5,6 @@ use crate::request::{JobArgs, Request, RunArgs};
 use crate::{error, pipeline, samples, status};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
-use backup_core::job::{IoClass, Priority};
 use backup_interface::{Call, Module, Outcome, Returned};
 use std::path::PathBuf;
 
@@ -78,18 +77,8 @@ fn run(args: &RunArgs, call: &Call) -> error::Result<Outcome> {
     let failed = |action| move |source| error::CollectError::Io { action, path: "/proc/self".into(), source };
     let interrupt = Interrupt::install().map_err(failed("watch signals of"))?;
     let request = Request::new(args, call)?;
-    niceness(request.job.priority).apply().map_err(failed("set the priority of"))?;
+    Niceness::from(request.job.priority).apply().map_err(failed("set the priority of"))?;
     pipeline::run(&request, call, &interrupt)
-}
-
-fn niceness(priority: Priority) -> Niceness {
-    let io = match priority.ionice.class {
-        IoClass::None => host::IoClass::None,
-        IoClass::Realtime => host::IoClass::BestEffort(0),
-        IoClass::BestEffort => host::IoClass::BestEffort(priority.ionice.level),
-        IoClass::Idle => host::IoClass::Idle,
-    };
-    Niceness { nice: priority.nice.into(), io }
 }
 
 #[cfg(test)]
