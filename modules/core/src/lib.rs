@@ -10,6 +10,7 @@ pub mod layout;
 pub mod manifest;
 pub mod receipt;
 pub mod retention;
+pub mod schedule;
 pub mod state;
 pub mod units;
 
