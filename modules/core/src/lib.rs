@@ -3,6 +3,7 @@
 //! Invariant: nothing here reads a clock, a file or the environment. Time, text and directory listings are
 //! arguments; decisions are values that somebody else carries out.
 
+pub mod accepted;
 pub mod error;
 pub mod generation;
 pub mod job;

@@ -64,6 +64,11 @@ impl<'a> Arrival<'a> {
         Ok(Candidate::parse(offered, subject)?)
     }
 
+    /// When it was offered last; `None` if it never was.
+    pub fn offered_at(&self) -> Option<jiff::Timestamp> {
+        fs::metadata(self.offer()).and_then(|offer| offer.modified()).ok()?.try_into().ok()
+    }
+
     /// Makes the folder ready to be filled. `previous` is the folder of an older generation with much in common. The
     /// lock that comes back has to be held by the rsync that fills it.
     pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>) -> Result<Lock> {

@@ -9,7 +9,7 @@ use crate::report::{AdoptReport, FetchReport, RunReport, StatusReport, StreamSta
 use crate::run::{Carry, Log, Session};
 use crate::sink::{LocalSink, journal};
 use crate::source::LocalSource;
-use crate::wire::{Accepted, Status};
+use crate::wire::Status;
 use crate::{fetch, notify, retry, serve};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::jobs::{self, Named};
@@ -17,6 +17,7 @@ use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
 use backup_core::StreamName;
+use backup_core::accepted::Accepted;
 use backup_core::job::Mode;
 use backup_interface::{Call, Failed, Outcome};
 use std::time::Instant;
@@ -289,7 +290,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
             place.ensure(&store)?;
             let _lock = place.lock(&store, "adopt")?;
             let at = host::now().timestamp();
-            let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at };
+            let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at, took: None };
             journal::add(store.dir(), &line)?;
         }
     }

@@ -4,7 +4,7 @@
 //! names its verb and the type of its answer, so that both sides use the same definition.
 
 use backup_core::manifest::MAX_MANIFEST_BYTES;
-use backup_core::{Digest, GenerationId, GenerationRef, Kind, StreamName};
+use backup_core::{GenerationId, GenerationRef, Kind, StreamName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -306,19 +306,4 @@ pub struct Standing {
     pub newest_verified: Option<GenerationRef>,
     /// Bytes free where generations arrive.
     pub free_bytes: u64,
-}
-
-/// A line of a sink's `accepted.jsonl`: what was accepted, or which source installation an operator adopted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepted {
-    /// The generation; both absent on a line that only adopts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<GenerationId>,
-    /// Its digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<Digest>,
-    /// The source installation that this sink accepts from here on.
-    pub instance: backup_core::InstanceId,
-    /// When this line was written.
-    pub at: jiff::Timestamp,
 }

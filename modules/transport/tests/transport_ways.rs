@@ -86,6 +86,7 @@ fn check_mode_says_what_run_then_does_and_changes_nothing() {
 
 #[test]
 fn each_side_keeps_what_its_own_policy_says() {
+    let began = std::time::Instant::now();
     let mut lab = Lab::new(Way::Push);
     lab.retention = "{generations: 2}".into();
     lab.declare();
@@ -97,6 +98,14 @@ fn each_side_keeps_what_its_own_policy_says() {
     assert_eq!(names(&lab.source_store()), [THIRD]);
     let accepted = fs::read_to_string(lab.sink_store().join("accepted.jsonl")).unwrap();
     assert_eq!(accepted.lines().count(), 3, "what expired is remembered");
+    for (line, id) in accepted.lines().zip([FIRST, SECOND, THIRD]) {
+        let accepted: backup_core::accepted::Accepted = serde_json::from_str(line).unwrap();
+        let took = accepted.took.expect("what a generation cost is remembered");
+        assert_eq!(accepted.id.unwrap().to_string(), id);
+        let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap();
+        assert!(took.transport_ms > 0 && took.transport_ms + took.verify_ms <= elapsed, "{took:?}");
+        assert!(took.bytes > id.len() as u64, "{took:?}");
+    }
 }
 
 #[test]

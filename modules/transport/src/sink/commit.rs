@@ -7,10 +7,11 @@ use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::judge;
-use crate::wire::{Accepted, Commit, SignedReceipt, TOOL, Verdict};
+use crate::wire::{Commit, SignedReceipt, TOOL, Verdict};
 use backup_adapters::rsync::basis;
 use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, keys, publish};
+use backup_core::accepted::{Accepted, Took};
 use backup_core::job::Verify;
 use backup_core::manifest::FORMAT;
 use backup_core::receipt::Receipt;
@@ -25,12 +26,13 @@ impl Handle<Commit> for LocalSink {
         let _arrivals = self.place.lock(&incoming, "commit")?;
         let received_at = host::now().timestamp();
         let wanted = &ask.generation;
+        let offered_at = Arrival::new(&self.place, &incoming, wanted.id).offered_at();
         let stored = match self.stored(wanted)? {
             Some(stored) => stored,
             None => self.take_in(wanted)?,
         };
         fault::point("transport.commit.stored");
-        let signed = self.sign_for(&stored, received_at)?;
+        let signed = self.sign_for(&stored, received_at, offered_at)?;
         // Ids only grow: what is older can never be committed any more.
         for folder in [&incoming, &self.place.verifying()] {
             for id in arriving(folder)?.into_iter().filter(|id| *id <= wanted.id) {
@@ -172,8 +174,29 @@ impl LocalSink {
         Ok(TransportError::Damaged { id, why })
     }
 
+    /// What a generation cost that was offered, had arrived and was verified at these times.
+    fn took(&self, stored: &Stored, [offered_at, received_at, verified_at]: [Timestamp; 3]) -> Result<Took> {
+        let manifest = &stored.manifest;
+        // What is offered together travels one after the other.
+        let before = journal::read(self.place.store().dir())?.last().map(|line| line.at);
+        let begun_at = before.map_or(offered_at, |before| offered_at.max(before));
+        let hashed = self.place.of().stream.transport.verify == Verify::Hash;
+        Ok(Took {
+            kind: manifest.kind,
+            bytes: stored.bytes,
+            collect_ms: between(manifest.started_at, manifest.finished_at),
+            transport_ms: between(begun_at, received_at),
+            verify_ms: if hashed { between(received_at, verified_at) } else { 0 },
+        })
+    }
+
     /// The receipt of a stored generation: the one that was given already, or a new one.
-    fn sign_for(&self, stored: &Stored, received_at: Timestamp) -> Result<SignedReceipt> {
+    fn sign_for(
+        &self,
+        stored: &Stored,
+        received_at: Timestamp,
+        offered_at: Option<Timestamp>,
+    ) -> Result<SignedReceipt> {
         let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
         let _lock = self.place.lock(&store, "receipt")?;
         // As it is now: a rotation may have come between.
@@ -189,12 +212,9 @@ impl LocalSink {
             return Err(TransportError::WantFull { id, why }.into());
         }
         let instance = stored.manifest.instance.clone();
-        let line = Accepted {
-            id: Some(id),
-            digest: Some(stored.digest.clone()),
-            instance: instance.clone(),
-            at: host::now().timestamp(),
-        };
+        let at = host::now().timestamp();
+        let took = offered_at.map(|offered_at| self.took(stored, [offered_at, received_at, at])).transpose()?;
+        let line = Accepted { id: Some(id), digest: Some(stored.digest.clone()), instance: instance.clone(), at, took };
         journal::add(store.dir(), &line)?;
         fault::point("transport.commit.journal");
         if stored.receipt.is_some()
@@ -223,6 +243,11 @@ impl LocalSink {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(SignedReceipt { receipt: text(&receipt), signature: text(&signature) })
     }
+}
+
+/// Milliseconds; none where a clock was set back between.
+fn between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
 }
 
 fn flaw_of(reread: Reread) -> Option<String> {

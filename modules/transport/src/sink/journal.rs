@@ -1,8 +1,8 @@
 //! `accepted.jsonl`: what a sink ever accepted, and which source installation it accepts. It outlives the generations.
 
 use crate::error::{Result, TransportError};
-use crate::wire::Accepted;
 use backup_adapters::publish;
+use backup_core::accepted::Accepted;
 use backup_core::layout::StreamDir;
 use std::io::ErrorKind;
 
