@@ -1,10 +1,11 @@
 //! What can be asked of the executable, and its documentation.
 
 use crate::recover::{RecoverArgs, recover};
-use crate::request::{JobArgs, Request, RunArgs};
+use crate::request::{Request, RunArgs};
 use crate::{error, pipeline, samples, status};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
+use backup_common::JobArgs;
 use backup_interface::{Call, Module, Outcome, Returned};
 use std::path::PathBuf;
 

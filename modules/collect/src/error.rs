@@ -31,9 +31,6 @@ pub(crate) enum CollectError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The stream that was asked for is not declared.
-    #[error("option stream: the job declares no stream {0}")]
-    NoStream(StreamName),
     /// An incremental was asked for.
     #[error("option kind: stream {stream} cannot have an incremental now: {reason}")]
     NoBase {
@@ -120,7 +117,7 @@ impl Failure for CollectError {
     fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
-            Self::NotHere { .. } | Self::NoStream(_) | Self::NoBase { .. } => Kind::InvalidOption,
+            Self::NotHere { .. } | Self::NoBase { .. } => Kind::InvalidOption,
             Self::HandoverFull { .. } => Kind::HandoverFull,
             Self::Missing(_)
             | Self::Empty(_)
@@ -141,7 +138,6 @@ impl Failure for CollectError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotHere { host, .. } => format!("Call it on {host}."),
-            Self::NoStream(_) => "Leave the option away, or declare the stream in the job.".into(),
             Self::NoBase { .. } => "Use kind=auto, or wait until the sink has acknowledged a full.".into(),
             Self::HandoverFull { .. } => {
                 "Find out why the transport does not take them; nothing is overwritten, and nothing new is collected until it does.".into()

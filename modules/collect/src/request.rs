@@ -2,43 +2,18 @@
 
 use crate::decide::Wish;
 use crate::error::{CollectError, Result};
-use backup_adapters::jobs;
+use backup_common::{JobArgs, StreamArgs};
 use backup_core::units::{Percent, Span};
 use backup_core::{Job, StreamName};
 use backup_interface::Call;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Which streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(crate) enum StreamWish {
-    /// Every stream that the job declares.
-    #[default]
-    All,
-    /// Application data.
-    Data,
-    /// Log data.
-    Logs,
-}
-
-/// Where the job documents lie, and which is meant.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct JobArgs {
-    /// The job.
-    pub job: String,
-    /// Holds the job documents in `jobs/`.
-    #[arg(long, default_value = "/etc/handover")]
-    pub config: PathBuf,
-}
-
 /// Options of `run` and `plan`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) job: JobArgs,
-    /// Which streams.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) stream: StreamWish,
+    pub(crate) what: StreamArgs,
     /// Full, incremental, or what the job's rule says.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) kind: Wish,
@@ -78,15 +53,8 @@ const INSTALLED: &str = "/usr/local/bin/backup_collect";
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
-        let mut job = load(&args.job)?;
-        let streams: Vec<_> = match args.stream {
-            StreamWish::All => job.streams().map(|of| of.name).collect(),
-            StreamWish::Data => vec![StreamName::Data],
-            StreamWish::Logs => vec![StreamName::Logs],
-        };
-        if let Some(missing) = streams.iter().find(|name| job.stream(**name).is_none()) {
-            return Err(CollectError::NoStream(*missing).into());
-        }
+        let mut job = load(&args.what.job)?;
+        let streams = args.what.stream.of(&job)?;
         if let Some(max_shrink) = args.max_shrink {
             job.streams.values_mut().for_each(|stream| stream.checks.max_shrink = Some(max_shrink));
         }
@@ -102,7 +70,7 @@ impl Request {
             kind: args.kind,
             label: args.label.clone(),
             max_age: args.max_age,
-            config: args.job.config.clone(),
+            config: args.what.job.config.clone(),
             tmpdir: call.tmpdir.clone(),
         })
     }
@@ -127,7 +95,7 @@ fn is_label(text: &str) -> bool {
 
 /// Reads and checks the document of a job that is collected here.
 pub(crate) fn load(args: &JobArgs) -> Result<Job> {
-    let named = jobs::load(&args.config, &args.job)?;
+    let named = args.load()?;
     if named.is_sink {
         return Err(CollectError::NotHere { job: args.job.clone(), host: named.job.source }.into());
     }

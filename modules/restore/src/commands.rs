@@ -6,9 +6,10 @@ use crate::recover::{RecoverArgs, recover};
 use crate::report::{
     Available, DumpReport, Fate, RecoverReport, RootReport, RunReport, ServiceReport, StatusReport, StreamReport,
 };
-use crate::request::{JobArgs, Request, RunArgs};
+use crate::request::{Request, RunArgs};
 use crate::status::status;
 use backup_adapters::signals::Interrupt;
+use backup_common::JobArgs;
 use backup_core::{Digest, GenerationKind, StreamName};
 use backup_interface::{Call, Module, Outcome, Returned};
 

@@ -2,7 +2,7 @@
 
 use backup_adapters::command::CommandError;
 use backup_adapters::publish;
-use backup_core::{Failure, GenerationId, Kind, StreamName};
+use backup_core::{Failure, GenerationId, Kind};
 use std::io;
 use std::path::PathBuf;
 
@@ -25,9 +25,6 @@ pub(crate) enum RestoreError {
     /// Only root can set owners and swap trees.
     #[error("cannot restore: owners, devices and attributes can only be set by root")]
     NotRoot,
-    /// The stream that was asked for is not declared.
-    #[error("option stream: the job declares no stream {0}")]
-    NoStream(StreamName),
     /// Nothing to restore from.
     #[error("cannot find a generation of {job} in {}", place.display())]
     Nothing {
@@ -156,11 +153,9 @@ impl Failure for RestoreError {
         match self {
             Self::Io { source, .. } => publish::kind_of(source),
             Self::NotRoot | Self::Detour { .. } => Kind::Permission,
-            Self::NoStream(_)
-            | Self::OtherSource { .. }
-            | Self::NotReplaceable { .. }
-            | Self::AlreadyKept(_)
-            | Self::TargetNotEmpty(_) => Kind::InvalidOption,
+            Self::OtherSource { .. } | Self::NotReplaceable { .. } | Self::AlreadyKept(_) | Self::TargetNotEmpty(_) => {
+                Kind::InvalidOption
+            }
             Self::Nothing { .. } | Self::NoBase { .. } => Kind::NotFound,
             Self::WrongBase { .. } | Self::Damaged { .. } => Kind::Damaged,
             Self::Unsigned { .. } => Kind::Unsigned,
@@ -200,7 +195,7 @@ impl Failure for RestoreError {
                 format!("Free room on the file system of {}: old and new tree stand side by side until the end.", path.display())
             }
             Self::Journal { path, .. } => format!("Compare the trees that it names by hand, then remove {}.", path.display()),
-            Self::Io { .. } | Self::NoStream(_) | Self::Dump { .. } => return None,
+            Self::Io { .. } | Self::Dump { .. } => return None,
         })
     }
 }

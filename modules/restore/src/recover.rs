@@ -2,12 +2,13 @@
 
 use crate::error::Result;
 use crate::report::RecoverReport;
-use crate::request::{self, JobArgs};
+use crate::request;
 use crate::swap::{self, Recovered};
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::jobs;
 use backup_adapters::lock::{Lock, LockError};
 use backup_adapters::logger::{Logger, Severity};
+use backup_common::JobArgs;
 use backup_core::Job;
 use backup_core::job::DEFAULT_STATE;
 use backup_interface::{Call, Failed, Outcome};

@@ -1,42 +1,18 @@
 //! From the caller's options to a checked request: which job, from where, to where.
 
-use crate::error::{RestoreError, Result};
-use backup_adapters::jobs::{self, Named};
+use crate::error::Result;
+use backup_adapters::jobs::Named;
+use backup_common::{JobArgs, StreamArgs, StreamWish};
 use backup_core::job::StreamOf;
 use backup_core::{GenerationId, Job, StreamName};
 use backup_interface::OptionError;
 use std::path::PathBuf;
 
-/// Which streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub(crate) enum StreamWish {
-    /// Every stream of the job that has a generation there.
-    #[default]
-    All,
-    /// Application data.
-    Data,
-    /// Log data.
-    Logs,
-}
-
-/// Where the job documents lie, and which is meant.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct JobArgs {
-    /// The job.
-    pub job: String,
-    /// Holds the job documents in `jobs/`.
-    #[arg(long, default_value = "/etc/handover")]
-    pub config: PathBuf,
-}
-
 /// Options of `run` and `plan`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) job: JobArgs,
-    /// Which streams.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) stream: StreamWish,
+    pub(crate) what: StreamArgs,
     /// Where the generation lies: `restore_folder`, `source_store`, `sink_store`, or the root of a store as
     /// `path:/mnt/returned/store`.
     #[arg(long, default_value = "restore_folder")]
@@ -121,15 +97,8 @@ impl From {
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs) -> Result<Self> {
-        let Named { job, is_sink } = jobs::load(&args.job.config, &args.job.job)?;
-        let streams: Vec<_> = match args.stream {
-            StreamWish::All => job.streams().map(|of| of.name).collect(),
-            StreamWish::Data => vec![StreamName::Data],
-            StreamWish::Logs => vec![StreamName::Logs],
-        };
-        if let Some(missing) = streams.iter().find(|name| job.stream(**name).is_none()) {
-            return Err(RestoreError::NoStream(*missing).into());
-        }
+        let Named { job, is_sink } = args.what.job.load()?;
+        let streams = args.what.stream.of(&job)?;
         let generation = match args.generation.as_str() {
             "newest" => None,
             id => Some(id.parse().map_err(|error| {
@@ -138,7 +107,8 @@ impl Request {
         };
         let target = match args.target.as_str() {
             "live" if is_sink => {
-                let text = format!("this host is the sink of {}: its own trees are none of the job's", args.job.job);
+                let text =
+                    format!("this host is the sink of {}: its own trees are none of the job's", args.what.job.job);
                 return Err(OptionError::new("target", text)
                     .with_hint("Name an empty directory with `target`, or restore live on the source.")
                     .into());
@@ -154,18 +124,18 @@ impl Request {
         Ok(Self {
             job,
             streams,
-            streams_optional: args.stream == StreamWish::All,
+            streams_optional: args.what.stream == StreamWish::All,
             from: From::parse(&args.from)?,
             generation,
             target,
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,
-            config: args.job.config.clone(),
+            config: args.what.job.config.clone(),
         })
     }
 }
 
 /// Reads and checks a job document. Also a sink's: a drill restores where the sink store is.
 pub(crate) fn load(args: &JobArgs) -> Result<Job> {
-    Ok(jobs::load(&args.config, &args.job)?.job)
+    Ok(args.load()?.job)
 }

@@ -2,9 +2,10 @@
 
 use crate::error::Result;
 use crate::report::{Available, StatusReport};
-use crate::request::{self, From, JobArgs};
+use crate::request::{self, From};
 use crate::swap;
 use backup_adapters::store::StreamStore;
+use backup_common::JobArgs;
 use backup_core::layout::StreamDir;
 use backup_interface::Outcome;
 use std::fmt::Write as _;

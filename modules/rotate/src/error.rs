@@ -8,14 +8,6 @@ use backup_core::{Failure, GenerationId, Kind, StreamName};
 /// A rotation that did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// The job has no such stream.
-    #[error("option stream: job {job} declares no stream {stream}")]
-    NoStream {
-        /// The job.
-        job: String,
-        /// What was asked for.
-        stream: StreamName,
-    },
     /// The store belongs to somebody else.
     #[error("cannot rotate {stream} of {job} as {actual}: the store belongs to {wanted}")]
     WrongUser {
@@ -54,7 +46,6 @@ fn list(found: &[(GenerationId, String)]) -> String {
 impl Failure for RotateError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoStream { .. } => Kind::InvalidOption,
             Self::WrongUser { .. } => Kind::Permission,
             Self::Policy(error) => error.kind(),
             Self::Store(error) => error.kind(),
@@ -65,7 +56,6 @@ impl Failure for RotateError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoStream { .. } => Some("Name a stream that the job declares, or none for all.".into()),
             Self::WrongUser { wanted, .. } => Some(format!("Run as {wanted} or as root.")),
             Self::Policy(error) => error.hint(),
             Self::Store(error) => error.hint(),

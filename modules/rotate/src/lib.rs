@@ -16,19 +16,19 @@ use backup_adapters::host::{self, Niceness};
 use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{notify, users};
+use backup_common::StreamArgs;
 use backup_core::Job;
 use backup_interface::{Call, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
-use request::JobArgs;
 
 #[derive(clap::Subcommand)]
 enum Command {
     /// Delete what the policy does not keep.
-    Run(JobArgs),
+    Run(StreamArgs),
     /// Show what run would do, with the reasons for every generation.
-    Plan(JobArgs),
+    Plan(StreamArgs),
     /// List what is kept.
-    Status(JobArgs),
+    Status(StreamArgs),
 }
 
 const MODULE: Module = Module {
@@ -64,7 +64,7 @@ pub fn rotate_store(rotation: &Rotation, interrupt: Option<&Interrupt>) -> Resul
     Ok(done)
 }
 
-fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
+fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     let (named, rotations) = request::rotations(args)?;
     let mut report = RunReport::default();
     let mut changed = false;
@@ -92,10 +92,10 @@ fn run(args: &JobArgs, call: &Call) -> Result<Outcome, Failed> {
         let warnings = report.warnings();
         let failed = warnings.iter().cloned().fold(Failed::from(failure), Failed::with_warning);
         let failed = if changed { failed.with_changes() } else { failed };
-        let failed = if call.check { failed } else { tell(&named.job, &args.job, &warnings, failed) };
+        let failed = if call.check { failed } else { tell(&named.job, &args.job.job, &warnings, failed) };
         return Err(failed.with_report(&report));
     }
-    let msg = report.sentence(&args.job);
+    let msg = report.sentence(&args.job.job);
     let mut outcome = if changed { Outcome::changed(msg) } else { Outcome::unchanged(msg) };
     if call.check {
         outcome = outcome.with_answer(report.table());
@@ -119,14 +119,14 @@ fn tell(job: &Job, name: &str, warnings: &[String], failed: Failed) -> Failed {
     }
 }
 
-fn status(args: &JobArgs) -> Result<Outcome, Failed> {
+fn status(args: &StreamArgs) -> Result<Outcome, Failed> {
     let (_, rotations) = request::rotations(args)?;
     let mut report = StatusReport::default();
     for rotation in &rotations {
         let listing = as_owner(rotation, || Ok(rotation.store.list()?))?;
         report.add(rotation, &listing);
     }
-    Ok(Outcome::unchanged(format!("what is kept of {}", args.job)).with_answer(report.table()).with_report(&report))
+    Ok(Outcome::unchanged(format!("what is kept of {}", args.job.job)).with_answer(report.table()).with_report(&report))
 }
 
 /// Works as the store's owner, so that everything in it stays the owner's. Root may; others must be the owner.

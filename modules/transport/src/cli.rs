@@ -2,6 +2,7 @@
 
 use crate::serve::Allow;
 use crate::wire::Select;
+use backup_common::{JobArgs, StreamArgs};
 use backup_core::{GenerationId, InstanceId, StreamName};
 use std::path::PathBuf;
 
@@ -9,9 +10,9 @@ use std::path::PathBuf;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Carry what waits in the handover point to the sink's store.
-    Run(RunArgs),
+    Run(StreamArgs),
     /// Say what run would carry.
-    Plan(RunArgs),
+    Plan(StreamArgs),
     /// Say what waits and what is stored.
     Status(StatusArgs),
     /// Bring a generation back from the sink into the restore folder, with its base and receipts.
@@ -23,59 +24,12 @@ pub enum Command {
     Serve(ServeArgs),
 }
 
-/// Which job.
-#[derive(Debug, Clone, clap::Args)]
-pub struct JobArgs {
-    /// The job: `<job>` on its source, `<source>/<job>` on its sink.
-    pub job: String,
-    /// Holds the job documents in `jobs/`.
-    #[arg(long, default_value = "/etc/handover")]
-    pub config: PathBuf,
-}
-
-/// Which streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum StreamWish {
-    /// Every stream that the job declares and this side begins.
-    #[default]
-    All,
-    /// Application data.
-    Data,
-    /// Log data.
-    Logs,
-}
-
-impl StreamWish {
-    /// The one that is meant; `None`: all.
-    pub const fn one(self) -> Option<StreamName> {
-        match self {
-            Self::All => None,
-            Self::Data => Some(StreamName::Data),
-            Self::Logs => Some(StreamName::Logs),
-        }
-    }
-}
-
-/// Options of `run` and `plan`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct RunArgs {
-    /// Which job.
-    #[command(flatten)]
-    pub job: JobArgs,
-    /// Which streams.
-    #[arg(long, value_enum, default_value_t)]
-    pub stream: StreamWish,
-}
-
 /// Options of `status`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StatusArgs {
-    /// Which job.
+    /// Which job, which streams.
     #[command(flatten)]
-    pub job: JobArgs,
-    /// Which streams.
-    #[arg(long, value_enum, default_value_t)]
-    pub stream: StreamWish,
+    pub what: StreamArgs,
     /// Ask the other side as well.
     #[arg(long)]
     pub peer: bool,
@@ -132,12 +86,9 @@ impl std::str::FromStr for Wanted {
 /// Options of `adopt`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AdoptArgs {
-    /// Which job.
+    /// Which job, which streams.
     #[command(flatten)]
-    pub job: JobArgs,
-    /// Which streams.
-    #[arg(long, value_enum, default_value_t)]
-    pub stream: StreamWish,
+    pub what: StreamArgs,
     /// The source instance, as the refusal names it.
     #[arg(long)]
     pub instance: InstanceId,

@@ -1,7 +1,7 @@
 //! The actions: from the caller's options to a report.
 
 use crate::carry::{self, Line};
-use crate::cli::{AdoptArgs, FetchArgs, JobArgs, RunArgs, ServeArgs, StatusArgs};
+use crate::cli::{AdoptArgs, FetchArgs, ServeArgs, StatusArgs};
 use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
 use crate::error::{Result, TransportError};
 use crate::place::{Place, assume_user, own_streams};
@@ -16,6 +16,7 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
+use backup_common::{StreamArgs, args};
 use backup_core::StreamName;
 use backup_core::accepted::Accepted;
 use backup_core::job::Mode;
@@ -24,10 +25,6 @@ use std::time::Instant;
 
 /// Held by a run from its beginning to its end: one transport of a stream at a time.
 const RUN_LOCK: &str = ".transport.lock";
-
-fn load(args: &JobArgs) -> Result<Named> {
-    Ok(jobs::load(&args.config, &args.job)?)
-}
 
 fn interrupt() -> Result<Interrupt> {
     Ok(Interrupt::install().map_err(|source| TransportError::Io {
@@ -38,9 +35,7 @@ fn interrupt() -> Result<Interrupt> {
 }
 
 fn place(named: &Named, name: StreamName, interrupt: &Interrupt) -> Result<Place> {
-    if named.job.stream(name).is_none() {
-        return Err(TransportError::NoStream { job: named.job.job.clone(), stream: name }.into());
-    }
+    let name = args::declared(&named.job, name)?;
     let (job, is_sink) = (named.job.clone(), named.is_sink);
     Ok(Place { job, name, is_sink, interrupt: interrupt.clone() })
 }
@@ -56,9 +51,9 @@ fn remote(place: &Place) -> Remote {
 }
 
 /// Carries what waits in every stream that this side begins.
-pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
-    let named = load(&args.job)?;
-    let streams = own_streams(&named.job, named.is_sink, args.stream.one())?;
+pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
+    let named = args.job.load()?;
+    let streams = own_streams(&named.job, named.is_sink, args.stream)?;
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;
     if !call.check {
@@ -179,11 +174,8 @@ fn random() -> u32 {
 
 /// How the streams stand here and, if asked, at the peer.
 pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
-    let named = load(&args.job)?;
-    let streams: Vec<_> = match args.stream.one() {
-        Some(name) => vec![name],
-        None => named.job.streams.keys().copied().collect(),
-    };
+    let named = args.what.job.load()?;
+    let streams = args.what.stream.of(&named.job)?;
     let interrupt = interrupt()?;
     let mut report = StatusReport { streams: Vec::new() };
     let mut warnings = Vec::new();
@@ -214,13 +206,13 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
         }
         report.streams.push(StreamStatus { stream: name, here, peer });
     }
-    let outcome = Outcome::unchanged(format!("how {} stands", args.job.job)).with_answer(report.table());
+    let outcome = Outcome::unchanged(format!("how {} stands", args.what.job.job)).with_answer(report.table());
     Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))
 }
 
 /// Brings a generation back from the sink.
 pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
-    let named = load(&args.job)?;
+    let named = args.job.load()?;
     if named.is_sink {
         return Err(wrong_side("fetch", &args.job.job, "this host is its sink"));
     }
@@ -268,14 +260,11 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
 
 /// Accepts generations of another source installation from here on.
 pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
-    let named = load(&args.job)?;
+    let named = args.what.job.load()?;
     if !named.is_sink {
-        return Err(wrong_side("adopt", &args.job.job, "this host is its source"));
+        return Err(wrong_side("adopt", &args.what.job.job, "this host is its source"));
     }
-    let streams: Vec<_> = match args.stream.one() {
-        Some(name) => vec![name],
-        None => named.job.streams.keys().copied().collect(),
-    };
+    let streams = args.what.stream.of(&named.job)?;
     let interrupt = interrupt()?;
     let mut report = AdoptReport { streams: Vec::new(), instance: args.instance.to_string() };
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
@@ -294,7 +283,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
             journal::add(store.dir(), &line)?;
         }
     }
-    let msg = format!("{} accepts source instance {}", args.job.job, args.instance);
+    let msg = format!("{} accepts source instance {}", args.what.job.job, args.instance);
     let outcome = if report.streams.is_empty() { Outcome::unchanged(msg) } else { Outcome::changed(msg) };
     Ok(outcome.with_report(&report))
 }

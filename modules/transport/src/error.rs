@@ -1,6 +1,6 @@
 //! What can go wrong between two hosts, beyond what the adapters report.
 
-use backup_core::{Failure, GenerationId, Kind, StreamName};
+use backup_core::{Failure, GenerationId, Kind};
 use std::path::PathBuf;
 
 /// What every step returns: any failure converts into it, with its kind and hint.
@@ -9,14 +9,6 @@ pub type Result<T> = std::result::Result<T, backup_interface::Failed>;
 /// A transport that did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The job does not have this stream.
-    #[error("option stream: job {job} declares no stream {stream}")]
-    NoStream {
-        /// The job.
-        job: String,
-        /// The stream.
-        stream: StreamName,
-    },
     /// An action was asked for on the wrong host.
     #[error("cannot {action} for job {job} here: {why}")]
     WrongSide {
@@ -134,7 +126,7 @@ pub enum TransportError {
 impl Failure for TransportError {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoStream { .. } | Self::WrongSide { .. } | Self::SeveralUsers(_) => Kind::InvalidOption,
+            Self::WrongSide { .. } | Self::SeveralUsers(_) => Kind::InvalidOption,
             Self::WrongUser { .. } => Kind::Permission,
             Self::NotServed(_) => Kind::Refused,
             Self::NotHandover { .. } | Self::Version { .. } => Kind::VersionMismatch,
@@ -149,7 +141,6 @@ impl Failure for TransportError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoStream { .. } => "Leave the option away, or declare the stream in the job.".into(),
             Self::WrongSide { .. } => {
                 "Do it on the other host; there the job is <job> if it is the source, <source>/<job> if it is the sink.".into()
             }

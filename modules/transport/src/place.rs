@@ -7,6 +7,7 @@ use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Instructions, StreamStore};
 use backup_adapters::users;
 use backup_archive::read::{RESTORE_SH, RESTORE_TXT};
+use backup_common::StreamWish;
 use backup_core::job::{Mode, StreamOf};
 use backup_core::layout::StreamDir;
 use backup_core::{Job, StreamName};
@@ -83,16 +84,11 @@ impl Place {
 }
 
 /// The streams of `job` that this host begins to carry: those asked for, or all of its side.
-pub fn own_streams(job: &Job, is_sink: bool, wanted: Option<StreamName>) -> Result<Vec<StreamName>> {
-    if let Some(stream) = wanted
-        && job.stream(stream).is_none()
-    {
-        return Err(TransportError::NoStream { job: job.job.clone(), stream }.into());
-    }
+pub fn own_streams(job: &Job, is_sink: bool, wish: StreamWish) -> Result<Vec<StreamName>> {
+    let wanted = wish.of(job)?;
     let begins = |of: &StreamOf<'_>| (of.stream.transport.mode == Mode::Pull) == is_sink;
-    let streams: Vec<_> =
-        job.streams().filter(begins).map(|of| of.name).filter(|name| wanted.is_none_or(|w| w == *name)).collect();
-    if let (Some(stream), true) = (wanted, streams.is_empty()) {
+    let streams: Vec<_> = job.streams().filter(begins).map(|of| of.name).filter(|name| wanted.contains(name)).collect();
+    if let ([stream], true) = (&wanted[..], wish != StreamWish::All && streams.is_empty()) {
         let why = if is_sink { "the source pushes it" } else { "the sink pulls it" };
         return Err(TransportError::WrongSide { action: "run", job: format!("{} {stream}", job.job), why }.into());
     }

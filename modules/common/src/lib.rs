@@ -1,0 +1,6 @@
+//! What the executables share and neither interface nor adapters can hold, since they never see each other.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod args;
+
+pub use args::{JobArgs, NoStream, StreamArgs, StreamWish};
