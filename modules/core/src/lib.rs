@@ -5,6 +5,7 @@
 
 pub mod accepted;
 pub mod error;
+pub mod exclude;
 pub mod generation;
 pub mod job;
 pub mod layout;

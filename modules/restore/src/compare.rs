@@ -8,12 +8,11 @@ use crate::generation::Generation;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
 use backup_core::Kind;
+use backup_core::exclude::Exclude;
 use backup_core::job::Stream;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -124,26 +123,20 @@ impl Comparison {
 
 /// What the job does not collect: a restore does not touch it.
 struct LeftOut {
-    exclude: Gitignore,
+    exclude: Exclude,
     special_files: bool,
 }
 
 impl LeftOut {
     fn of(stream: &Stream) -> Result<Self> {
-        // As collect reads them: anchored at the root of the file system.
-        let mut builder = GitignoreBuilder::new("/");
-        let bad = |error: ignore::Error| RestoreError::Pattern(error.to_string());
-        for pattern in &stream.exclude {
-            builder.add_line(None, pattern).map_err(bad)?;
-        }
-        Ok(Self { exclude: builder.build().map_err(bad)?, special_files: stream.special_files })
+        let exclude = Exclude::new(&stream.exclude).map_err(RestoreError::from)?;
+        Ok(Self { exclude, special_files: stream.special_files })
     }
 
     fn covers(&self, path: &[u8], metadata: &Metadata) -> bool {
         let kind = metadata.file_type();
         let special = kind.is_fifo() || kind.is_char_device() || kind.is_block_device();
-        let path = Path::new("/").join(OsStr::from_bytes(path));
-        (special && !self.special_files) || self.exclude.matched(path, kind.is_dir()).is_ignore()
+        (special && !self.special_files) || self.exclude.covers(path, kind.is_dir())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use backup_adapters::command::CommandError;
 use backup_adapters::publish;
+use backup_core::exclude::BadPattern;
 use backup_core::{Failure, GenerationId, Kind};
 use std::io;
 use std::path::PathBuf;
@@ -108,8 +109,8 @@ pub(crate) enum RestoreError {
     #[error("option target: {} is not empty", .0.display())]
     TargetNotEmpty(PathBuf),
     /// An exclude pattern is malformed.
-    #[error("cannot understand an exclude pattern of the job: {0}")]
-    Pattern(String),
+    #[error(transparent)]
+    Pattern(#[from] BadPattern),
     /// Not enough room.
     #[error("{} has room for {free} {unit}, {needed} are needed", path.display())]
     NoRoom {
@@ -189,7 +190,7 @@ impl Failure for RestoreError {
                 "Restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
             }
             Self::AlreadyKept(_) => "Move it away, or remove it, or restore without `keep_old`.".into(),
-            Self::Pattern(_) => "Correct the pattern in `exclude`.".into(),
+            Self::Pattern(_) => BadPattern::REMEDY.into(),
             Self::TargetNotEmpty(_) => "Name an empty or new directory.".into(),
             Self::NoRoom { path, .. } => {
                 format!("Free room on the file system of {}: old and new tree stand side by side until the end.", path.display())

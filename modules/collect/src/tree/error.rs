@@ -1,6 +1,7 @@
 //! Why a tree could not be collected.
 
 use backup_adapters::publish::{PublishError, kind_of};
+use backup_core::exclude::BadPattern;
 use backup_core::{Failure, Kind};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,13 +44,8 @@ pub enum TreeError {
         what: &'static str,
     },
     /// An exclude pattern is malformed.
-    #[error("cannot understand the exclude pattern {pattern:?}: {why}")]
-    Pattern {
-        /// As given.
-        pattern: String,
-        /// What the parser said.
-        why: String,
-    },
+    #[error(transparent)]
+    Pattern(#[from] BadPattern),
     /// What was written does not read back.
     #[error("cannot verify {}: {why}", path.display())]
     Verify {
@@ -97,7 +93,7 @@ impl Failure for TreeError {
             Self::Unreadable { .. } | Self::Missing(_) | Self::Empty(_) | Self::NotCollectable { .. } => {
                 Kind::SourceInvalid
             }
-            Self::Pattern { .. } => Kind::InvalidJob,
+            Self::Pattern(_) => Kind::InvalidJob,
             Self::Verify { .. } => Kind::Damaged,
             Self::Publish(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
@@ -120,7 +116,7 @@ impl Failure for TreeError {
                 "Check that it is mounted, or set `checks: {empty: allow}` for the stream if it may be empty.".into(),
             ),
             Self::NotCollectable { .. } => Some("Include the file or directory itself.".into()),
-            Self::Pattern { .. } => Some("Correct the pattern in `exclude`.".into()),
+            Self::Pattern(_) => Some(BadPattern::REMEDY.into()),
             Self::Verify { .. } => Some("Check this host's disk and memory; then run again.".into()),
             Self::Publish(error) => error.hint(),
             Self::Io { .. } | Self::Interrupted => None,

@@ -6,8 +6,8 @@ use super::spec::TreeSpec;
 use backup_adapters::space::FileSystem;
 use backup_archive::index::Type;
 use backup_archive::order;
+use backup_core::exclude::Exclude;
 use backup_core::job::Tolerance;
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
@@ -74,14 +74,14 @@ pub(super) fn replaced() -> io::Error {
 /// Walks the include paths again and again.
 pub(super) struct Scanner {
     spec: TreeSpec,
-    exclude: Option<Gitignore>,
+    exclude: Exclude,
     roots: HashSet<PathBuf>,
 }
 
 impl Scanner {
     pub(super) fn new(spec: &TreeSpec) -> Result<Self, TreeError> {
         Ok(Self {
-            exclude: matcher(&spec.exclude)?,
+            exclude: Exclude::new(&spec.exclude)?,
             // One path has one spelling: no slash at the end, none twice.
             roots: spec.include.iter().map(|path| path.components().collect()).collect(),
             spec: spec.clone(),
@@ -122,21 +122,8 @@ impl Scanner {
         // Nested include paths are walked on their own.
         (directory && (own.contains(&(stat.tuple.dev, stat.tuple.ino)) || self.roots.contains(path)))
             || !self.spec.stores(stat.kind)
-            || self.exclude.as_ref().is_some_and(|exclude| exclude.matched(path, directory).is_ignore())
+            || self.exclude.covers(path.as_os_str().as_bytes(), directory)
     }
-}
-
-fn matcher(patterns: &[String]) -> Result<Option<Gitignore>, TreeError> {
-    if patterns.is_empty() {
-        return Ok(None);
-    }
-    let mut builder = GitignoreBuilder::new("/");
-    for pattern in patterns {
-        let bad = |error: ignore::Error| TreeError::Pattern { pattern: pattern.clone(), why: error.to_string() };
-        builder.add_line(None, pattern).map_err(bad)?;
-    }
-    let bad = |error: ignore::Error| TreeError::Pattern { pattern: patterns.join(" "), why: error.to_string() };
-    builder.build().map(Some).map_err(bad)
 }
 
 struct Walk<'a> {

@@ -21,7 +21,7 @@ fn exclude_patterns_are_those_of_gitignore() {
     let made = place.collect(None, 0);
     assert_eq!(made.names(&place), ["", "a", "a/f", "keep", "keep/f.tmp", "keep/g"]);
 
-    place.spec.exclude = vec!["a{b".into()];
+    place.spec.exclude = vec!["a[b".into()];
     let error = TreeCollector::new(place.spec.clone(), None, &place.staging()).err().unwrap();
     assert_eq!(error.kind(), Kind::InvalidJob);
 }

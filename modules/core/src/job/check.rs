@@ -1,6 +1,7 @@
 //! What a well-formed job document may still get wrong.
 
 use super::{Command, Hooks, Job, Problem, Service, Stream, StreamOf};
+use crate::exclude::{BadPattern, Exclude};
 use std::path::{Component, Path, PathBuf};
 
 /// Every problem, in the order of the document.
@@ -288,12 +289,8 @@ impl Found {
             }
         }
         for (i, pattern) in stream.exclude.iter().enumerate() {
-            if pattern.trim().is_empty() || pattern.contains(['\n', '\0']) {
-                self.add(
-                    format!("{key}.exclude[{i}]"),
-                    format!("{pattern:?} is not a pattern"),
-                    "Give one gitignore pattern per list entry.",
-                );
+            if let Err(bad) = Exclude::new(&[pattern]) {
+                self.add(format!("{key}.exclude[{i}]"), bad.to_string(), BadPattern::REMEDY);
             }
         }
         self.dumps(key, stream);

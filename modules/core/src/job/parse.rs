@@ -230,6 +230,7 @@ mod tests {
             ("include: [/srv/shop]", "include: [/srv/shop, /srv/shop/a]", 8, "streams.data.include[1]"),
             ("include: [/srv/shop]", "include: [/srv/shop, /home]", 8, "copies would hold copies"),
             ("include: [/srv/shop]", "include: [/srv/../etc]", 8, "streams.data.include[0]"),
+            ("\"*.tmp\"", "\"[tmp\"", 9, "streams.data.exclude[0]: "),
             (", /srv/shop/log]", "]", 17, "overlaps"),
             ("mode: push", "mode: carry", 11, "carry"),
             ("address: sink1", "address: -oProxyCommand=x", 12, "address"),
