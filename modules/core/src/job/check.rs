@@ -106,6 +106,7 @@ impl Found {
         self.hooks("hooks", &job.hooks);
         self.hooks("restore.hooks", &job.restore.hooks);
         self.schedule(job);
+        self.0.extend(super::objectives::problems(job));
         if job.streams.is_empty() {
             self.add("streams", "nothing is declared", "Declare `data`, `logs` or both.");
         }

@@ -3,8 +3,10 @@
 //! `parse` reads it strictly; `check` refuses what is contradictory. Every path default is spelt out here and nowhere else.
 
 mod check;
+pub mod objectives;
 mod parse;
 
+pub use objectives::Objectives;
 pub use parse::{JobError, Problem};
 
 use crate::retention::Policy;
@@ -88,6 +90,9 @@ pub struct Job {
     /// Times of the cron entries, as cron writes them.
     #[serde(default)]
     pub schedule: Schedule,
+    /// Promises from which times are derived where `schedule` gives none.
+    #[serde(default)]
+    pub objectives: Option<Objectives>,
     /// What is collected.
     pub streams: BTreeMap<StreamName, Stream>,
 }

@@ -7,8 +7,10 @@ mod clock;
 mod cron;
 mod delivery;
 mod firings;
+mod week;
 
 pub use clock::{Clock, ClockChange};
 pub use cron::{CronTime, Days, TimeError};
 pub use delivery::Delivery;
 pub use firings::{Firing, firings, last_firing, next_firing};
+pub use week::Week;

@@ -1,0 +1,226 @@
+//! What is contradictory within the objectives of one job.
+
+use super::{Day, Objectives, Recurrence, TimeOfDay};
+use crate::{
+    job::{Job, Problem},
+    schedule::Week,
+};
+use std::collections::BTreeSet;
+
+/// The last day that every month has.
+const LAST_COMMON_DAY: u8 = 28;
+
+/// Every problem, in the order of the document.
+pub(in crate::job) fn problems(job: &Job) -> Vec<Problem> {
+    let mut found = Found(Vec::new());
+    if let Some(objectives) = &job.objectives {
+        found.objectives(job, objectives);
+    }
+    found.0
+}
+
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn add(&mut self, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Problem { key: format!("objectives.{key}"), message: message.into(), remedy: remedy.into() });
+    }
+
+    fn objectives(&mut self, job: &Job, objectives: &Objectives) {
+        if objectives.rpo.is_some_and(|rpo| rpo.0 == 0) {
+            self.add(
+                "rpo",
+                "0s cannot be held: a copy is older than nothing as soon as it exists",
+                "Give the age that the newest copy may reach, such as 24h.",
+            );
+        }
+        let timed = !objectives.at.is_empty() || !objectives.on.is_empty() || objectives.full.is_some();
+        match (&job.schedule.collect, timed) {
+            (Some(explicit), true) => self.add(
+                if objectives.at.is_empty() { "on" } else { "at" },
+                format!("`schedule.collect: {explicit}` says already when to collect"),
+                "Keep either `schedule.collect`, or `at`, `on` and `full`.",
+            ),
+            (None, false) if objectives.rpo.is_none() => self.0.push(Problem {
+                key: "objectives".into(),
+                message: "nothing says when to collect".into(),
+                remedy: "Give `rpo`, `at`, `on` or `schedule.collect`.".into(),
+            }),
+            _ => {}
+        }
+        self.spans(objectives);
+        self.days("on", &objectives.on);
+        self.times("at", &objectives.at);
+        if let Some(full) = &objectives.full {
+            if full.on.is_empty() {
+                self.add("full.on", "no day is given", "Give weekdays such as [sun], or days of the month.");
+            }
+            self.days("full.on", &full.on);
+            self.times("full.at", &full.at);
+        }
+        self.windows(objectives);
+        if objectives.with.as_ref() == Some(&job.job) {
+            self.add(
+                "with",
+                format!("{:?} is this job itself", job.job),
+                "Name the job that carries it, or remove it.",
+            );
+        }
+        for (key, recurrence) in [("verify", &objectives.verify), ("drill", &objectives.drill)] {
+            if let Some(recurrence) = recurrence {
+                self.recurrence(key, recurrence);
+            }
+        }
+    }
+
+    fn spans(&mut self, objectives: &Objectives) {
+        let spans = [
+            ("rto", objectives.rto, "1h"),
+            ("history", objectives.history, "3w"),
+            ("snapshots.every", objectives.snapshots.map(|s| s.every), "6h"),
+            ("checkpoints.every", objectives.checkpoints.map(|c| c.every), "1h"),
+        ];
+        for (key, span, example) in spans {
+            if span.is_some_and(|span| span.0 == 0) {
+                self.add(key, "0s is no time", format!("Give a time such as {example}, or leave it out."));
+            }
+        }
+        if objectives.provider.is_some_and(|provider| provider.days == 0) {
+            self.add("provider.days", "0 days keep nothing", "Give the days that the provider keeps, or leave it out.");
+        }
+        if objectives.size.is_some_and(|size| size.full.0 == 0) {
+            self.add("size.full", "0 bytes need no backup", "Give the stored size of a full, such as 10GB.");
+        }
+    }
+
+    fn days(&mut self, key: &str, days: &[Day]) {
+        let weekly = days.iter().filter(|day| matches!(day, Day::Week(_))).count();
+        if weekly != 0 && weekly != days.len() {
+            self.add(
+                key,
+                "weekdays and days of the month are mixed: cron runs on either",
+                "Give weekdays only, or days of the month only.",
+            );
+        }
+        for day in days {
+            if let Day::Month(day) = day
+                && *day > LAST_COMMON_DAY
+            {
+                self.add(
+                    key,
+                    format!("not every month has a day {day}: the run would be left out in the others"),
+                    format!("Use a day up to {LAST_COMMON_DAY}, which every month has, or day 1 of the next month."),
+                );
+            }
+        }
+        self.unique(key, days);
+    }
+
+    fn times(&mut self, key: &str, times: &[TimeOfDay]) {
+        self.unique(key, times);
+    }
+
+    fn unique<T: Ord + std::fmt::Display>(&mut self, key: &str, values: &[T]) {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
+            self.add(key, format!("{twice} is given twice"), "Give it once.");
+        }
+    }
+
+    fn windows(&mut self, objectives: &Objectives) {
+        let allowed = Week::allowed(&objectives.window, &objectives.blackout);
+        if allowed.longest() == 0 {
+            self.add("blackout", "it leaves nothing of the window", "Widen `window`, or shorten `blackout`.");
+            return;
+        }
+        let full = objectives.full.iter().flat_map(|full| &full.at);
+        for (key, time) in objectives.at.iter().map(|time| ("at", time)).chain(full.map(|time| ("full.at", time))) {
+            if (0..7).all(|day| !allowed.contains(day * Week::DAY + u32::from(time.0))) {
+                self.add(
+                    key,
+                    format!("{time} lies outside the window on every day"),
+                    "Move the time into `window`, widen `window`, or shorten `blackout`.",
+                );
+            }
+        }
+    }
+
+    fn recurrence(&mut self, key: &str, recurrence: &Recurrence) {
+        if recurrence.every.is_some() == !recurrence.on.is_empty() {
+            self.add(key, "it is not clear when", "Give either `every` or `on`.");
+        }
+        if recurrence.every.is_some_and(|every| every.0 < 86_400) {
+            self.add(&format!("{key}.every"), "less than a day is not planned", "Give a day or more, such as 7d.");
+        }
+        if recurrence.on.is_empty() && !recurrence.at.is_empty() {
+            self.add(&format!("{key}.at"), "times need days", "Give `on`, too.");
+        }
+        self.days(&format!("{key}.on"), &recurrence.on);
+        self.times(&format!("{key}.at"), &recurrence.at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::job::{Job, parse::GOOD};
+
+    fn with(objectives: &str) -> String {
+        GOOD.replacen("streams:", &format!("objectives: {objectives}\nstreams:"), 1)
+    }
+
+    #[test]
+    fn all_objectives_at_once() {
+        let text = with(
+            "{rpo: 26h, rto: 1h, tolerate: 1, history: 3w, at: [\"22:00\"], on: [mon, tue, sun],
+              window: [\"22:00-06:00\", \"sat 00:00-24:00\"], blackout: [\"12-24\", \"mon 08:00-18:00\"],
+              full: {on: [sun]}, gap: 2h, with: files, durations: {collect: 10min, transport: 20min, verify: 1min, restore: 30min},
+              catch_up: false, verify: {every: 7d}, drill: {on: [mon], at: [\"08:00\"]}, snapshots: {every: 6h},
+              checkpoints: {every: 1h}, provider: {days: 14}, size: {full: 10GB, incremental: 500MB}}",
+        );
+        let job = Job::parse(&text, "shop.yml").unwrap();
+        let json = serde_json::to_string(&job).unwrap();
+        assert_eq!(Job::parse(&json, "again").unwrap(), job);
+    }
+
+    #[test]
+    fn refusals_name_key_value_and_remedy() {
+        // (objectives, key, part of the message, part of the remedy)
+        let cases = [
+            ("{}", "objectives", "nothing says when", "`rpo`"),
+            ("{history: 3w}", "objectives", "nothing says when", "`rpo`"),
+            ("{rpo: 0}", "objectives.rpo", "0s", "24h"),
+            ("{rpo: soon}", "objectives.rpo", "soon", ""),
+            ("{on: [31]}", "objectives.on", "day 31", "day up to 28"),
+            ("{on: [29]}", "objectives.on", "day 29", "day up to 28"),
+            ("{on: [sun, 28]}", "objectives.on", "mixed", "weekdays only"),
+            ("{on: [sun, sun]}", "objectives.on", "sun is given twice", "once"),
+            ("{at: [\"25:00\"]}", "objectives.at[0]", "25:00", ""),
+            ("{at: [\"12:00\"], window: [\"22:00-06:00\"]}", "objectives.at", "12:00 lies outside", "widen"),
+            (
+                "{rpo: 1d, window: [\"22:00-06:00\"], blackout: [\"21:00-07:00\"]}",
+                "objectives.blackout",
+                "nothing of the window",
+                "Widen",
+            ),
+            ("{rpo: 1d, window: [\"22:00-22:00\"]}", "objectives.window[0]", "22:00-22:00", ""),
+            ("{rpo: 1d, with: shop}", "objectives.with", "itself", "remove"),
+            ("{rpo: 1d, full: {on: []}}", "objectives.full.on", "no day", "[sun]"),
+            ("{rpo: 1d, verify: {}}", "objectives.verify", "not clear", "`every` or `on`"),
+            ("{rpo: 1d, verify: {every: 7d, on: [mon]}}", "objectives.verify", "not clear", "`every` or `on`"),
+            ("{rpo: 1d, drill: {every: 1h}}", "objectives.drill.every", "less than a day", "7d"),
+            ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
+            ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),
+            ("{rpo: 1d, speed: fast}", "unknown field `speed`", "rpo, rto", ""),
+        ];
+        for (objectives, key, message, remedy) in cases {
+            let error = Job::parse(&with(objectives), "shop.yml").expect_err(objectives);
+            assert!(error.message.starts_with(key), "{objectives}: {error}");
+            assert!(error.message.contains(message), "{objectives}: {error}");
+            assert!(error.remedy.contains(remedy), "{objectives}: {}", error.remedy);
+            assert!(error.line >= 6, "{objectives}: {error}");
+        }
+        let twice =
+            with("{at: [\"22:00\"]}").replacen("objectives:", "schedule: {collect: \"0 1 * * *\"}\nobjectives:", 1);
+        assert!(Job::parse(&twice, "shop.yml").unwrap_err().message.contains("says already when"));
+    }
+}
