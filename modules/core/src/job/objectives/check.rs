@@ -146,7 +146,7 @@ impl Found {
     }
 
     fn recurrence(&mut self, key: &str, recurrence: &Recurrence) {
-        if recurrence.every.is_some() == !recurrence.on.is_empty() {
+        if recurrence.every.is_some() != recurrence.on.is_empty() {
             self.add(key, "it is not clear when", "Give either `every` or `on`.");
         }
         if recurrence.every.is_some_and(|every| every.0 < 86_400) {

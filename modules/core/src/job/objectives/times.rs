@@ -237,18 +237,18 @@ impl fmt::Display for Blackout {
 mod tests {
     use super::*;
 
-    fn same<T: FromStr<Err = TimesError> + fmt::Display>(text: &str) {
-        assert_eq!(text.parse::<T>().map(|value| value.to_string()), Ok(text.to_owned()));
+    fn same<T: FromStr<Err = TimesError> + fmt::Display>(texts: &[&str]) {
+        for &text in texts {
+            assert_eq!(text.parse::<T>().map(|value| value.to_string()), Ok(text.to_owned()));
+        }
     }
 
     #[test]
     fn what_is_read_is_printed_the_same() {
-        ["00:00", "22:00", "23:59"].iter().for_each(|text| same::<TimeOfDay>(text));
-        ["sun", "sat", "1", "31"].iter().for_each(|text| same::<Day>(text));
-        ["22:00-06:00", "sat 00:00-24:00", "mon-fri 08:00-18:00", "sat-mon 01:00-02:00"]
-            .iter()
-            .for_each(|text| same::<Window>(text));
-        ["12-24", "02-29", "mon 08:00-18:00"].iter().for_each(|text| same::<Blackout>(text));
+        same::<TimeOfDay>(&["00:00", "22:00", "23:59"]);
+        same::<Day>(&["sun", "sat", "1", "31"]);
+        same::<Window>(&["22:00-06:00", "sat 00:00-24:00", "mon-fri 08:00-18:00", "sat-mon 01:00-02:00"]);
+        same::<Blackout>(&["12-24", "02-29", "mon 08:00-18:00"]);
     }
 
     #[test]
