@@ -487,6 +487,7 @@ mod tests {
         let mut job = Job::parse(GOOD, "shop.yml").unwrap();
         let dump = serde_json::json!({"name": "a", "command": {"run": ["x"]}, "restore": {"run": ["x"]}});
         job.streams.values_mut().for_each(|s| s.dumps.push(serde_json::from_value(dump.clone()).unwrap()));
+        job.objectives = Some(crate::job::Objectives::default());
         let mut found = Vec::new();
         keys(&serde_json::to_value(&job).unwrap(), &mut found);
         found.sort();

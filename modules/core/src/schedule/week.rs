@@ -21,17 +21,17 @@ impl Week {
     pub fn allowed(windows: &[Window], blackouts: &[Blackout]) -> Self {
         let mut week = Self::new(windows.is_empty());
         for window in windows {
-            week.mark(window, true);
+            week.mark(*window, true);
         }
         for blackout in blackouts {
             if let Blackout::Weekly(window) = blackout {
-                week.mark(window, false);
+                week.mark(*window, false);
             }
         }
         week
     }
 
-    fn mark(&mut self, window: &Window, value: bool) {
+    fn mark(&mut self, window: Window, value: bool) {
         for day in (0..7).filter(|&day| window.days.contains(day)) {
             self.set(u32::from(day) * Self::DAY + u32::from(window.from), window.minutes().into(), value);
         }
