@@ -1,8 +1,8 @@
 //! A generation as retention sees it, and whether it counts.
 
-use super::{Rules, Side, Unproven};
+use super::{Rules, Side, Unproven, rules::Copied, signed};
 use crate::{Digest, GenerationId, GenerationKind, GenerationRef, receipt::Checked, units::Span};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// A sealed generation in a store, with what is known about it.
@@ -46,6 +46,11 @@ impl Candidate {
         }
     }
 
+    /// As the rules see it.
+    pub(super) fn copied(&self, side: Side) -> Copied {
+        Copied { time: self.time(side), full: self.base.is_none(), proven: self.proven_at().is_some(), gone: false }
+    }
+
     /// When its bytes were last read from the medium and matched.
     pub(super) fn proven_at(&self) -> Option<Timestamp> {
         let checked = self.checked.as_ref().filter(|checked| checked.ok).map(|checked| checked.checked_at);
@@ -54,8 +59,7 @@ impl Candidate {
 
     /// Whether it was proven within `span` before now. A proof from the future is a clock gone wrong: none.
     pub(super) fn is_fresh(&self, span: Span, now: Timestamp) -> bool {
-        let limit = SignedDuration::from_secs(i64::try_from(span.0).unwrap_or(i64::MAX));
-        self.proven_at().is_some_and(|at| at <= soon(now) && now.duration_since(at) <= limit)
+        self.proven_at().is_some_and(|at| at <= soon(now) && now.duration_since(at) <= signed(span))
     }
 
     fn is_damaged(&self) -> bool {

@@ -3,10 +3,9 @@
 use super::{
     Candidate, Decision, Policy, Reason, RetentionError, RetentionPlan, Rules, Side, Unproven, Verdict,
     candidate::{Standing, standings},
-    rules::{Choice, before, choices},
+    merits::Merits,
 };
-use crate::{GenerationId, GenerationKind, units::Span};
-use jiff::{SignedDuration, Timestamp};
+use crate::{GenerationId, units::Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Decides about every generation in a store. The order of `candidates` does not matter.
@@ -14,12 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// [`RetentionError`] if the policy keeps nothing where something must be kept.
 pub fn plan(candidates: &[Candidate], policy: &Policy, rules: &Rules) -> Result<RetentionPlan, RetentionError> {
-    if policy.is_empty() {
-        return Err(RetentionError::Empty);
-    }
-    if policy.keeps_nothing() && rules.side != Side::Source {
-        return Err(RetentionError::KeepsNothing);
-    }
+    RetentionError::check(policy, rules.side)?;
     let mut sorted: Vec<_> = candidates.iter().collect();
     sorted.sort_by_key(|candidate| candidate.id);
     let standings = standings(&sorted, rules);
@@ -60,40 +54,33 @@ struct Desk<'a> {
     standings: &'a [Standing],
     policy: &'a Policy,
     rules: &'a Rules,
-    /// What each rule keeps.
-    choices: Vec<Choice>,
-    /// The same by generation.
-    chosen: BTreeMap<GenerationId, Vec<Reason>>,
-    /// Kept whatever the rules and `max_age` say: the newest that counts.
-    last: BTreeSet<GenerationId>,
-    /// Kept whatever the rules say: the two newest fulls that count.
-    fulls: BTreeSet<GenerationId>,
+    /// What speaks for those that count.
+    merits: Merits,
+    /// Those, as `merits` numbers them.
+    counted: Vec<GenerationId>,
 }
 
 impl<'a> Desk<'a> {
     fn new(sorted: &'a [&'a Candidate], standings: &'a [Standing], policy: &'a Policy, rules: &'a Rules) -> Self {
-        let counted: Vec<_> = with(sorted, standings, Standing::Counted).collect();
-        let mut last = BTreeSet::new();
-        if !policy.keeps_nothing() {
-            last.extend(counted.last().map(|c| c.id));
-            // On a source an arrival receipt counts too, but does not displace the last that the sink has compared.
-            last.extend(counted.iter().rev().find(|c| c.proven_at().is_some()).map(|c| c.id));
+        let mut merits = Merits::new(policy, rules);
+        let mut counted = Vec::new();
+        for candidate in with(sorted, standings, Standing::Counted) {
+            merits.push(candidate.copied(rules.side), &mut Vec::new());
+            counted.push(candidate.id);
         }
-        let several = policy.names_several() && rules.side != Side::Source;
-        let fulls = counted.iter().rev().filter(|c| c.kind() == GenerationKind::Full).take(if several { 2 } else { 0 });
-        let choices = choices(&counted, policy, rules);
-        let mut chosen: BTreeMap<GenerationId, Vec<Reason>> = BTreeMap::new();
-        for (id, reason) in choices.iter().flat_map(|choice| &choice.kept) {
-            chosen.entry(*id).or_default().push(reason.clone());
-        }
-        Self { sorted, standings, policy, rules, choices, chosen, last, fulls: fulls.map(|c| c.id).collect() }
+        Self { sorted, standings, policy, rules, merits, counted }
+    }
+
+    /// What speaks for this copy, if it counts.
+    fn merits_of(&self, id: GenerationId) -> Vec<Reason> {
+        let number = self.counted.binary_search(&id).ok();
+        number.into_iter().flat_map(|n| self.merits.of(n, self.rules.now)).collect()
     }
 
     /// What rules and promises keep among the copies that count, with their bases.
     fn wanted(&self) -> BTreeSet<GenerationId> {
-        let wanted = self.chosen.keys().chain(&self.fulls).copied().filter_map(|id| self.find(id));
-        let young = wanted.filter(|c| !self.is_over_age(c)).chain(self.last.iter().filter_map(|id| self.find(*id)));
-        young.flat_map(|c| [Some(c.id), self.base(c)]).flatten().collect()
+        let wanted = self.counted.iter().filter(|id| !self.merits_of(**id).is_empty());
+        wanted.filter_map(|id| self.find(*id)).flat_map(|c| [Some(c.id), self.base(c)]).flatten().collect()
     }
 
     fn plan(&self, worth_reading: &BTreeSet<GenerationId>) -> RetentionPlan {
@@ -122,7 +109,7 @@ impl<'a> Desk<'a> {
         worth_reading: &BTreeSet<GenerationId>,
     ) -> Vec<Reason> {
         let mut reasons = match standing {
-            Standing::Counted => self.merits(candidate),
+            Standing::Counted => self.merits_of(candidate.id),
             Standing::Future => vec![Reason::Future],
             _ if self.rules.side == Side::Source && candidate.receipt.is_none() => vec![Reason::Unacknowledged],
             Standing::Unread if worth_reading.contains(&candidate.id) => vec![Reason::WouldCount],
@@ -130,39 +117,18 @@ impl<'a> Desk<'a> {
             Standing::Unread | Standing::Unproven(_) => vec![Reason::NotSuperseded { why: why(standing) }],
         };
         reasons.extend(candidate.hold.iter().map(|why| Reason::Held { why: why.clone() }));
-        if let Side::Sink { protect, .. } = self.rules.side {
-            let until = after(candidate.time(self.rules.side), protect);
-            if self.rules.now < until {
-                reasons.push(Reason::Protected { until });
-            }
-        }
-        reasons
-    }
-
-    /// Why a copy that counts is kept, apart from what holds for every copy.
-    fn merits(&self, candidate: &Candidate) -> Vec<Reason> {
-        let over_age = self.is_over_age(candidate);
-        let mut reasons = Vec::new();
-        if !over_age {
-            reasons.extend(self.chosen.get(&candidate.id).into_iter().flatten().cloned());
-            if self.fulls.contains(&candidate.id) {
-                reasons.push(Reason::TwoFulls);
-            }
-        }
-        if self.last.contains(&candidate.id) {
-            reasons.push(Reason::Last { over_age });
-        }
+        let until = self.rules.side.protects_until(candidate.time(self.rules.side));
+        reasons.extend(until.filter(|until| self.rules.now < *until).map(|until| Reason::Protected { until }));
         reasons
     }
 
     fn is_over_age(&self, candidate: &Candidate) -> bool {
-        let oldest = self.policy.max_age.map(|max_age| before(self.rules.now, max_age));
-        oldest.is_some_and(|oldest| candidate.time(self.rules.side) < oldest)
+        self.merits.is_over_age(candidate.time(self.rules.side), self.rules.now)
     }
 
     /// The newest copy that counts, if it is newer than this one.
     fn superseded_by(&self, candidate: &Candidate) -> Option<GenerationId> {
-        self.last.last().copied().filter(|last| *last > candidate.id)
+        self.merits.last().map(|n| self.counted[n]).max().filter(|last| *last > candidate.id)
     }
 
     fn find(&self, id: GenerationId) -> Option<&'a Candidate> {
@@ -228,12 +194,14 @@ impl<'a> Desk<'a> {
         reason: &Reason,
         kept: &BTreeMap<GenerationId, Vec<Reason>>,
     ) -> Vec<GenerationId> {
-        let mut relied = self.last.clone();
-        if *reason == Reason::NoRule {
-            relied.extend(&self.fulls);
-            relied.extend(self.choices.iter().filter_map(|choice| choice.instead_of(candidate, self.rules)));
+        let mut relied: Vec<_> = self.merits.last().collect();
+        if *reason == Reason::NoRule
+            && let Ok(n) = self.counted.binary_search(&candidate.id)
+        {
+            relied.extend(self.merits.fulls().chain(self.merits.instead_of(n)));
         }
-        let stay = relied.iter().filter(|id| kept.contains_key(id)).filter_map(|id| self.find(*id));
+        let relied = relied.into_iter().map(|n| self.counted[n]);
+        let stay = relied.filter(|id| kept.contains_key(id)).filter_map(|id| self.find(id));
         let whole: BTreeSet<_> = stay.flat_map(|c| [Some(c.id), self.base(c)]).flatten().collect();
         whole.into_iter().collect()
     }
@@ -276,9 +244,4 @@ const fn why(standing: Standing) -> Unproven {
         Standing::Unproven(why) => why,
         _ => Unproven::Unread,
     }
-}
-
-fn after(time: Timestamp, span: Span) -> Timestamp {
-    let span = SignedDuration::from_secs(i64::try_from(span.0).unwrap_or(i64::MAX));
-    time.saturating_add(span).unwrap_or(Timestamp::MAX)
 }

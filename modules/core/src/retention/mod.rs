@@ -12,18 +12,22 @@
 
 mod candidate;
 mod decide;
+mod merits;
+mod period;
 mod policy;
 mod reason;
 mod rules;
+mod simulation;
 
 pub use candidate::{Arrival, Candidate, assume_reread};
 pub use decide::plan;
+pub use period::Period;
 pub use policy::Policy;
 pub use reason::{Reason, Unproven};
-pub use rules::Period;
+pub use simulation::Simulation;
 
 use crate::{Failure, GenerationId, GenerationKind, Kind, units::Span};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 /// Everything besides generations and policy that decides.
 #[derive(Debug, Clone)]
@@ -48,6 +52,16 @@ pub enum Side {
         /// A deletion needs the copies that justify it to have been re-read within this time.
         verify_max_age: Span,
     },
+}
+
+impl Side {
+    /// Until when nothing that came at `time` may be deleted.
+    fn protects_until(self, time: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Source => None,
+            Self::Sink { protect, .. } => Some(after(time, protect)),
+        }
+    }
 }
 
 /// What happens to a generation.
@@ -123,6 +137,17 @@ pub enum RetentionError {
     KeepsNothing,
 }
 
+impl RetentionError {
+    /// Refuses a policy that must not be executed.
+    fn check(policy: &Policy, side: Side) -> Result<(), Self> {
+        match side {
+            _ if policy.is_empty() => Err(Self::Empty),
+            Side::Sink { .. } if policy.keeps_nothing() => Err(Self::KeepsNothing),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Failure for RetentionError {
     fn kind(&self) -> Kind {
         Kind::RetentionRefused
@@ -131,4 +156,18 @@ impl Failure for RetentionError {
     fn hint(&self) -> Option<String> {
         Some("Give at least one rule, such as `generations: 7`.".into())
     }
+}
+
+fn signed(span: Span) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(span.0).unwrap_or(i64::MAX))
+}
+
+/// `span` before `time`.
+fn before(time: Timestamp, span: Span) -> Timestamp {
+    time.saturating_sub(signed(span)).unwrap_or(Timestamp::MIN)
+}
+
+/// `span` after `time`.
+fn after(time: Timestamp, span: Span) -> Timestamp {
+    time.saturating_add(signed(span)).unwrap_or(Timestamp::MAX)
 }

@@ -5,3 +5,4 @@ mod examples;
 mod golden;
 mod make;
 mod properties;
+mod simulation;
