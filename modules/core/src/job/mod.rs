@@ -3,6 +3,7 @@
 //! `parse` reads it strictly; `check` refuses what is contradictory. Every path default is spelt out here and nowhere else.
 
 mod check;
+mod document;
 pub mod objectives;
 mod parse;
 

@@ -1,10 +1,9 @@
 //! From YAML text to a [`Job`], with file, line, column, key and remedy for everything that is refused.
 
-use super::Job;
+use super::document::{self, Parts, Refusal};
+use super::{Job, check};
 use crate::{Failure, Kind};
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
-use std::fmt;
+use serde::Deserialize;
 
 /// One thing wrong with a job document that is well-formed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,118 +47,23 @@ impl Job {
     /// # Errors
     /// The first problem found: syntax, unknown keys and wrong types first, then contradictions.
     pub fn parse(text: &str, file: &str) -> Result<Self, JobError> {
-        let options = || serde_saphyr::options! { with_snippet: false };
-        let tree = || serde_saphyr::from_str_with_options::<Spanned<Tree>>(text, options());
-        let refuse =
-            |(line, column), message, remedy| JobError { file: file.to_owned(), line, column, message, remedy };
-        let job: Self = serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
-            let at = error.location().map_or((0, 0), |at| (at.line(), at.column()));
-            let message = match tree().ok().and_then(|tree| find(&tree, at, "")) {
-                Some((key, Some(value))) => format!("{key}: {} (got {value:?})", plain_message(&error)),
-                Some((key, None)) if !key.is_empty() => format!("{key}: {}", plain_message(&error)),
-                _ => plain_message(&error),
-            };
-            let remedy = "Correct the document; docs/configuration.md lists every key with its type.";
-            refuse(at, message, remedy.to_owned())
-        })?;
-        let Some(problem) = super::check::problems(&job).into_iter().next() else { return Ok(job) };
-        let at = tree().map_or((0, 0), |tree| locate(&tree, &problem.key));
-        Err(refuse(at, format!("{}: {}", problem.key, problem.message), problem.remedy))
+        let refused = |refusal: Refusal| JobError::new(file, refusal.into_parts());
+        let document = document::read(text).map_err(refused)?;
+        let job = Self::deserialize(&document).map_err(refused)?;
+        let Some(Problem { key, message, remedy }) = check::problems(&job).into_iter().next() else { return Ok(job) };
+        let at = Some(document.position_of(&key));
+        Err(JobError::new(file, Parts { at, key, message, remedy }))
     }
 }
 
-/// The parser's message without its own position, which [`JobError`] says once.
-fn plain_message(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let end = first.rfind(" at line ").unwrap_or(first.len());
-    first[..end].to_owned()
-}
-
-/// The shape of a document with the position of every node.
-enum Tree {
-    Map(Vec<(String, Spanned<Tree>)>),
-    Seq(Vec<Spanned<Tree>>),
-    Scalar(String),
-}
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Shape;
-        macro_rules! scalars {
-            ($($visit:ident: $type:ty),+) => {
-                $(fn $visit<E: de::Error>(self, value: $type) -> Result<Tree, E> {
-                    Ok(Tree::Scalar(value.to_string()))
-                })+
-            };
-        }
-        impl<'de> Visitor<'de> for Shape {
-            type Value = Tree;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("any YAML node")
-            }
-            scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-            fn visit_unit<E: de::Error>(self) -> Result<Tree, E> {
-                Ok(Tree::Scalar(String::new()))
-            }
-            fn visit_none<E: de::Error>(self) -> Result<Tree, E> {
-                Ok(Tree::Scalar(String::new()))
-            }
-            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Tree, D::Error> {
-                IgnoredAny::deserialize(inner).map(|_| Tree::Scalar(String::new()))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Tree::Map(entries))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(Tree::Seq(items))
-            }
-        }
-        deserializer.deserialize_any(Shape)
+impl JobError {
+    fn new(file: &str, Parts { at, key, message, remedy }: Parts) -> Self {
+        let (line, column) = at.unwrap_or_default();
+        let message = if key.is_empty() { message } else { format!("{key}: {message}") };
+        Self { file: file.to_owned(), line, column, message, remedy }
     }
 }
 
-/// The key of the node at a position, and its text if it is a scalar.
-fn find(node: &Spanned<Tree>, at: (u64, u64), key: &str) -> Option<(String, Option<String>)> {
-    let inside = match &node.value {
-        Tree::Map(entries) => entries.iter().find_map(|(name, child)| {
-            find(child, at, &if key.is_empty() { name.clone() } else { format!("{key}.{name}") })
-        }),
-        Tree::Seq(items) => items.iter().enumerate().find_map(|(i, child)| find(child, at, &format!("{key}[{i}]"))),
-        Tree::Scalar(_) => None,
-    };
-    let text = match &node.value {
-        Tree::Scalar(text) => Some(text.clone()),
-        _ => None,
-    };
-    let here = (node.referenced.line(), node.referenced.column()) == at;
-    inside.or_else(|| here.then(|| (key.to_owned(), text)))
-}
-
-/// Position of the node that `key` names, or of its nearest ancestor that is written down (a default has no position).
-fn locate(root: &Spanned<Tree>, key: &str) -> (u64, u64) {
-    let mut node = root;
-    for step in key.split(['.', '[']) {
-        let next = match (&node.value, step.strip_suffix(']')) {
-            (Tree::Seq(items), Some(index)) => index.parse::<usize>().ok().and_then(|i| items.get(i)),
-            (Tree::Map(entries), None) => entries.iter().find(|(name, _)| name == step).map(|(_, child)| child),
-            _ => None,
-        };
-        match next {
-            Some(child) => node = child,
-            None => break,
-        }
-    }
-    (node.referenced.line(), node.referenced.column())
-}
 /// A document that tests vary.
 #[cfg(test)]
 pub(super) const GOOD: &str = r#"version: 1
@@ -251,9 +155,99 @@ mod tests {
     }
 
     #[test]
+    fn refusals_name_the_innermost_node_and_how_to_write_it() {
+        // (replace this, by that, the whole refusal, a part of the remedy)
+        let cases = [
+            ("job: shop", "job: 2024", "2:6: job: 2024 is a number, but text is needed", "in quotes: \"2024\""),
+            ("job: shop", "job: yes", "2:6: job: yes is a truth value, but text is needed", "in quotes: \"yes\""),
+            ("job: shop", "job: ~", "2:6: job: nothing is given, but text is needed", "remove the key"),
+            ("job: shop", "", "1:1: `job` is missing", "configuration.md"),
+            ("job: shop", "jobb: shop", "2:1: jobb: unknown key", "use one of: version, job, group"),
+            ("job: shop", "job: [shop]", "2:6: job: a list is given, but text is needed", "configuration.md"),
+            ("version: 1", "version: \"1\"", "1:10: version: \"1\" is given, but a whole number", "without quotes"),
+            ("version: 1", "version: 01", "1:10: version: \"01\" is given, but a whole number", "leading zeros"),
+            ("version: 1", "version: -1", "1:10: version: -1 is out of range", "Use 0 to 4294967295."),
+            (
+                "[/srv/shop]",
+                "/srv/shop",
+                "8:14: streams.data.include: \"/srv/shop\" is given, but a list",
+                "configuration",
+            ),
+            ("[/srv/shop]", "[/srv/shop, 7]", "8:26: streams.data.include[1]: 7 is a number", "in quotes: \"7\""),
+            (
+                "- systemd: shop.service",
+                "- systemd: a.service\n  - port: 1",
+                "6:5: services[1].port: unknown key",
+                "systemd",
+            ),
+            ("mode: push", "mode: carry", "11:13: streams.data.transport.mode: \"carry\" is not", "one of: push, pull"),
+            ("  logs:", "  logos:", "16:3: streams.logos: \"logos\" is not known here", "one of: data, logs"),
+            ("weekly: 5", "within: []", "15:43: streams.data.sink.retention.within: this is not a time span", "docs"),
+            ("weekly: 5", "last: 5", "15:18: streams.data.sink.retention: `generations` is given twice", "docs"),
+            ("weekly: 5", "generations: 5", "15:35: streams.data.sink.retention.generations: it is given twice", "one"),
+            ("services:\n  - systemd: shop.service", "services:", "4:9: services: nothing is given", "remove the key"),
+            ("job: shop", "job: !vault shop", "2:13: job: the tag !vault has no meaning here", "Remove it."),
+        ];
+        for (this, that, refusal, remedy) in cases {
+            let text = GOOD.replacen(this, that, 1);
+            assert_ne!(text, GOOD, "{this}");
+            let error = refused(&text);
+            assert!(error.to_string().starts_with(&format!("shop.yml:{refusal}")), "{that}: {error}");
+            assert!(error.remedy.contains(remedy), "{that}: {}", error.remedy);
+        }
+    }
+
+    #[test]
+    fn another_reader_of_yaml_and_of_json_reads_the_same() {
+        let full = GOOD
+            .replacen("source: web1", "source: \"web1\"\npriority: {nice: -5}\nmail: {to: [], from: ~}", 1)
+            .replacen(
+                "  data:",
+                "  data: &stream\n    one_file_system: false\n    large_file: 1GiB\n    user: 'yes'",
+                1,
+            );
+        for text in [GOOD, &full] {
+            let job = Job::parse(text, "shop.yml").unwrap();
+            assert_eq!(job, serde_saphyr::from_str(text).unwrap());
+            assert_eq!(job, serde_json::from_value(serde_saphyr::from_str(text).unwrap()).unwrap());
+        }
+    }
+
+    #[test]
+    fn aliases_repeat_what_they_name_within_reason() {
+        let repeated = GOOD
+            .replacen("retention: {generations: 7, weekly: 5}", "retention: &policy {within: 30d}", 1)
+            .replacen("retention: {within: 30d}", "retention: *policy", 1);
+        let job = Job::parse(&repeated, "shop.yml").unwrap();
+        let policy = |name| &job.stream(name).unwrap().stream.sink.retention;
+        assert_eq!(policy(crate::StreamName::Data), policy(crate::StreamName::Logs));
+
+        let inside_itself = refused("version: &a [*a]\n");
+        assert!(inside_itself.message.contains("inside itself"), "{inside_itself}");
+        let ten = |of: String| vec![of; 10].join(", ");
+        let mut bomb = vec![format!("a0: &a0 [{}]", ten("x".into()))];
+        bomb.extend((1..10).map(|n| format!("a{n}: &a{n} [{}]", ten(format!("*a{}", n - 1)))));
+        let bomb = bomb.join("\n");
+        assert!(refused(&bomb).message.contains("more than"), "{}", refused(&bomb));
+    }
+
+    #[test]
     fn duplicate_keys_and_other_syntax_errors_are_refused() {
-        for text in ["", "[]", "version: 1\nversion: 1\n", "{", "version: 1\njob: a\n  b: c\n"] {
-            assert_eq!(refused(text).kind(), Kind::InvalidJob, "{text:?}");
+        let second = format!("{GOOD}---\n{GOOD}");
+        for (text, part) in [
+            ("", "the document is empty"),
+            ("# only this\n", "the document is empty"),
+            ("~", "nothing is given, but keys"),
+            ("[]", "a list is given, but keys"),
+            ("version: 1\nversion: 1\n", "version: it is given twice, first in line 1"),
+            ("{", ""),
+            ("version: 1\njob: a\n  b: c\n", ""),
+            ("? [a]\n: b\n", "not a word"),
+            (&second, "a second document"),
+        ] {
+            let error = refused(text);
+            assert_eq!(error.kind(), Kind::InvalidJob, "{text:?}");
+            assert!(error.line > 0 && error.message.contains(part), "{text:?}: {error}");
         }
     }
 

@@ -210,7 +210,7 @@ mod tests {
             ("{rpo: 1d, drill: {every: 1h}}", "objectives.drill.every", "less than a day", "7d"),
             ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
             ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),
-            ("{rpo: 1d, speed: fast}", "unknown field `speed`", "rpo, rto", ""),
+            ("{rpo: 1d, speed: fast}", "objectives.speed", "unknown key", "rpo, rto"),
         ];
         for (objectives, key, message, remedy) in cases {
             let error = Job::parse(&with(objectives), "shop.yml").expect_err(objectives);

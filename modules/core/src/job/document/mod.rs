@@ -1,0 +1,106 @@
+//! A YAML document as a tree in which every node knows where it is written, so that every refusal can say so.
+//!
+//! `read` makes the tree, `fill` gives it to serde, `refusal` is what both answer when something is wrong. Deserializing
+//! from this small tree instead of from a parser keeps the executables small: serde's generated code is repeated for
+//! each source that it reads from.
+
+mod fill;
+mod read;
+mod refusal;
+
+pub(super) use read::read;
+pub(super) use refusal::{Parts, Refusal};
+
+/// Line and column, from 1.
+pub(super) type Position = (u64, u64);
+
+/// One node: a value and where it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    value: Value,
+    at: Position,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    /// As written, escapes resolved. What it means is decided by the key that it is for.
+    Scalar {
+        text: String,
+        /// Without quotes: such a text may also mean a number, a truth value or nothing.
+        plain: bool,
+    },
+    List(Vec<Node>),
+    /// In the document's order; the keys are scalars, none twice.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// Position of the node that `key` (`streams.data.include[1]`) names, or of its nearest ancestor that is written
+    /// down: a default has no position.
+    pub(super) fn position_of(&self, key: &str) -> Position {
+        let mut node = self;
+        for step in key.split(['.', '[']) {
+            let next = match (&node.value, step.strip_suffix(']')) {
+                (Value::List(items), Some(index)) => index.parse::<usize>().ok().and_then(|i| items.get(i)),
+                (Value::Map(entries), None) => {
+                    entries.iter().find(|(name, _)| name.text() == step).map(|(_, child)| child)
+                }
+                _ => None,
+            };
+            match next {
+                Some(child) => node = child,
+                None => break,
+            }
+        }
+        node.at
+    }
+
+    /// The scalar's text; empty for anything else.
+    fn text(&self) -> &str {
+        match &self.value {
+            Value::Scalar { text, .. } => text,
+            _ => "",
+        }
+    }
+
+    /// The scalar's text if it has no quotes.
+    fn plain(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, plain: true } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        self.plain().is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The words of YAML 1.1 count, too: other readers of the same document, Ansible among them, take them so.
+    fn boolean(&self) -> Option<bool> {
+        let word = self.plain()?.to_ascii_lowercase();
+        match word.as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A leading zero is refused: some readers take such a number as octal.
+    fn integer(&self) -> Option<i128> {
+        let text = self.plain()?;
+        let digits = text.trim_start_matches(['-', '+']);
+        if digits.len() > 1 && digits.starts_with('0') { None } else { text.parse().ok() }
+    }
+
+    /// Whether some reader of YAML takes this for a number.
+    fn is_number(&self) -> bool {
+        let based = |text: &str, prefix, radix| {
+            text.strip_prefix(prefix).is_some_and(|digits| u128::from_str_radix(digits, radix).is_ok())
+        };
+        self.plain().is_some_and(|text| {
+            text.contains(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok()
+                || based(text, "0x", 16)
+                || based(text, "0o", 8)
+        })
+    }
+}
