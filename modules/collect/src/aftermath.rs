@@ -1,12 +1,13 @@
 //! After the work: remember, run the last hooks, tell by mail, and answer.
 
+use crate::PROGRAM;
 use crate::error::Result;
-use crate::notify;
 use crate::pipeline::{Run, Track};
 use crate::report::{FailureReport, Fate, RunReport, StreamReport};
 use crate::text;
 use backup_adapters::declared::{self, Moment, Told};
-use backup_adapters::logger::Severity;
+use backup_adapters::logger::{Logger, Severity};
+use backup_adapters::notify;
 use backup_core::job::StreamOf;
 use backup_core::state::{FailureNote, Good};
 use backup_core::{GenerationId, GenerationKind};
@@ -179,9 +180,9 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) -> bool {
     let mut body = String::new();
     let (severity, subject) = match failure {
         None if left.is_empty() => {
-            let job = &job.job;
+            let (job, log) = (&job.job, Logger::new(PROGRAM));
             for line in &lines {
-                notify::log(Severity::Info, &format!("{job}: {line}"));
+                log.log(Severity::Info, &format!("{job}: {line}"));
             }
             return false;
         }
@@ -201,9 +202,9 @@ fn tell(run: &mut Run<'_>, fault: Option<&Fault>) -> bool {
     for warning in &run.warnings {
         let _ = writeln!(body, "warning: {warning}");
     }
-    let sent = notify::send(job, severity, &subject, &body);
+    let sent = notify::send(PROGRAM, &job.mail, severity, &subject, &body);
     let mailed = matches!(sent, Ok(true));
-    run.warnings.extend(sent.err().map(|error| error.message()));
+    run.warnings.extend(sent.err().map(|error| error.to_string()));
     mailed
 }
 

@@ -1,13 +1,16 @@
 //! What can be asked of the executable, and its documentation.
 
-use crate::recover::{RecoverArgs, recover};
+use crate::PROGRAM;
+use crate::recover::Guard;
 use crate::request::{Request, RunArgs};
 use crate::{error, pipeline, samples, status};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
 use backup_common::JobArgs;
+use backup_common::recover::{RecoverArgs, recover};
 use backup_interface::{Call, Module, Outcome, Returned};
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(clap::Subcommand)]
 enum Command {
@@ -30,7 +33,7 @@ struct ValidateArgs {
 }
 
 const MODULE: Module = Module {
-    name: "backup_collect",
+    name: PROGRAM,
     summary: "Collect a generation of a job's data and logs",
     description: &[
         "Stops the job's services, reads what changed since the warm passes, starts them again, and seals a generation \
@@ -69,7 +72,7 @@ pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
         Command::Run(args) | Command::Plan(args) => run(&args, call),
         Command::Status(args) => status::status(&args, host::now().timestamp()),
-        Command::Recover(args) => recover(&args, call),
+        Command::Recover(args) => recover(&Guard(args.after.map(Duration::from_secs)), &args, call),
         Command::Validate(args) => status::validate(&args.file),
     })
 }

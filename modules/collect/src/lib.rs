@@ -12,7 +12,6 @@ mod error;
 mod finish;
 mod limits;
 mod memory;
-mod notify;
 mod pipeline;
 mod recover;
 mod report;
@@ -28,3 +27,6 @@ mod text;
 pub mod tree;
 
 pub use commands::main;
+
+/// The executable, as log, mail and documentation name it.
+const PROGRAM: &str = "backup_collect";

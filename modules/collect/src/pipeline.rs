@@ -1,10 +1,10 @@
 //! A run, from the request to the report, in the order in which things happen.
 
+use crate::PROGRAM;
 use crate::aftermath;
 use crate::error::{CollectError, Result};
 use crate::finish::SealArgs;
 use crate::memory::Memory;
-use crate::notify;
 use crate::report::StreamReport;
 use crate::request::Request;
 use crate::standstill::{self, Standstill};
@@ -17,7 +17,7 @@ use backup_adapters::lock::LockError;
 use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{StoreError, StreamStore};
-use backup_adapters::{fault, host};
+use backup_adapters::{fault, host, notify};
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::state::Good;
 use backup_core::{GenerationId, InstanceId, Kind};
@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
             read()?;
             return Ok(Ok(()));
         }
-        let ended = standstill::during(&request.job, &request.recover_command()?, read)?;
+        let ended = standstill::during(&request.job, &request.recover, read)?;
         self.standstill = ended.standstill;
         if let Err(down) = &ended.started {
             self.tell_down(down);
@@ -294,8 +294,9 @@ impl<'a> Run<'a> {
         let job = &self.request.job;
         let subject = format!("services of {} on {} are down", job.job, job.source);
         let hint = down.failure().hint().unwrap_or_default();
-        let sent = notify::send(job, Severity::Error, &subject, &format!("{}\n\n{hint}\n", down.message()));
-        self.warnings.extend(sent.err().map(|error| error.message()));
+        let sent =
+            notify::send(PROGRAM, &job.mail, Severity::Error, &subject, &format!("{}\n\n{hint}\n", down.message()));
+        self.warnings.extend(sent.err().map(|error| error.to_string()));
     }
 
     fn seal(&mut self, id: GenerationId, instance: &InstanceId) -> Result<()> {

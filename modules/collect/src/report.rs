@@ -136,12 +136,3 @@ report! {
         pub stopped: Vec<String>,
     }
 }
-
-report! {
-    /// What recover did.
-    #[derive(Debug, Serialize)]
-    pub(crate) struct RecoverReport {
-        /// Services that were started, or found on.
-        pub recovered: Vec<String>,
-    }
-}

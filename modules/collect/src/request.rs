@@ -1,13 +1,13 @@
 //! From the caller's options to a checked request: which job, which streams, what is asked.
 
+use crate::PROGRAM;
 use crate::decide::Wish;
 use crate::error::{CollectError, Result};
-use backup_common::{JobArgs, StreamArgs};
+use backup_common::{JobArgs, StreamArgs, recover};
 use backup_core::units::{Percent, Span};
 use backup_core::{Job, StreamName};
 use backup_interface::Call;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// Options of `run` and `plan`.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,14 +41,9 @@ pub(crate) struct Request {
     pub label: Option<String>,
     /// How young the newest generation must be for nothing to be done.
     pub max_age: Option<Span>,
-    /// Holds the job documents; the rescue is told.
-    pub config: PathBuf,
-    /// Where Ansible put this executable, if it did: it is gone after the task.
-    pub tmpdir: Option<PathBuf>,
+    /// What the rescue runs.
+    pub recover: Vec<OsString>,
 }
-
-/// Where the roles install this executable.
-const INSTALLED: &str = "/usr/local/bin/backup_collect";
 
 impl Request {
     /// Reads the job and checks the options against it.
@@ -64,28 +59,9 @@ impl Request {
                 .with_hint("Use one line of 100 characters at most.")
                 .into());
         }
-        Ok(Self {
-            job,
-            streams,
-            kind: args.kind,
-            label: args.label.clone(),
-            max_age: args.max_age,
-            config: args.what.job.config.clone(),
-            tmpdir: call.tmpdir.clone(),
-        })
-    }
-
-    /// The command that a rescue runs.
-    pub(crate) fn recover_command(&self) -> Result<Vec<OsString>> {
         let failed = |source| CollectError::Io { action: "find", path: "/proc/self/exe".into(), source };
-        let own = std::env::current_exe().map_err(failed)?;
-        let is_fleeting = self.tmpdir.as_ref().is_some_and(|tmpdir| own.starts_with(tmpdir));
-        let installed = PathBuf::from(INSTALLED);
-        let executable = if is_fleeting && installed.exists() { installed } else { own };
-        let mut words = vec![executable.into_os_string(), "recover".into(), (&self.job.job).into()];
-        words.extend(["--config".into(), (&self.config).into()]);
-        words.extend(["--state".into(), self.job.state_dir().into_os_string()]);
-        Ok(words)
+        let recover = recover::command(PROGRAM, call, &args.what.job.config, &job).map_err(failed)?;
+        Ok(Self { job, streams, kind: args.kind, label: args.label.clone(), max_age: args.max_age, recover })
     }
 }
 

@@ -1,8 +1,7 @@
 //! Results as the documentation shows them.
 
-use crate::report::{
-    FailureReport, Fate, RecoverReport, RunReport, ServiceReport, StatusReport, StreamReport, StreamStatus,
-};
+use crate::report::{FailureReport, Fate, RunReport, ServiceReport, StatusReport, StreamReport, StreamStatus};
+use backup_common::recover::RecoverReport;
 use backup_core::{Digest, GenerationKind, GenerationRef, Kind, StreamName};
 
 fn generation(id: &str) -> GenerationRef {

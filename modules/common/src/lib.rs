@@ -2,5 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod args;
+pub mod notify;
+pub mod recover;
+mod told;
 
 pub use args::{JobArgs, NoStream, StreamArgs, StreamWish};

@@ -184,6 +184,11 @@ impl Failed {
         self
     }
 
+    /// What was noticed besides.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The failure itself, for those who log it or mail it.
     pub fn failure(&self) -> &dyn Failure {
         self.failure.as_ref()

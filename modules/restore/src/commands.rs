@@ -1,17 +1,18 @@
 //! What can be asked of the executable, and its documentation.
 
+use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
 use crate::pipeline;
-use crate::recover::{RecoverArgs, recover};
-use crate::report::{
-    Available, DumpReport, Fate, RecoverReport, RootReport, RunReport, ServiceReport, StatusReport, StreamReport,
-};
+use crate::recover::Undo;
+use crate::report::{Available, DumpReport, Fate, RootReport, RunReport, ServiceReport, StatusReport, StreamReport};
 use crate::request::{Request, RunArgs};
 use crate::status::status;
 use backup_adapters::signals::Interrupt;
 use backup_common::JobArgs;
+use backup_common::recover::{self, RecoverArgs, RecoverReport};
 use backup_core::{Digest, GenerationKind, StreamName};
 use backup_interface::{Call, Module, Outcome, Returned};
+use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,7 +30,7 @@ enum Command {
 }
 
 const MODULE: Module = Module {
-    name: "backup_restore",
+    name: PROGRAM,
     summary: "Bring a generation of a job back",
     description: &[
         "Takes the newest generation by its id, re-reads every stored byte, checks that a pinned key signed the receipt, and \
@@ -79,7 +80,14 @@ pub fn main() -> std::process::ExitCode {
 fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     let interrupt = Interrupt::install().map_err(RestoreError::io("watch signals of", "/proc/self"))?;
     raise_file_limit();
-    pipeline::run(&Request::new(args)?, call, &interrupt)
+    pipeline::run(&Request::new(args, call)?, call, &interrupt)
+}
+
+fn recover(args: &RecoverArgs, call: &Call) -> Result<Outcome> {
+    if let Some(seconds) = args.after {
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+    recover::recover(&Undo, args, call)
 }
 
 /// Removing a tree needs a descriptor per level, and trees may be two thousand levels deep.

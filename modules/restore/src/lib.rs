@@ -24,3 +24,6 @@ mod tree;
 mod unpack;
 
 pub use commands::main;
+
+/// The executable, as log, mail and documentation name it.
+const PROGRAM: &str = "backup_restore";

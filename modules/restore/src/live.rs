@@ -7,7 +7,7 @@
 //! way. What a dump's command has loaded cannot be taken back, and the failure says so.
 
 use crate::dumps::{self, Spooled, Way};
-use crate::error::{RestoreError, Result};
+use crate::error::Result;
 use crate::pipeline::Track;
 use crate::report::{RunReport, ServiceReport};
 use crate::request::Request;
@@ -20,7 +20,6 @@ use backup_adapters::services::Service;
 use backup_adapters::signals::Interrupt;
 use backup_core::job::DumpTime;
 use backup_interface::Failed;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -134,9 +133,8 @@ impl<'a> Live<'a> {
             .iter()
             .map(|entry| ServiceReport { name: entry.service.name().to_owned(), was_on: entry.was_on })
             .collect();
-        let recover = self.recover_command()?;
         let window = self.window.insert(window);
-        self.rescue = Some(rescue::arm(&job.job, &recover, limit)?);
+        self.rescue = Some(rescue::arm(&job.job, &self.request.recover, limit)?);
         fault::point("restore.rescue.armed");
         self.away = Some(Instant::now());
         window.stop()?;
@@ -153,15 +151,6 @@ impl<'a> Live<'a> {
             rescue.disarm();
         }
         Ok(())
-    }
-
-    /// Our own executable, as the rescue calls it.
-    fn recover_command(&self) -> Result<Vec<OsString>> {
-        let program = std::env::current_exe().map_err(RestoreError::io("find", "/proc/self/exe"))?;
-        let mut words = vec![program.into_os_string(), "recover".into(), self.request.job.job.clone().into()];
-        words.extend(["--config".into(), self.request.config.clone().into_os_string()]);
-        words.extend(["--state".into(), self.state.clone().into_os_string()]);
-        Ok(words)
     }
 
     /// Old trees back, services on. Whatever fails on the way back becomes a warning of the first failure.

@@ -1,5 +1,6 @@
 //! A run, from the request to the report, in the order in which things happen: choose, compare, unpack beside, exchange.
 
+use crate::PROGRAM;
 use crate::choose::choose;
 use crate::compare::{Comparison, compare};
 use crate::dumps::{self, DumpPlan, Way};
@@ -17,8 +18,9 @@ use backup_adapters::lock::Lock;
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::services::with_triggers;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{declared, fault, host, notify, publish, space, users};
+use backup_adapters::{declared, fault, host, publish, space, users};
 use backup_archive::order;
+use backup_common::notify;
 use backup_core::Job;
 use backup_core::job::StreamOf;
 use backup_interface::{Call, Failed, Outcome, Progress};
@@ -69,34 +71,28 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         report.recovered = recover::leftovers(&state, Some(&request.job))?;
         Some(lock)
     };
-    let mut result = restore(request, call, interrupt, &mut report, &mut warnings);
+    let result = restore(request, call, interrupt, &mut report, &mut warnings);
     drop(lock);
     report.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if !call.check {
-        let logger = Logger::new("backup_restore");
-        match &result {
-            Ok(_) => {
-                for stream in report.streams.iter().filter(|stream| stream.fate == Fate::Restored) {
-                    logger.log(Severity::Info, &format!("{}: restored {} {}", report.job, stream.stream, stream.id));
-                }
-            }
-            Err(_) => result = result.map_err(|failed| tell(&request.job, failed)),
+    if !call.check && result.is_ok() {
+        let logger = Logger::new(PROGRAM);
+        for stream in report.streams.iter().filter(|stream| stream.fate == Fate::Restored) {
+            logger.log(Severity::Info, &format!("{}: restored {} {}", report.job, stream.stream, stream.id));
         }
     }
     match result {
         Ok(outcome) => Ok(warnings.into_iter().fold(outcome.with_report(&report), Outcome::with_warning)),
-        Err(failed) => Err(warnings.into_iter().fold(failed.with_report(&report), Failed::with_warning)),
+        Err(failed) => {
+            let failed = warnings.into_iter().fold(failed.with_report(&report), Failed::with_warning);
+            Err(if call.check { failed } else { tell(&request.job, failed) })
+        }
     }
 }
 
-/// Tells the job's recipients. Where that fails too, the result says so.
+/// Tells the job's recipients.
 fn tell(job: &Job, failed: Failed) -> Failed {
-    let text = notify::failure(&failed.message(), failed.failure());
     let subject = format!("handover {}: restore failed on {}", job.job, host::hostname());
-    match notify::send("backup_restore", &job.mail, Severity::Error, &subject, &text) {
-        Ok(sent) => failed.mailed(sent),
-        Err(error) => failed.with_warning(format!("nobody was told of the failure: {error}")),
-    }
+    notify::failed(PROGRAM, &job.mail, &subject, failed)
 }
 
 fn restore(

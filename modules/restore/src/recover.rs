@@ -1,76 +1,37 @@
 //! `recover`: what an interrupted restore left is undone or finished, and services that it stopped are started again.
 
 use crate::error::Result;
-use crate::report::RecoverReport;
 use crate::request;
 use crate::swap::{self, Recovered};
 use backup_adapters::intent::{self, Recovery};
-use backup_adapters::jobs;
 use backup_adapters::lock::{Lock, LockError};
-use backup_adapters::logger::{Logger, Severity};
 use backup_common::JobArgs;
+use backup_common::recover::{Left, Recover};
 use backup_core::Job;
-use backup_core::job::DEFAULT_STATE;
-use backup_interface::{Call, Failed, Outcome};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// Options of `recover`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RecoverArgs {
-    /// The job; all jobs of this host if it is left away.
-    pub job: Option<String>,
-    /// Holds the job documents in `jobs/`.
-    #[arg(long, default_value = "/etc/handover")]
-    pub config: PathBuf,
-    /// Wait so many seconds first: for a rescue without systemd.
-    #[arg(long, hide = true)]
-    pub after: Option<u64>,
-    /// The job's state directory: what a rescue needs to know even if the document has become unreadable.
-    #[arg(long, hide = true, requires = "job")]
-    pub state: Option<PathBuf>,
-}
+/// Undoes, or finishes what was approved.
+pub(crate) struct Undo;
 
-/// Recovers one job or all. One that fails does not keep the others waiting.
-pub(crate) fn recover(args: &RecoverArgs, call: &Call) -> Result<Outcome> {
-    if let Some(seconds) = args.after {
-        std::thread::sleep(Duration::from_secs(seconds));
+impl Recover for Undo {
+    const PROGRAM: &'static str = crate::PROGRAM;
+    const WHAT: &'static str = "restore";
+
+    fn load(args: &JobArgs) -> Result<Job> {
+        request::load(args)
     }
-    let names = match &args.job {
-        Some(job) => vec![job.clone()],
-        None => jobs::known(&args.config.join("jobs")).into_iter().filter(|name| !name.contains('/')).collect(),
-    };
-    let mut recovered = Vec::new();
-    let mut failures: Vec<Failed> = Vec::new();
-    for name in names {
-        let loaded = request::load(&JobArgs { job: name.clone(), config: args.config.clone() });
-        // A document that somebody broke meanwhile must not keep the application down.
-        let state = match (&args.state, &loaded) {
-            (Some(state), _) => state.clone(),
-            (None, Ok(job)) => job.state_dir(),
-            (None, Err(_)) => Path::new(DEFAULT_STATE).join(&name),
-        };
-        match one(&name, &state, loaded.as_ref().ok(), call.check) {
-            Ok(done) => recovered.extend(done),
-            Err(failure) => failures.push(failure),
-        }
-        failures.extend(loaded.err().filter(|_| args.state.is_none()));
+
+    fn one(&self, left: &Left<'_>) -> Result<Vec<String>> {
+        one(left.name, &left.state, left.job, left.check)
     }
-    let report = RecoverReport { recovered };
-    let changed = !report.recovered.is_empty();
-    let mut failures = failures.into_iter();
-    if let Some(first) = failures.next() {
-        let first = failures.fold(first, |first, other| first.with_warning(other.message()));
-        return Err(if changed { first.with_changes() } else { first }.with_report(&report));
+
+    fn summary(done: &[String]) -> String {
+        done.join("; ")
     }
-    if !changed {
-        return Ok(Outcome::unchanged("nothing to recover").with_report(&report));
+
+    fn advice() -> &'static str {
+        "What was put back is as before the restore; restore again when you know what interrupted it."
     }
-    let done = report.recovered.join("; ");
-    if !call.check {
-        Logger::new("backup_restore").log(Severity::Warning, &format!("an interrupted restore: {done}"));
-    }
-    Ok(Outcome::changed(done).with_report(&report))
 }
 
 fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<String>> {

@@ -115,15 +115,6 @@ report! {
     }
 }
 
-report! {
-    /// What recover did.
-    #[derive(Debug, Serialize)]
-    pub struct RecoverReport {
-        /// Trees that were put back or whose rests were removed, and services that were started.
-        pub recovered: Vec<String>,
-    }
-}
-
 /// A generation that can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Available {

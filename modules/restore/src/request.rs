@@ -1,11 +1,13 @@
 //! From the caller's options to a checked request: which job, from where, to where.
 
-use crate::error::Result;
+use crate::PROGRAM;
+use crate::error::{RestoreError, Result};
 use backup_adapters::jobs::Named;
-use backup_common::{JobArgs, StreamArgs, StreamWish};
+use backup_common::{JobArgs, StreamArgs, StreamWish, recover};
 use backup_core::job::StreamOf;
 use backup_core::{GenerationId, Job, StreamName};
-use backup_interface::OptionError;
+use backup_interface::{Call, OptionError};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Options of `run` and `plan`.
@@ -51,8 +53,8 @@ pub(crate) struct Request {
     pub allow_unsigned: bool,
     /// Whether the old tree stays.
     pub keep_old: bool,
-    /// Holds the job documents; the rescue is told.
-    pub config: PathBuf,
+    /// What the rescue runs.
+    pub recover: Vec<OsString>,
 }
 
 /// Where generations lie.
@@ -96,7 +98,7 @@ impl From {
 
 impl Request {
     /// Reads the job and checks the options against it.
-    pub(crate) fn new(args: &RunArgs) -> Result<Self> {
+    pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
         let Named { job, is_sink } = args.what.job.load()?;
         let streams = args.what.stream.of(&job)?;
         let generation = match args.generation.as_str() {
@@ -121,6 +123,8 @@ impl Request {
                     .into());
             }
         };
+        let recover = recover::command(PROGRAM, call, &args.what.job.config, &job)
+            .map_err(RestoreError::io("find", "/proc/self/exe"))?;
         Ok(Self {
             job,
             streams,
@@ -130,7 +134,7 @@ impl Request {
             target,
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,
-            config: args.what.job.config.clone(),
+            recover,
         })
     }
 }

@@ -205,3 +205,33 @@ fn in_another_target() {
     probe.lab.shell("rm -r d/x.tmp; touch -r $ROOM/time d");
     assert_same(&probe.lab.live(), &probe.lab.within(&target), "elsewhere, after kills");
 }
+
+#[test]
+fn what_recover_did_is_mailed_and_what_it_cannot_do_is_mailed_once() {
+    let case = case();
+    let lab = &case.lab;
+    kill(&case, "restore.swap.exchanged:1", "kill", ":");
+    // The journal cannot be read for as long as this lasts.
+    let journal = lab.path("state/shop/restore.json");
+    let text = fs::read(&journal).unwrap();
+    fs::write(&journal, "{").unwrap();
+    let quiet = || {
+        let mut command = Command::new(support::EXECUTABLE);
+        command.args(["recover", "--quiet", "--config"]).arg(lab.path("config")).output().unwrap()
+    };
+    for call in 1..=3 {
+        let output = quiet();
+        assert!(!output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+        let mail = lab.mail();
+        assert_eq!(mail.contains("Subject: handover shop: recover failed on "), call == 1, "call {call}: {mail}");
+        assert!(call > 1 || mail.contains("restore.json"), "{mail}");
+    }
+    fs::write(&journal, text).unwrap();
+    let output = quiet();
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    let mail = lab.mail();
+    assert!(mail.contains("interrupted restore of shop") && mail.contains("started shop"), "{mail}");
+    assert!(!lab.path("state/shop/told.json").exists());
+    assert_recovered(&case, "after all");
+    assert_eq!(lab.mail(), "", "there was nothing left to do");
+}

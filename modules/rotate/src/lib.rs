@@ -13,10 +13,9 @@ pub use error::RotateError;
 pub use rotation::{Rotated, Rotation};
 
 use backup_adapters::host::{self, Niceness};
-use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{notify, users};
-use backup_common::StreamArgs;
+use backup_adapters::users;
+use backup_common::{StreamArgs, notify};
 use backup_core::Job;
 use backup_interface::{Call, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
@@ -89,10 +88,9 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
         failure = failure.or(result.err());
     }
     if let Some(failure) = failure {
-        let warnings = report.warnings();
-        let failed = warnings.iter().cloned().fold(Failed::from(failure), Failed::with_warning);
+        let failed = report.warnings().into_iter().fold(Failed::from(failure), Failed::with_warning);
         let failed = if changed { failed.with_changes() } else { failed };
-        let failed = if call.check { failed } else { tell(&named.job, &args.job.job, &warnings, failed) };
+        let failed = if call.check { failed } else { tell(&named.job, &args.job.job, failed) };
         return Err(failed.with_report(&report));
     }
     let msg = report.sentence(&args.job.job);
@@ -107,16 +105,10 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     Ok(outcome.with_report(&report))
 }
 
-/// Tells the job's recipients. Where that fails too, the result says so.
-fn tell(job: &Job, name: &str, warnings: &[String], failed: Failed) -> Failed {
-    let text = warnings.iter().fold(notify::failure(&failed.message(), failed.failure()), |text, warning| {
-        text + "warning: " + warning + "\n"
-    });
+/// Tells the job's recipients.
+fn tell(job: &Job, name: &str, failed: Failed) -> Failed {
     let subject = format!("handover {name}: rotation failed on {}", host::hostname());
-    match notify::send(MODULE.name, &job.mail, Severity::Error, &subject, &text) {
-        Ok(mailed) => failed.mailed(mailed),
-        Err(error) => failed.with_warning(format!("nobody was told of the failure: {error}")),
-    }
+    notify::failed(MODULE.name, &job.mail, &subject, failed)
 }
 
 fn status(args: &StreamArgs) -> Result<Outcome, Failed> {

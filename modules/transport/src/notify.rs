@@ -2,7 +2,8 @@
 
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::notify;
-use backup_core::{Failure as _, Job};
+use backup_common::notify::{text, unheard};
+use backup_core::Job;
 use backup_interface::Failed;
 use std::fmt::Write as _;
 
@@ -24,8 +25,7 @@ pub(crate) fn failed(job: &Job, problems: &[&Failed], warnings: &mut Vec<String>
     if problems.is_empty() {
         return false;
     }
-    let mut text: String =
-        problems.iter().map(|problem| notify::failure(&problem.message(), problem.failure())).collect();
+    let mut text: String = problems.iter().map(|problem| text(problem)).collect();
     if !warnings.is_empty() {
         text += "\nBefore that:\n";
         for warning in warnings.iter() {
@@ -34,8 +34,7 @@ pub(crate) fn failed(job: &Job, problems: &[&Failed], warnings: &mut Vec<String>
     }
     let subject = format!("handover {}/{}: transport failed", job.source, job.job);
     notify::send(PROGRAM, &job.mail, Severity::Error, &subject, &text).unwrap_or_else(|error| {
-        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        warnings.push(format!("nobody was told of the failure: {error}{hint}"));
+        warnings.push(unheard(&error));
         false
     })
 }

@@ -122,8 +122,16 @@ impl Lab {
         run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "sink", "-f"]).arg(&key));
         let public = fs::read_to_string(key.with_extension("pub")).unwrap();
         fs::write(lab.path("signers"), format!("sink1 namespaces=\"handover-receipt\" {public}")).unwrap();
+        make_executable(&lab.path("sendmail"), &format!("#!/bin/sh\ncat >>{}\n", lab.path("mail").display()));
         lab.job("", "", "[LIVE]");
         lab
+    }
+
+    /// The mail spool; empties it.
+    pub fn mail(&self) -> String {
+        let text = fs::read_to_string(self.path("mail")).unwrap_or_default();
+        let _ = fs::remove_file(self.path("mail"));
+        text
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -148,7 +156,7 @@ impl Lab {
     /// lines of the stream, indented by four.
     pub fn job(&self, top: &str, stream: &str, include: &str) {
         let text = format!(
-            "version: 1\njob: shop\nsource: web1\nstate: ROOM/state\nmail: {{to: []}}\n{top}streams:\n  data:\n    \
+            "version: 1\njob: shop\nsource: web1\nstate: ROOM/state\nmail: {{to: [ops], sendmail: ROOM/sendmail}}\n{top}streams:\n  data:\n    \
              include: {include}\n    restore_folder: ROOM/restore\n    handover: {{path: ROOM/handover}}\n    \
              store: {{path: ROOM/store}}\n    transport: {{mode: push, peer: {{address: sink1}}, signers: ROOM/signers}}\n    \
              sink: {{name: sink1, home: ROOM/sink, retention: {{generations: 7}}}}\n{stream}"
