@@ -9,7 +9,7 @@ use backup_core::{Failure, GenerationRef, Kind};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-const MAGIC: &[u8; 8] = b"HOVRIDX1";
+const MAGIC: &[u8; 8] = b"HOVRIDX2";
 
 /// The type of a path as the index compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ pub struct Record {
     pub content: [u8; 32],
     /// First 16 bytes of the SHA-256 over the extended attributes; zeros if there are none.
     pub attributes: [u8; 16],
+    /// Directories: their names; else empty.
+    pub attribute_names: Vec<String>,
     /// Large files: first 16 bytes of the SHA-256 of each 64 KiB block, concatenated; else empty.
     pub blocks: Vec<u8>,
     /// False if the contents changed while they were read: `tuple` then proves nothing.
@@ -207,6 +209,7 @@ mod tests {
             tuple: Tuple { size: 3, mtime, ctime: mtime, ino: u64::MAX, dev: 7 },
             content: [9; 32],
             attributes: [0; 16],
+            attribute_names: vec!["user.a".into()],
             blocks: vec![1; 32],
             settled: true,
         }

@@ -126,9 +126,9 @@ impl<'a> Run<'a> {
         }
         self.decide()?;
         self.check_room()?;
-        self.each(|work| work.check_sources())?;
         let own = self.own_directories();
-        self.each(|work| work.look(&own))?;
+        let with_hooks = !self.request.job.hooks.before.is_empty();
+        self.each(|work| work.look(&own, with_hooks))?;
         if !self.is_idle() {
             self.standstill.services = standstill::found(&self.request.job)?;
         }

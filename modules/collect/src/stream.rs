@@ -14,8 +14,8 @@ use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{fault, host, space};
 use backup_archive::Index;
-use backup_core::GenerationId;
 use backup_core::job::{DumpTime, StreamOf};
+use backup_core::{GenerationId, Kind};
 use backup_interface::Progress;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -128,8 +128,17 @@ impl Work<'_> {
         self.found.state.last_good.as_ref().map_or(0, |good| good.tree.bytes)
     }
 
-    /// Looks at the source without reading contents: for a plan.
-    pub(crate) fn look(&mut self, skip: &[PathBuf]) -> Result<()> {
+    /// Looks at the source without reading contents: for a plan. What is not there may still come `with_hooks`; nothing
+    /// more is known of it then.
+    pub(crate) fn look(&mut self, skip: &[PathBuf], with_hooks: bool) -> Result<()> {
+        match self.check_sources() {
+            Err(failure) if with_hooks && failure.failure().kind() == Kind::SourceInvalid => {
+                let found = failure.message();
+                self.warnings.push(format!("{found} now; the hooks `before` have not run in check mode"));
+                return Ok(());
+            }
+            checked => checked?,
+        }
         if !self.of.stream.include.is_empty() {
             self.look = Some(tree::look(&self.spec(skip), self.base.as_ref())?);
         }

@@ -91,6 +91,35 @@ fn a_mount_may_come_with_a_hook_and_must_not_go_with_a_service() {
 }
 
 #[test]
+fn check_mode_does_not_refuse_what_a_hook_will_bring() {
+    let bench = Bench::new();
+    let (srv, gone, spare) = (bench.at("srv"), bench.at("gone"), bench.at("spare"));
+    fs::remove_file(srv.join("orders")).unwrap();
+    let bring = format!("mkdir {0}; echo x >{0}/f", gone.display());
+    let bench = bench.with(&json!({"hooks": {"before": [{"run": ["sh", "-c", bring]}]}}));
+    let check = || json!({"_ansible_check_mode": true, "_ansible_diff": true});
+    for (patch, part) in [
+        (json!({"include": [srv]}), "is empty now; the hooks `before` have not run in check mode"),
+        (json!({"include": [gone], "checks": {"mounted": [gone]}}), "is not mounted now; the hooks"),
+        (json!({"include": [gone]}), "does not exist now; the hooks"),
+    ] {
+        let bench = Bench::new().with(&bench.job).with(&json!({"streams": {"data": patch}}));
+        let planned = bench.module(&check());
+        assert!(planned.changed && !planned.failed, "{planned:?}");
+        assert!(planned.warnings.iter().any(|warning| warning.contains(part)), "{planned:?}");
+        assert_eq!((planned.streams[0].fate.as_str(), planned.streams[0].paths), ("planned", None), "{planned:?}");
+        assert!(!gone.exists(), "check mode runs no hook");
+    }
+    // What the hook brings is what the plan said, and what it does not bring is refused.
+    let bench = bench.with(&json!({"streams": {"data": {"include": [gone]}}}));
+    let (planned, done) = (bench.module(&check()), bench.module(&json!({"_ansible_diff": true})));
+    assert!(!done.failed && done.warnings.is_empty(), "{done:?}");
+    assert_eq!(planned.diff, done.diff);
+    fs::remove_dir_all(&gone).unwrap();
+    refuses(&bench.with(&json!({"streams": {"data": {"include": [spare]}}})), "source_invalid", 20, "does not exist");
+}
+
+#[test]
 fn a_pipe_in_place_of_a_receipt_is_no_receipt() {
     let bench = Bench::new();
     let sealed = bench.run().streams[0].id.clone().unwrap();

@@ -70,6 +70,12 @@ fn furnish(srv: &Path) {
     tool("setfattr", &["-n", "user.note", "-v", "remember", "deep/file-9"], srv);
     tool("sh", &["-c", "head -c 6000000 /dev/urandom > large; truncate -s 40M sparse; echo end >> sparse"], srv);
     tool("touch", &["-d", "2001-02-03T04:05:06.123456789Z", "deep/file-10", "deep/er"], srv);
+    for folder in ["relabelled", "unlabelled"] {
+        fs::create_dir(srv.join(folder)).unwrap();
+        fs::write(srv.join(folder).join("f"), "kept").unwrap();
+        tool("setfattr", &["-n", "security.label", "-v", "old", folder], srv);
+        tool("setfacl", &["-m", "u:3:rx", "-d", "-m", "u:3:rx", folder], srv);
+    }
 }
 
 #[test]
@@ -109,6 +115,10 @@ fn an_incremental_needs_a_receipt_and_restores_with_the_script() {
     fs::remove_dir_all(srv.join("deep/er")).unwrap();
     fs::write(srv.join("deep/er"), "a file now").unwrap();
     fs::write(srv.join("added"), "new").unwrap();
+    tool("setfattr", &["-n", "security.label", "-v", "new", "relabelled"], &srv);
+    tool("setfacl", &["-m", "u:3:rwx,u:4:x", "-d", "-m", "u:4:rwx", "relabelled"], &srv);
+    tool("setfattr", &["-x", "security.label", "unlabelled"], &srv);
+    tool("setfacl", &["-b", "unlabelled"], &srv);
     fs::set_permissions(srv.join("deep/file-21"), fs::Permissions::from_mode(0o600)).unwrap();
 
     let planned = bench.module(&json!({"_ansible_check_mode": true, "_ansible_diff": true}));
@@ -120,7 +130,7 @@ fn an_incremental_needs_a_receipt_and_restores_with_the_script() {
     assert_eq!((plan.paths, plan.bytes, plan.deleted), (stream.paths, stream.bytes, stream.deleted));
     assert!(plan.files >= stream.files, "what was young when the base was made is read to be compared");
     assert_eq!(stream.base.as_ref().map(|base| base.id.clone()), Some(id.clone()));
-    assert!(stream.deleted.unwrap() >= 2, "{stream:?}");
+    assert_eq!(stream.deleted, Some(3), "file-20, er, unlabelled: {stream:?}");
     assert!(stream.stored_bytes < full.stored_bytes, "{stream:?}");
 
     // Both lie side by side in a store.

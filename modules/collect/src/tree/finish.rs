@@ -175,6 +175,7 @@ impl TreeCollector {
         let mut index = Index::new(self.t0);
         for node in nodes {
             let Some(known) = stored(node) else { continue };
+            let named = Some(&known.attributes).filter(|_| node.stat.kind == Type::Directory);
             index.push(&Record {
                 path: node.path.to_vec(),
                 kind: node.role(),
@@ -184,6 +185,7 @@ impl TreeCollector {
                 tuple: node.stat.tuple,
                 content: known.content,
                 attributes: digest_of(&known.attributes),
+                attribute_names: named.into_iter().flat_map(|attributes| attributes.keys().cloned()).collect(),
                 blocks: self.listed_blocks(node).unwrap_or_default().to_vec(),
                 settled: known.settled,
             });

@@ -2,10 +2,10 @@
 
 use super::large::{last_with_data, padding_of};
 use super::node::{Large, Node, Place, RunPlace, State, Stored, find};
-use super::pass::leaves_attributes;
+use super::pass::has_lost;
 use super::work::Frame;
 use backup_archive::group::Cutter;
-use backup_archive::index::Type;
+use backup_archive::index::{Record, Type};
 use backup_archive::{Index, order};
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ pub(super) enum Piece {
 pub(super) struct Selection {
     /// In path order, patches included.
     pub(super) members: Vec<u32>,
-    /// Paths that the base has and that are gone, have another type, or are directories whose attributes would stay;
+    /// Paths that the base has and that are gone, have another type, or are directories whose lost attributes would stay;
     /// tops of subtrees only.
     pub(super) deleted: Vec<Vec<u8>>,
 }
@@ -52,7 +52,7 @@ pub(super) fn select(nodes: &[Node], base: Option<&Index>, unreadable: &[Box<[u8
     let Some(base) = base else {
         return Selection { members: all().map(number).collect(), deleted: Vec::new() };
     };
-    let deleted = deleted(nodes, base, unreadable);
+    let deleted = deleted(nodes, base, unreadable, has_lost);
     let differs = |at: &usize| stored(&nodes[*at]).is_some_and(|stored| !stored.like_base);
     let inode = |at: &usize| (nodes[*at].stat.tuple.dev, nodes[*at].stat.tuple.ino);
     let sets: HashSet<_> = all().filter(differs).filter(|&at| nodes[at].in_set).map(|at| inode(&at)).collect();
@@ -68,7 +68,12 @@ pub(super) fn select(nodes: &[Node], base: Option<&Index>, unreadable: &[Box<[u8
     Selection { members, deleted }
 }
 
-pub(super) fn deleted(nodes: &[Node], base: &Index, unreadable: &[Box<[u8]>]) -> Vec<Vec<u8>> {
+pub(super) fn deleted(
+    nodes: &[Node],
+    base: &Index,
+    unreadable: &[Box<[u8]>],
+    has_lost: impl Fn(&Node, &Record) -> bool,
+) -> Vec<Vec<u8>> {
     let mut deleted: Vec<Vec<u8>> = Vec::new();
     let mut at = 0;
     for record in base.records() {
@@ -82,7 +87,7 @@ pub(super) fn deleted(nodes: &[Node], base: &Index, unreadable: &[Box<[u8]>]) ->
         let kept = node.is_some_and(|node| class(node.role()) == class(record.kind));
         // What could not be read in it exists in the base only.
         let is_known = || !unreadable.iter().any(|path| order::is_within(path, &record.path));
-        let kept = kept && !(node.is_some_and(|node| leaves_attributes(node, &record)) && is_known());
+        let kept = kept && !(node.is_some_and(|node| has_lost(node, &record)) && is_known());
         let below = deleted.last().is_some_and(|top| order::is_within(&record.path, top));
         let unknown = || unreadable.iter().any(|top| order::is_within(&record.path, top));
         if !kept && !below && !unknown() {

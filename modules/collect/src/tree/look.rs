@@ -1,11 +1,13 @@
 //! What a collection would find if it came now: a walk that reads no contents and writes nothing.
 
 use super::error::TreeError;
-use super::node::State;
+use super::node::{Node, State};
+use super::pass::Known;
 use super::scan::Scanner;
 use super::spec::TreeSpec;
-use super::{finish, layout, pass};
+use super::{finish, layout, pass, source};
 use backup_archive::Index;
+use backup_archive::index::{Record, Type};
 use backup_core::manifest::Tree;
 
 /// What a walk tells of the generation that a collection would make.
@@ -23,6 +25,14 @@ pub struct Look {
     pub warnings: Vec<String>,
 }
 
+/// As [`pass::has_lost`], of a node that would be read. What cannot be asked is the collection's to judge.
+fn has_lost(node: &Node, record: &Record) -> bool {
+    let would_be_read = matches!(node.state, State::Unread) && node.stat.kind == Type::Directory;
+    would_be_read
+        && !record.attribute_names.is_empty()
+        && source::attributes_at(&node.absolute()).is_ok_and(|now| pass::loses(record, &now))
+}
+
 /// Looks at the source, and compares it with the base of an incremental.
 ///
 /// # Errors
@@ -34,15 +44,16 @@ pub fn look(spec: &TreeSpec, base: Option<&Index>) -> Result<Look, TreeError> {
     let mut scan = scanner.scan(&synced)?;
     let mut deleted = 0;
     if let Some(base) = base {
-        let (_, gone) = pass::compare_with_base(base, &mut scan);
+        let (mut records, gone) = pass::compare_with_base(base, &mut scan);
+        pass::renew(&mut scan.nodes, &mut records, &mut Known::new(), has_lost);
         while pass::draw_in_company(&mut scan.nodes, &gone) {}
-        deleted = layout::deleted(&scan.nodes, base, &scan.unreadable).len() as u64;
+        deleted = layout::deleted(&scan.nodes, base, &scan.unreadable, has_lost).len() as u64;
     }
     let read = || scan.nodes.iter().filter(|node| matches!(node.state, State::Unread));
     Ok(Look {
         tree: finish::tree(&scan.nodes),
         read: read().count() as u64,
-        read_bytes: read().map(super::node::Node::size).sum(),
+        read_bytes: read().map(Node::size).sum(),
         deleted,
         warnings: scan.warnings,
     })

@@ -1,6 +1,6 @@
 //! What a pass keeps: what the previous pass or the base knows and what cannot have changed since.
 
-use super::node::{Node, Place, Stat, State, Stored, digest_of};
+use super::node::{Attributes, Node, Place, Stat, State, Stored};
 use super::scan::Scan;
 use backup_archive::index::{Record, Type};
 use backup_archive::{Index, order};
@@ -115,23 +115,30 @@ pub(super) fn draw_in_company(nodes: &mut [Node], gone: &[Box<[u8]>]) -> bool {
     !wanted.is_empty()
 }
 
-/// Whether the base's directory has attributes that extracting this one over it might leave there: tar adds and
-/// replaces them, it never removes one. Such a directory is removed first.
-pub(super) fn leaves_attributes(node: &Node, record: &Record) -> bool {
-    let State::Stored(stored) = &node.state else { return false };
-    (node.stat.kind, record.kind) == (Type::Directory, Type::Directory)
-        && record.attributes != [0; 16]
-        && record.attributes != digest_of(&stored.attributes)
+/// Whether the base's directory has an attribute that this one, with the attributes `now`, has lost. Extracting it over
+/// the base's would leave it there, since tar adds and replaces attributes and never removes one: it is removed first.
+pub(super) fn loses(record: &Record, now: &Attributes) -> bool {
+    record.attribute_names.iter().any(|name| !now.contains_key(name))
+}
+
+/// As [`loses`], of a node that has been read.
+pub(super) fn has_lost(node: &Node, record: &Record) -> bool {
+    matches!(&node.state, State::Stored(stored) if node.stat.kind == Type::Directory && loses(record, &stored.attributes))
 }
 
 /// Makes everything below directories that are removed first independent of the base: to be read, unless it is stored
 /// whole already, and compared with nothing.
-pub(super) fn renew(nodes: &mut [Node], base: &mut HashMap<u32, Record>, known: &mut Known) {
+pub(super) fn renew(
+    nodes: &mut [Node],
+    base: &mut HashMap<u32, Record>,
+    known: &mut Known,
+    has_lost: impl Fn(&Node, &Record) -> bool,
+) {
     let mut top = None;
     for at in 0..nodes.len() {
         let index = u32::try_from(at).expect("fewer than 2^32 paths");
         if !top.is_some_and(|top: usize| order::is_within(&nodes[at].path, &nodes[top].path)) {
-            top = base.get(&index).is_some_and(|record| leaves_attributes(&nodes[at], record)).then_some(at);
+            top = base.get(&index).is_some_and(|record| has_lost(&nodes[at], record)).then_some(at);
             continue;
         }
         base.remove(&index);

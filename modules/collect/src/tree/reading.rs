@@ -4,7 +4,7 @@ use super::error::TreeError;
 use super::large::{Assembly, Open, RunRead};
 use super::member::{Context, GroupRead, Outcome, Worker};
 use super::node::{Node, Place, State, absolute, find};
-use super::pass::{Known, Temperature, draw_in_company, renew};
+use super::pass::{Known, Temperature, draw_in_company, has_lost, renew};
 use super::scan::{ROUNDS, Scan, assign_links, replaced};
 use super::spec::Progress;
 use super::tell::Teller;
@@ -91,7 +91,7 @@ impl TreeCollector {
         let teller = Teller::new(self.watch.as_ref());
         for round in 0.. {
             if self.base.is_some() {
-                renew(&mut scan.nodes, base, known);
+                renew(&mut scan.nodes, base, known, has_lost);
                 while draw_in_company(&mut scan.nodes, gone) {}
             }
             let todo = groups(&scan.nodes);

@@ -135,12 +135,33 @@ fn a_base_within_its_margin_is_read_again() {
 }
 
 #[test]
+fn attributes_that_a_directory_gained_or_changed_do_not_cost_what_is_in_it() {
+    let place = Place::new();
+    place.sh(
+        "for d in gained changed acl default; do mkdir $d; echo x >$d/f; done; setfattr -n user.a -v b changed gained
+        setfattr -n security.label -v old changed; setfacl -m u:3:r acl; setfacl -d -m u:3:r,g:4:rwx default",
+    );
+    let base = place.collect(None, 3600);
+    place.sh("setfattr -n user.b -v c gained; setfacl -m u:4:r gained; setfattr -n security.label -v new changed
+        setfattr -n user.a -v c changed; setfacl -m u:3:rw,u:4:x acl; setfacl -d -x g:4 default; setfacl -d -m u:3:rwx default");
+    let made = place.collect(Some(&base.reloaded_index()), 3600);
+    assert_eq!(made.deleted(&place), <[String; 0]>::default());
+    assert_eq!(made.names(&place), ["", "acl", "changed", "default", "gained"]);
+    place.assert_restores(&[&base, &made]);
+    // An access list without entries is a list lost.
+    place.sh("setfacl -b acl; setfacl -k default");
+    let made = place.collect(Some(base.index()), 3600);
+    assert_eq!(made.deleted(&place), ["acl", "default"]);
+    place.assert_restores(&[&base, &made]);
+}
+
+#[test]
 fn an_attribute_that_a_directory_lost_does_not_come_back() {
     let place = Place::new();
     place.sh("mkdir -p d/deep beside; echo f >d/deep/f; head -c 9M /dev/urandom >d/large; ln d/deep/f outside
         setfattr -n user.a -v b d; setfattr -n user.b -v c d; setfattr -n user.a -v b beside");
     let base = place.collect(None, 3600);
-    place.sh("setfattr -x user.a d; setfattr -n user.c -v d beside/; printf x | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
+    place.sh("setfattr -x user.a d; setfattr -x user.a beside; setfattr -n user.c -v d beside; printf x | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
     let made = place.collect(Some(&base.reloaded_index()), 3600);
     assert_eq!(made.deleted(&place), ["beside", "d"]);
     assert_eq!((made.names(&place), made.result.counts.patched), {
@@ -150,7 +171,7 @@ fn an_attribute_that_a_directory_lost_does_not_come_back() {
     place.assert_restores(&[&base, &made]);
 
     // Noticed only in the cold pass, after what is in it was found to be as before, or was patched.
-    place.sh("setfattr -n user.a -v b d; setfattr -x user.c beside");
+    place.sh("setfattr -n user.a -v b d beside; setfattr -x user.c beside");
     let (mut collector, staging) = place.collector(Some(base.index()));
     collector.warm(&later(3600)).unwrap();
     place.sh("setfattr -x user.b d");
