@@ -5,8 +5,9 @@
 //! ([`CronTime::is_wild`]) follow the clock: what it jumps over is lost, what it repeats is run again. Changes of three
 //! hours and more are taken for the clock having been set: nothing is made up for.
 //!
-//! One entry is looked at by itself. Where clocks go forward, each missed minute in which any other entry of the host
-//! had a fixed time delays the later ones by ten seconds.
+//! One entry is looked at by itself, and jobs that last. Where clocks go forward, wild entries of that minute, and each
+//! missed minute in which another entry of the host had a fixed time, delay later ones by ten seconds; a job that ends
+//! meanwhile cuts that short.
 
 use super::{Clock, CronTime, clock::MINUTE};
 use jiff::{Timestamp, civil::Date, tz::Offset, tz::TimeZone};
