@@ -210,6 +210,13 @@ impl CronTime {
         self.days.has(day) && self.months.has(month) && self.weekdays.has(weekday)
     }
 
+    /// In these months only, 1 to 12; none: in all.
+    pub(super) fn restrict_months(&mut self, months: &[u8]) {
+        if !months.is_empty() {
+            self.months = Set(months.iter().fold(0, |bits, month| bits | 1 << month) & full(&MONTH).0);
+        }
+    }
+
     fn happens(&self) -> bool {
         self.months.iter().any(|month| {
             let longest = match month {

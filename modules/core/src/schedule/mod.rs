@@ -2,15 +2,41 @@
 //!
 //! Everything here is integer arithmetic on seconds since the epoch, UTC. Clock, zone and measured durations are arguments.
 //! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry.
+//! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
 
+mod cadence;
 mod clock;
 mod cron;
 mod delivery;
+mod derive;
+mod draft;
+mod entries;
+mod error;
+mod facts;
 mod firings;
+mod pattern;
+mod plan;
+mod proof;
+mod result;
+mod rpo;
+mod story;
+mod text;
+mod timeline;
+mod upkeep;
 mod week;
 
 pub use clock::{Clock, ClockChange};
 pub use cron::{CronTime, Days, TimeError};
 pub use delivery::Delivery;
+use derive::derive;
+use draft::{Carry, Draft, Planned, Run};
+pub use error::PlanError;
+use facts::Steps;
+pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
+use pattern::Pattern;
+pub use plan::{plan, ten_years};
+pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy};
+use rpo::Worst;
+use timeline::{Clocks, Line, Timeline};
 pub use week::Week;

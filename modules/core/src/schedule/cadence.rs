@@ -1,0 +1,135 @@
+//! The intervals that one cron entry can express, from a year down to a minute.
+
+use super::{Days, Pattern, Week};
+
+const HOUR: u32 = 60;
+const DAY: u32 = Week::DAY;
+
+/// An interval that cron can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cadence {
+    /// For people.
+    pub name: &'static str,
+    /// The longest time between two runs, in minutes of local time.
+    pub longest: u32,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Every so many minutes: divides a day.
+    Within(u32),
+    /// Weekdays, counted from the first.
+    Weekdays(&'static [u8]),
+    /// Days of the month, counted from the first, which is at most `room`.
+    Monthdays(&'static [u8], u8),
+    /// One day in every so many months.
+    Months(u8),
+}
+
+const fn cadence(name: &'static str, longest: u32, shape: Shape) -> Cadence {
+    Cadence { name, longest, shape }
+}
+
+/// All of them, the longest first. What does not divide an hour, a day or a week evenly is not in here: cron would begin
+/// anew at its end.
+pub(super) const LADDER: &[Cadence] = &[
+    cadence("once a year", 366 * DAY, Shape::Months(12)),
+    cadence("every 6 months", 184 * DAY, Shape::Months(6)),
+    cadence("every 3 months", 92 * DAY, Shape::Months(3)),
+    cadence("once a month", 31 * DAY, Shape::Months(1)),
+    cadence("twice a month", 17 * DAY, Shape::Monthdays(&[0, 14], 14)),
+    cadence("once a week", 7 * DAY, Shape::Weekdays(&[0])),
+    cadence("twice a week", 4 * DAY, Shape::Weekdays(&[0, 3])),
+    cadence("three times a week", 3 * DAY, Shape::Weekdays(&[0, 2, 4])),
+    cadence("four times a week", 2 * DAY, Shape::Weekdays(&[0, 2, 4, 6])),
+    cadence("daily", DAY, Shape::Within(DAY)),
+    cadence("every 12 h", 12 * HOUR, Shape::Within(12 * HOUR)),
+    cadence("every 8 h", 8 * HOUR, Shape::Within(8 * HOUR)),
+    cadence("every 6 h", 6 * HOUR, Shape::Within(6 * HOUR)),
+    cadence("every 4 h", 4 * HOUR, Shape::Within(4 * HOUR)),
+    cadence("every 3 h", 3 * HOUR, Shape::Within(3 * HOUR)),
+    cadence("every 2 h", 2 * HOUR, Shape::Within(2 * HOUR)),
+    cadence("hourly", HOUR, Shape::Within(HOUR)),
+    cadence("every 30 min", 30, Shape::Within(30)),
+    cadence("every 20 min", 20, Shape::Within(20)),
+    cadence("every 15 min", 15, Shape::Within(15)),
+    cadence("every 12 min", 12, Shape::Within(12)),
+    cadence("every 10 min", 10, Shape::Within(10)),
+    cadence("every 6 min", 6, Shape::Within(6)),
+    cadence("every 5 min", 5, Shape::Within(5)),
+    cadence("every 4 min", 4, Shape::Within(4)),
+    cadence("every 3 min", 3, Shape::Within(3)),
+    cadence("every 2 min", 2, Shape::Within(2)),
+    cadence("every minute", 1, Shape::Within(1)),
+];
+
+impl Cadence {
+    /// How many phases there are: one per minute in which the first run may lie.
+    pub(super) const fn phases(&self) -> u32 {
+        match self.shape {
+            Shape::Within(minutes) => minutes,
+            Shape::Weekdays(_) => 7 * DAY,
+            Shape::Monthdays(_, room) => room as u32 * DAY,
+            Shape::Months(_) => 28 * DAY,
+        }
+    }
+
+    /// The runs, the first of which is `phase` minutes after the begin.
+    pub(super) fn pattern(&self, phase: u32) -> Pattern {
+        let of_day = |minute: u32| u16::try_from(minute % DAY).unwrap_or_default();
+        let first = u8::try_from(phase / DAY).unwrap_or_default();
+        match self.shape {
+            Shape::Within(every) => Pattern::new((phase % every..DAY).step_by(every as usize).map(of_day), Days::Every),
+            Shape::Weekdays(days) => {
+                Pattern::new([of_day(phase)], Days::Week(days.iter().map(|day| (day + first) % 7).collect()))
+            }
+            Shape::Monthdays(days, _) => {
+                Pattern::new([of_day(phase)], Days::Month(days.iter().map(|day| day + 1 + first).collect()))
+            }
+            Shape::Months(every) => {
+                let months = if every == 1 { Vec::new() } else { (1..=12).step_by(every.into()).collect() };
+                Pattern { months, ..Pattern::new([of_day(phase)], Days::Month(vec![first + 1])) }
+            }
+        }
+    }
+
+    /// Whether it runs at the same time on each of its days.
+    pub(super) const fn is_daily(&self) -> bool {
+        self.longest >= DAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_run_is_later_than_promised() {
+        for cadence in LADDER {
+            for phase in [0, 1, cadence.phases() / 3, cadence.phases() - 1] {
+                let entries = cadence.pattern(phase).cron_times();
+                assert!(!entries.is_empty(), "{}", cadence.name);
+                let mut runs = runs(&entries);
+                runs.sort_unstable();
+                let longest = runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+                assert!(longest <= i64::from(cadence.longest) * 60, "{}: {longest}", cadence.name);
+                assert!(longest + 86_400 * 3 > i64::from(cadence.longest) * 60, "{}: {longest}", cadence.name);
+            }
+        }
+    }
+
+    /// Runs within eight years that hold two leap years.
+    fn runs(entries: &[super::super::CronTime]) -> Vec<i64> {
+        let utc = jiff::tz::TimeZone::UTC;
+        let days = if entries.iter().any(|time| time.hours().count() > 4) { 30 } else { 8 * 366 };
+        let from: jiff::Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let clock = super::super::Clock::new(&utc, from, from + jiff::SignedDuration::from_hours(24 * days));
+        entries.iter().flat_map(|time| super::super::firings(time, &clock).map(|firing| firing.at)).collect()
+    }
+
+    #[test]
+    fn the_ladder_falls() {
+        assert!(LADDER.windows(2).all(|pair| pair[0].longest > pair[1].longest));
+    }
+}

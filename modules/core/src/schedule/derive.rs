@@ -1,0 +1,290 @@
+//! From objectives to times: declared ones as they are, the others the rarest and least crowded that hold the RPO.
+
+use super::{
+    Carry, Clock, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Steps, Timeline, Week,
+    cadence::{Cadence, LADDER},
+    facts::minutes,
+    rpo,
+    story::span,
+};
+use crate::{Job, job::StreamOf};
+use std::collections::BTreeSet;
+
+/// So many intervals are tried on the whole horizon before the plan is given to the proof as it is.
+const TRIES: usize = 6;
+
+/// A draft per job, in the order of the jobs.
+///
+/// # Errors
+/// If declarations contradict each other across jobs, or contradict the facts.
+pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Result<Vec<Draft<'a>>, PlanError> {
+    let mut drafts = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let measured = facts.hosts.get(&job.source).and_then(|host| host.jobs.get(&job.job));
+        drafts.push(Draft::new(job, Steps::of(job, measured))?);
+    }
+    let mut host = Host { busy: Week::new(false), avoid: changing_minutes(&clocks.source), clocks, drafts };
+    host.all()?;
+    Ok(host.drafts)
+}
+
+/// The times of day at which the zone's clocks are ever changed.
+fn changing_minutes(clock: &Clock) -> Week {
+    let mut week = Week::new(false);
+    for change in clock.changes() {
+        let local = change.local();
+        let of_day = |second: i64| u32::try_from(second.rem_euclid(86_400) / 60).unwrap_or_default();
+        let minutes = u32::try_from((local.end - local.start) / 60).unwrap_or(Week::DAY);
+        (0..7).for_each(|day| week.set(day * Week::DAY + of_day(local.start), minutes, true));
+    }
+    week
+}
+
+/// A host while its jobs get their times.
+struct Host<'a, 'c> {
+    /// Minutes that are taken, gaps included.
+    busy: Week,
+    /// Minutes at which clocks change.
+    avoid: Week,
+    clocks: &'c Clocks,
+    drafts: Vec<Draft<'a>>,
+}
+
+impl Host<'_, '_> {
+    /// Gives all jobs their times: what cannot move first, carriers before what they carry, then by name.
+    fn all(&mut self) -> Result<(), PlanError> {
+        let mut order: Vec<usize> = (0..self.drafts.len()).collect();
+        order.sort_by_key(|&index| {
+            let draft = &self.drafts[index];
+            (draft.objectives.with.is_some(), draft.is_free(), &draft.job.job)
+        });
+        for &index in order.iter().filter(|&&index| !self.drafts[index].is_free()).collect::<Vec<_>>() {
+            self.take(index)?;
+        }
+        for index in order {
+            if self.drafts[index].is_free() {
+                self.take(index)?;
+            }
+            self.drafts[index].carries = self.carries(&self.drafts[index], &self.drafts[index].runs)?;
+        }
+        Ok(())
+    }
+
+    fn carrier(&self, draft: &Draft<'_>) -> Result<Option<usize>, PlanError> {
+        let Some(with) = &draft.objectives.with else { return Ok(None) };
+        let error = |reason| PlanError::Carrier { job: draft.job.job.clone(), with: with.clone(), reason };
+        let found = self.drafts.iter().position(|other| other.job.job == *with);
+        let found = found.ok_or_else(|| error("is no job of this source"))?;
+        if self.drafts[found].objectives.with.is_some() {
+            return Err(error("is itself carried by another"));
+        }
+        Ok(Some(found))
+    }
+
+    /// Gives one job its collections and takes its minutes.
+    fn take(&mut self, index: usize) -> Result<(), PlanError> {
+        let (runs, why) = self.runs(&self.drafts[index])?;
+        let draft = &mut self.drafts[index];
+        let minutes = draft.busy_minutes() + draft.gap_minutes();
+        for start in runs.iter().flat_map(|run| run.pattern.week()) {
+            self.busy.set(start, minutes, true);
+        }
+        (draft.runs, draft.why) = (runs, why);
+        Ok(())
+    }
+
+    fn runs(&self, draft: &Draft<'_>) -> Result<(Vec<Run>, String), PlanError> {
+        let objectives = &draft.objectives;
+        if let Some(text) = &draft.job.schedule.collect {
+            return Ok((vec![Run::explicit(time(draft.job, "collect", text)?)], "as `schedule.collect` says".into()));
+        }
+        if !objectives.at.is_empty() {
+            return Ok((
+                draft.on_declared_days(objectives.at.iter().map(|time| time.0)),
+                "as `objectives.at` says".into(),
+            ));
+        }
+        if !objectives.on.is_empty() || (objectives.full.is_some() && objectives.rpo.is_none()) {
+            let build = |phase: u32| draft.on_declared_days([u16::try_from(phase % Week::DAY).unwrap_or_default()]);
+            let whole = starts(&build(0)).len();
+            let search = Search { phases: Week::DAY, daily: true, whole, build: &build };
+            let runs = build(self.phase(draft, &search).unwrap_or_else(|| preferred(draft.job)));
+            return Ok((runs, "on the declared days, at the first time that is free".into()));
+        }
+        match objectives.rpo {
+            Some(rpo) => self.for_rpo(draft, i64::try_from(rpo.0).unwrap_or(i64::MAX)),
+            None => Ok((Vec::new(), "nothing says when".into())),
+        }
+    }
+
+    /// The rarest collections that hold the RPO on the whole horizon.
+    fn for_rpo(&self, draft: &Draft<'_>, rpo: i64) -> Result<(Vec<Run>, String), PlanError> {
+        let in_a_row = i64::from(draft.objectives.tolerate) + 1;
+        let latency = draft.steps.latency();
+        let long_enough = |cadence: &&Cadence| cadence.longest >= draft.busy_minutes().min(Week::DAY);
+        let fits = |cadence: &&Cadence| i64::from(cadence.longest) * 60 * in_a_row + latency <= rpo;
+        let mut first = None;
+        for cadence in LADDER.iter().filter(long_enough).filter(fits).take(TRIES) {
+            let runs = self.place(draft, cadence);
+            let why = format!(
+                "{}: the RPO of {} less {} for collect, transport and verification{} leaves {}",
+                cadence.name,
+                span(rpo),
+                span(latency),
+                if in_a_row > 1 { format!(", for each of {in_a_row} runs,") } else { String::new() },
+                span((rpo - latency) / in_a_row),
+            );
+            let tried = Draft { carries: self.carries(draft, &runs)?, runs, ..draft.clone() };
+            let timeline = Timeline::of(&tried, self.clocks);
+            let held = timeline.lines.iter().all(|line| {
+                rpo::worst(&line.deliveries, draft.objectives.tolerate).is_some_and(|worst| worst.age() <= rpo)
+            });
+            if held {
+                return Ok((tried.runs, why));
+            }
+            first.get_or_insert((tried.runs, why));
+        }
+        let densest = || LADDER.iter().rfind(long_enough).unwrap_or(&LADDER[0]);
+        Ok(first.unwrap_or_else(|| {
+            let cadence = densest();
+            (self.place(draft, cadence), format!("{}: nothing rarer comes near the RPO of {}", cadence.name, span(rpo)))
+        }))
+    }
+
+    /// Runs of this cadence where the host has time; where it has none, at the job's own place all the same.
+    fn place(&self, draft: &Draft<'_>, cadence: &Cadence) -> Vec<Run> {
+        let build = |phase: u32| draft.with_fulls(draft.within(&cadence.pattern(phase)));
+        let whole = starts(&draft.with_fulls(vec![cadence.pattern(0)])).len();
+        let search = Search { phases: cadence.phases(), daily: cadence.is_daily(), whole, build: &build };
+        let phase = self.phase(draft, &search);
+        build(phase.unwrap_or_else(|| preferred(draft.job) % cadence.phases()))
+    }
+
+    /// The first phase from the job's own place on at which everything is free.
+    fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
+        let own = preferred(draft.job) % search.phases;
+        let candidates = || (0..search.phases).map(|step| (own + step) % search.phases);
+        let fits = |phase: u32, wanted: usize, strict: bool| {
+            let starts = starts(&(search.build)(phase));
+            starts.len() >= wanted.max(1)
+                && starts.iter().all(|&start| {
+                    self.busy.is_free(start, draft.busy_minutes() + draft.gap_minutes())
+                        && draft.allowed.fits(start, draft.collect_minutes())
+                        && !(strict && search.daily && !self.avoid.is_free(start, draft.busy_minutes()))
+                })
+        };
+        let find = |wanted: usize| {
+            let find = |strict| candidates().find(|&phase| fits(phase, wanted, strict));
+            find(true).or_else(|| find(false))
+        };
+        // Windows may leave fewer runs at every phase: then the most that they leave.
+        let most = || candidates().map(|phase| starts(&(search.build)(phase)).len()).max();
+        find(search.whole).or_else(|| find(most().filter(|&most| most < search.whole)?))
+    }
+
+    fn carries(&self, draft: &Draft<'_>, runs: &[Run]) -> Result<Vec<Carry>, PlanError> {
+        let carrier = self.carrier(draft)?.map(|index| &self.drafts[index]);
+        let mut carries = Vec::new();
+        for (position, of) in draft.job.streams().enumerate() {
+            let times = match (&draft.job.schedule.transport, carrier) {
+                (Some(text), _) => vec![time(draft.job, "transport", text)?],
+                (None, Some(carrier)) => {
+                    let same = carrier.carries.iter().find(|carry| carry.stream == of.name);
+                    same.or(carrier.carries.first()).map(|carry| carry.times.clone()).unwrap_or_default()
+                }
+                (None, None) => self.after(draft, runs, position, &of),
+            };
+            let (mode, sink) = (of.stream.transport.mode, of.stream.sink.name.clone());
+            carries.push(Carry { stream: of.name, mode, sink, times });
+        }
+        Ok(carries)
+    }
+
+    /// Transports as soon as collecting, and carrying the streams before, has ended.
+    fn after(&self, draft: &Draft<'_>, runs: &[Run], position: usize, of: &StreamOf<'_>) -> Vec<CronTime> {
+        let before =
+            minutes(draft.steps.collect) + minutes(draft.steps.transport) * i64::try_from(position).unwrap_or_default();
+        let shift = self.sink_shift(of);
+        let mut times: Vec<CronTime> = Vec::new();
+        for run in runs {
+            let by = u32::try_from((before + shift).rem_euclid(7 * 1440)).unwrap_or_default();
+            let pattern = match (&run.pattern.days, shift) {
+                // The day of the month is another one there at times: transport daily, which does nothing when nothing waits.
+                (super::Days::Month(_), shift) if shift != 0 => {
+                    &Pattern::new(run.pattern.minutes.clone(), super::Days::Every)
+                }
+                _ => &run.pattern,
+            };
+            times.extend(pattern.later(by).iter().flat_map(Pattern::cron_times));
+        }
+        merged(&times)
+    }
+
+    /// Minutes to add to the source's local time where the sink's cron begins the transport and its clock differs: as
+    /// much as it ever differs, so that the transport is never before the collection.
+    fn sink_shift(&self, of: &StreamOf<'_>) -> i64 {
+        let sink = self.clocks.of(of.stream.transport.mode, &of.stream.sink.name);
+        let source = &self.clocks.source;
+        let changes = source.changes().chain(sink.changes()).map(|change| change.at);
+        let instants = [source.from()].into_iter().chain(changes);
+        instants.map(|at| (sink.local(at) - source.local(at)) / 60).max().unwrap_or_default()
+    }
+}
+
+/// What a place is searched for.
+struct Search<'f> {
+    /// So many phases there are.
+    phases: u32,
+    /// Whether it runs at the same time on each of its days.
+    daily: bool,
+    /// Runs per week where windows cut nothing away.
+    whole: usize,
+    /// The runs of a phase.
+    build: &'f dyn Fn(u32) -> Vec<Run>,
+}
+
+/// The minutes of a week at which something starts.
+fn starts(runs: &[Run]) -> BTreeSet<u32> {
+    runs.iter().flat_map(|run| run.pattern.week()).collect()
+}
+
+/// One entry instead of several that differ in their days only.
+fn merged(times: &[CronTime]) -> Vec<CronTime> {
+    let mut patterns: Vec<Pattern> = Vec::new();
+    for pattern in times.iter().map(Pattern::of) {
+        let like = |other: &&mut Pattern| other.minutes == pattern.minutes && other.months == pattern.months;
+        let joined = patterns.iter_mut().find(like).and_then(|other| {
+            other.days = union(&other.days, &pattern.days)?;
+            Some(())
+        });
+        if joined.is_none() {
+            patterns.push(pattern);
+        }
+    }
+    let mut times: Vec<_> = patterns.iter().flat_map(Pattern::cron_times).collect();
+    times.sort();
+    times.dedup();
+    times
+}
+
+fn union(a: &super::Days, b: &super::Days) -> Option<super::Days> {
+    use super::Days::{Every, Month, Week};
+    let joined = |a: &[u8], b: &[u8]| a.iter().chain(b).copied().collect::<BTreeSet<_>>();
+    Some(match (a, b) {
+        (Every, _) | (_, Every) => Every,
+        (Week(a), Week(b)) if joined(a, b).len() == 7 => Every,
+        (Week(a), Week(b)) => Week(joined(a, b).into_iter().collect()),
+        (Month(a), Month(b)) => Month(joined(a, b).into_iter().collect()),
+        _ => return None,
+    })
+}
+
+fn time(job: &Job, key: &'static str, text: &str) -> Result<CronTime, PlanError> {
+    text.parse().map_err(|error| PlanError::Time { job: job.job.clone(), key, error })
+}
+
+/// A job's own place among its neighbours: from its names alone (FNV-1a), so that nobody else moves it.
+fn preferred(job: &Job) -> u32 {
+    let names = job.source.bytes().chain([b'/']).chain(job.job.bytes());
+    names.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

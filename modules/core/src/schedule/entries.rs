@@ -1,0 +1,163 @@
+//! Cron entries per host and user, with the reason of each.
+
+use super::{
+    Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
+    result::{Entry, Purpose},
+    upkeep::{self, Sort},
+};
+use crate::job::Mode;
+
+/// Where the executables are.
+const BIN: &str = "/usr/local/bin";
+
+/// How often it is looked for what was missed, in minutes.
+const CATCH_UP: u16 = 15;
+
+/// All entries of one job.
+pub(super) fn entries(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
+    let mut entries = collect(draft);
+    entries.extend(transport(draft));
+    entries.extend(rotate(draft));
+    entries.extend(later(draft, timeline, clocks));
+    entries
+}
+
+fn on_source(draft: &Draft<'_>, purpose: Purpose, time: &CronTime, command: &str, why: String) -> Entry {
+    Entry {
+        host: draft.job.source.clone(),
+        user: "root".into(),
+        job: draft.job.job.clone(),
+        purpose,
+        cron: time.to_string(),
+        command: format!("{BIN}/{command}"),
+        install: true,
+        why,
+    }
+}
+
+fn collect(draft: &Draft<'_>) -> Vec<Entry> {
+    let job = &draft.job.job;
+    let mut entries = Vec::new();
+    for run in &draft.runs {
+        let (kind, what) = match run.kind {
+            Planned::Auto => ("", "collection"),
+            Planned::Incremental => (" --kind incremental", "incremental"),
+            Planned::Full => (" --kind full", "full"),
+        };
+        for time in &run.times {
+            let wild = if time.is_wild() { "; follows the clock through its changes" } else { "" };
+            let command = format!("backup_collect run {job}{kind} --quiet");
+            entries.push(on_source(draft, Purpose::Collect, time, &command, format!("{what}: {}{wild}", draft.why)));
+        }
+    }
+    // What runs every hour is soon made up for anyway.
+    let rare = draft.runs.iter().all(|run| run.pattern.minutes.len() < 24);
+    if draft.objectives.catch_up && rare && !draft.runs.is_empty() {
+        let every = Pattern::new((0..1440).step_by(CATCH_UP.into()), Days::Every);
+        let why = "collects once what was missed while the host was off; does nothing otherwise";
+        for time in draft.within(&every).iter().flat_map(Pattern::cron_times) {
+            let command = format!("backup_collect run {job} --missed --quiet");
+            entries.push(on_source(draft, Purpose::CatchUp, &time, &command, why.into()));
+        }
+    }
+    entries
+}
+
+fn transport(draft: &Draft<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for carry in &draft.carries {
+        let Some(of) = draft.job.stream(carry.stream) else { continue };
+        let why = match (&draft.objectives.with, &draft.job.schedule.transport) {
+            (_, Some(_)) => "as `schedule.transport` says".into(),
+            (Some(with), None) => format!("with the transport of {with}, as `objectives.with` says"),
+            (None, None) => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
+        };
+        for time in &carry.times {
+            let (host, job) = match carry.mode {
+                Mode::Push => (&draft.job.source, draft.job.job.clone()),
+                Mode::Pull => (&carry.sink, format!("{}/{}", draft.job.source, draft.job.job)),
+            };
+            entries.push(Entry {
+                host: host.clone(),
+                user: of.own_user().into(),
+                purpose: Purpose::Transport,
+                cron: time.to_string(),
+                command: format!("{BIN}/backup_transport run {job} --stream {} --quiet", carry.stream),
+                install: true,
+                why: why.clone(),
+                job,
+            });
+        }
+    }
+    entries
+}
+
+/// Rotation runs at the end of each transport. Where `max_age` ends copies between transports, it needs an entry.
+fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for of in draft.job.streams() {
+        let ages = of.stream.sink.retention.max_age.is_some();
+        let daily = draft.carries.iter().filter(|carry| carry.stream == of.name).flat_map(|carry| &carry.times);
+        let daily = daily
+            .map(Pattern::of)
+            .any(|pattern| pattern.weekdays().0 == 0x7f && !matches!(pattern.days, Days::Month(_)));
+        let (cron, why) = match &draft.job.schedule.rotate {
+            Some(text) => (text.clone(), "as `schedule.rotate` says"),
+            None if ages && !daily => ("0 12 * * *".into(), "`max_age` ends copies on days without a transport, too"),
+            None => continue,
+        };
+        let job = format!("{}/{}", draft.job.source, draft.job.job);
+        entries.push(Entry {
+            host: of.stream.sink.name.clone(),
+            user: of.stream.sink.user.clone(),
+            purpose: Purpose::Rotate,
+            cron,
+            command: format!("{BIN}/backup_rotate run {job} --stream {} --quiet", of.name),
+            install: true,
+            why: why.into(),
+            job,
+        });
+    }
+    entries
+}
+
+/// What is planned and cannot be installed yet.
+fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let job = format!("{}/{}", draft.job.source, draft.job.job);
+    for line in &timeline.lines {
+        for upkeep in upkeep::of(draft, line, clocks) {
+            let (purpose, executable) = match upkeep.sort {
+                Sort::Verify => (Purpose::Verify, "backup_verify run"),
+                Sort::Drill => (Purpose::Drill, "backup_restore drill"),
+            };
+            let user = draft.job.stream(line.stream).map_or_else(String::new, |of| of.stream.sink.user.clone());
+            entries.extend(upkeep.times.iter().map(|time| Entry {
+                host: line.sink.clone(),
+                user: user.clone(),
+                job: job.clone(),
+                purpose,
+                cron: time.to_string(),
+                command: format!("{BIN}/{executable} {job} --stream {} --quiet", line.stream),
+                install: false,
+                why: upkeep.why.clone(),
+            }));
+        }
+    }
+    let planned = [
+        (Purpose::Snapshot, draft.objectives.snapshots, "snapshot"),
+        (Purpose::Checkpoint, draft.objectives.checkpoints, "checkpoint"),
+    ];
+    for (purpose, every, verb) in planned {
+        let Some(every) = every else { continue };
+        let holds = super::cadence::LADDER.iter().find(|cadence| u64::from(cadence.longest) * 60 <= every.every.0);
+        let Some(cadence) = holds else { continue };
+        for time in cadence.pattern(0).cron_times() {
+            let why = format!("{} holds `every: {}`", cadence.name, every.every);
+            let mut entry = on_source(draft, purpose, &time, &format!("backup_head {verb} {}", draft.job.job), why);
+            entry.install = false;
+            entries.push(entry);
+        }
+    }
+    entries
+}

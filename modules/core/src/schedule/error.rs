@@ -1,0 +1,97 @@
+//! Why no plan can be made: what the declarations of several jobs, or of a job and the facts, contradict each other in.
+
+use super::TimeError;
+use crate::{Failure, Kind};
+
+/// A refusal before anything is derived.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Nothing to plan.
+    #[error("cannot plan: no job is declared")]
+    NoJobs,
+    /// Two jobs of one name on a source.
+    #[error("cannot plan {source_host}: two jobs are named {job:?}")]
+    SameName {
+        /// The source.
+        source_host: String,
+        /// The name.
+        job: String,
+    },
+    /// Jobs of several sources where one is planned.
+    #[error("cannot plan {source_host}: job {job:?} is of source {other:?}")]
+    OtherSource {
+        /// The source that is planned.
+        source_host: String,
+        /// The job.
+        job: String,
+        /// Its source.
+        other: String,
+    },
+    /// No such time zone.
+    #[error("cannot plan {host}: time zone {zone:?} is not known")]
+    UnknownZone {
+        /// Whose zone it is.
+        host: String,
+        /// The zone.
+        zone: String,
+    },
+    /// The end of the horizon is not after its begin.
+    #[error("cannot plan: the horizon is empty")]
+    NoHorizon,
+    /// `with` names a job that is not there, or that is carried itself.
+    #[error("cannot plan {job}: objectives.with names {with:?}, which {reason}")]
+    Carrier {
+        /// The job.
+        job: String,
+        /// Its carrier.
+        with: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A collection is longer than any window.
+    #[error("cannot plan {job}: a collection takes {takes}, objectives.window leaves {leaves} at most")]
+    WindowTooShort {
+        /// The job.
+        job: String,
+        /// How long a collection takes at p95.
+        takes: String,
+        /// The longest time that window and blackout leave.
+        leaves: String,
+    },
+    /// An explicit time that cron would not understand.
+    #[error("cannot plan {job}: schedule.{key}: {error}")]
+    Time {
+        /// The job.
+        job: String,
+        /// `collect`, `transport` or `rotate`.
+        key: &'static str,
+        /// What is wrong with it.
+        error: TimeError,
+    },
+}
+
+impl Failure for PlanError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoJobs | Self::NoHorizon | Self::UnknownZone { .. } => Kind::InvalidOption,
+            _ => Kind::InvalidJob,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoJobs => "Declare at least one job.".into(),
+            Self::NoHorizon => "Give an end after the begin, such as ten years.".into(),
+            Self::SameName { .. } => "Give each job of a source a name of its own.".into(),
+            Self::OtherSource { .. } => "Plan each source by itself.".into(),
+            Self::UnknownZone { .. } => "Use a name of the time zone database, such as Europe/Berlin or UTC.".into(),
+            Self::Carrier { .. } => {
+                "Name a job of the same source that has a transport of its own, or remove `with`.".into()
+            }
+            Self::WindowTooShort { takes, .. } => {
+                format!("Widen `window` to {takes} or more, shorten `blackout`, or make the collection faster.")
+            }
+            Self::Time { error, .. } => return error.hint(),
+        })
+    }
+}

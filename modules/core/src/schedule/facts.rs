@@ -1,0 +1,131 @@
+//! What is known besides the declarations: zones, measured durations and sizes, what a sink can bear.
+
+use super::PlanError;
+use crate::{
+    Job,
+    units::{Bytes, Span},
+};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Facts by host name. A host that is not named has the defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facts {
+    /// Sources.
+    pub hosts: BTreeMap<String, HostFacts>,
+    /// Sinks.
+    pub sinks: BTreeMap<String, SinkFacts>,
+}
+
+/// What is known of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostFacts {
+    /// Its time zone: `Europe/Berlin`.
+    pub zone: String,
+    /// What was measured, by job.
+    pub jobs: BTreeMap<String, Measured>,
+}
+
+/// What was measured of a job, at p95.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Measured {
+    /// From the start of collect to the seal.
+    pub collect: Option<Span>,
+    /// Until all bytes are on the sink.
+    pub transport: Option<Span>,
+    /// Comparing digests there.
+    pub verify: Option<Span>,
+    /// The last restore or drill.
+    pub restore: Option<Span>,
+    /// Stored bytes of a full.
+    pub full: Option<Bytes>,
+    /// Stored bytes of an incremental.
+    pub incremental: Option<Bytes>,
+}
+
+/// What is known of a sink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SinkFacts {
+    /// Its time zone.
+    pub zone: String,
+    /// So many transports may run at once; a default sshd refuses more than ten.
+    pub parallel: u32,
+    /// Of these, so many are left to restores and to people.
+    pub reserve: u32,
+    /// Bytes per second that all transports together may use.
+    pub bandwidth: Option<Bytes>,
+    /// Bytes that all stores together may use.
+    pub capacity: Option<Bytes>,
+}
+
+impl Default for HostFacts {
+    fn default() -> Self {
+        Self { zone: "UTC".into(), jobs: BTreeMap::new() }
+    }
+}
+
+impl Default for SinkFacts {
+    fn default() -> Self {
+        Self { zone: "UTC".into(), parallel: 10, reserve: 2, bandwidth: None, capacity: None }
+    }
+}
+
+/// A zone by its name, from the rules that are compiled in.
+///
+/// # Errors
+/// If there is no such zone; `host` is named.
+pub fn zone(name: &str, host: &str) -> Result<TimeZone, PlanError> {
+    let unknown = |_| PlanError::UnknownZone { host: host.to_owned(), zone: name.to_owned() };
+    TimeZoneDatabase::bundled().get(name).map_err(unknown)
+}
+
+/// How long the steps of a job take at p95, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Steps {
+    /// From the start of collect to the seal.
+    pub collect: i64,
+    /// Until all bytes are on the sink.
+    pub transport: i64,
+    /// Comparing digests there.
+    pub verify: i64,
+    /// Bringing everything back, if known.
+    pub restore: Option<i64>,
+    /// Whether one of the first three is neither declared nor measured.
+    pub assumed: bool,
+}
+
+/// What is assumed where nothing is known: collect, transport, verify.
+const ASSUMED: [i64; 3] = [600, 1200, 600];
+
+impl Steps {
+    /// Declared or measured, whichever is longer.
+    pub(super) fn of(job: &Job, measured: Option<&Measured>) -> Self {
+        let measured = measured.copied().unwrap_or_default();
+        let declared = job.objectives.as_ref().map(|objectives| objectives.durations).unwrap_or_default();
+        let longer =
+            |a: Option<Span>, b: Option<Span>| a.max(b).map(|span| i64::try_from(span.0).unwrap_or(i64::MAX >> 8));
+        let known = [
+            longer(declared.collect, measured.collect),
+            longer(declared.transport, measured.transport),
+            longer(declared.verify, measured.verify),
+        ];
+        let [collect, transport, verify] = std::array::from_fn(|i| known[i].unwrap_or(ASSUMED[i]));
+        let restore = longer(declared.restore, measured.restore);
+        Self { collect, transport, verify, restore, assumed: known.contains(&None) }
+    }
+
+    /// From the start of a collection until the copy counts, if nothing lies between.
+    pub(super) fn latency(&self) -> i64 {
+        minutes(self.collect) * 60 + self.transport + self.verify
+    }
+}
+
+/// Whole minutes, rounded up: what cron can wait.
+pub(super) fn minutes(seconds: i64) -> i64 {
+    (seconds + 59).div_euclid(60)
+}

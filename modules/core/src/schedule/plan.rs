@@ -1,0 +1,98 @@
+//! The whole of it: from the jobs of one source to its plan.
+
+use super::{
+    Clock, Clocks, Draft, Facts, PlanError, Timeline, derive, entries,
+    proof::Case,
+    result::{Attained, Outcome, Plan},
+    rpo, story, zone,
+};
+use crate::Job;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Plans and proves the jobs of one source from `from` to `until`; ten years are usual ([`ten_years`]).
+///
+/// # Errors
+/// If the declarations contradict each other or the facts. A promise that cannot be held is no error: the plan says so.
+pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Result<Plan, PlanError> {
+    let source = &jobs.first().ok_or(PlanError::NoJobs)?.source;
+    same_source(jobs, source)?;
+    if until <= from {
+        return Err(PlanError::NoHorizon);
+    }
+    let clocks = clocks(jobs, facts, from, until)?;
+    let drafts = derive(jobs, facts, &clocks)?;
+    let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, &clocks)).collect();
+    let checks = Case { drafts: &drafts, timelines: &timelines, clocks: &clocks, facts }.checks();
+    let failed = || checks.iter().filter(|check| check.outcome == Outcome::Failed);
+    let first = failed().min_by_key(|check| check.instant.unwrap_or(i64::MAX));
+    let both = || drafts.iter().zip(&timelines);
+    let mut entries: Vec<_> = both().flat_map(|(draft, timeline)| entries::entries(draft, timeline, &clocks)).collect();
+    // The source first; the order of jobs and purposes stays.
+    entries.sort_by(|a, b| (a.host != *source, &a.host).cmp(&(b.host != *source, &b.host)));
+    Ok(Plan {
+        source: source.clone(),
+        zone: zone_name(facts, source),
+        from: story::when(&clocks.source, clocks.source.from()),
+        until: story::when(&clocks.source, clocks.source.to()),
+        feasible: first.is_none(),
+        counter_example: first.map(|check| check.text.clone()),
+        entries,
+        streams: both().flat_map(|(draft, timeline)| attained(draft, timeline, &clocks)).collect(),
+        checks,
+    })
+}
+
+/// The end of the usual horizon.
+pub fn ten_years(from: Timestamp) -> Timestamp {
+    let utc = from.to_zoned(TimeZone::UTC);
+    utc.checked_add(10.years()).map_or(Timestamp::MAX, |end| end.timestamp())
+}
+
+fn same_source(jobs: &[Job], source: &str) -> Result<(), PlanError> {
+    let mut names = BTreeSet::new();
+    for job in jobs {
+        if job.source != *source {
+            return Err(PlanError::OtherSource {
+                source_host: source.into(),
+                job: job.job.clone(),
+                other: job.source.clone(),
+            });
+        }
+        if !names.insert(&job.job) {
+            return Err(PlanError::SameName { source_host: source.into(), job: job.job.clone() });
+        }
+    }
+    Ok(())
+}
+
+fn zone_name(facts: &Facts, source: &str) -> String {
+    facts.hosts.get(source).cloned().unwrap_or_default().zone
+}
+
+fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Result<Clocks, PlanError> {
+    let source = &jobs[0].source;
+    let mut sinks = BTreeMap::new();
+    for of in jobs.iter().flat_map(Job::streams) {
+        let name = &of.stream.sink.name;
+        let facts = facts.sinks.get(name).cloned().unwrap_or_default();
+        sinks.insert(name.clone(), Clock::new(&zone(&facts.zone, name)?, from, until));
+    }
+    Ok(Clocks { source: Clock::new(&zone(&zone_name(facts, source), source)?, from, until), sinks })
+}
+
+fn attained(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Attained> {
+    let line = |line: &super::Line| {
+        let worst = rpo::worst(&line.deliveries, draft.objectives.tolerate);
+        Attained {
+            job: draft.job.job.clone(),
+            stream: line.stream,
+            sink: line.sink.clone(),
+            effective_rpo: worst.map(|worst| worst.age()),
+            worst: worst.map(|worst| story::when(&clocks.source, worst.until)),
+            collections: timeline.collections.len(),
+            retention: draft.job.stream(line.stream).map(|of| of.stream.sink.retention.clone()).unwrap_or_default(),
+        }
+    };
+    timeline.lines.iter().map(line).collect()
+}

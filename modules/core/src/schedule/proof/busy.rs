@@ -1,0 +1,146 @@
+//! Overlaps and gaps on the source: no two steps at once, and the declared time between the steps of different jobs.
+
+use super::Case;
+use crate::schedule::{
+    Check, Outcome,
+    story::{span, when},
+};
+
+/// A step that occupies the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Step {
+    start: i64,
+    end: i64,
+    /// Index of the job.
+    job: usize,
+    /// A transport; what is carried together is one.
+    transport: bool,
+    /// The job whose transport it is: the carrier's, if it is carried.
+    leader: usize,
+    /// Least time until another job's next start.
+    gap: i64,
+}
+
+pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
+    let steps = steps(case);
+    let mut checks = vec![overlap(case, &steps)];
+    checks.extend(gaps(case, &steps));
+    checks
+}
+
+fn steps(case: &Case<'_, '_>) -> Vec<Step> {
+    let mut all = Vec::new();
+    for (job, (draft, timeline)) in case.jobs().enumerate() {
+        let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX >> 8);
+        let carrier = draft.objectives.with.as_ref();
+        let leader =
+            carrier.and_then(|with| case.drafts.iter().position(|other| other.job.job == *with)).unwrap_or(job);
+        all.extend(timeline.collections.iter().map(|&(start, _)| Step {
+            start,
+            end: start + draft.steps.collect,
+            job,
+            transport: false,
+            leader: job,
+            gap,
+        }));
+        all.extend(timeline.lines.iter().flat_map(|line| &line.transports).map(|&(start, _)| Step {
+            start,
+            end: start + draft.steps.transport,
+            job,
+            transport: true,
+            leader,
+            gap,
+        }));
+    }
+    all.sort_unstable();
+    all
+}
+
+impl Step {
+    fn is_same_transport(&self, other: &Self) -> bool {
+        self.transport && other.transport && self.leader == other.leader && self.job != other.job
+    }
+
+    fn told(&self, case: &Case<'_, '_>) -> String {
+        let what = if self.transport { "the transport" } else { "the collection" };
+        format!("{what} of {}", case.drafts[self.job].job.job)
+    }
+}
+
+/// The first step that begins before another has ended; how close the closest come.
+fn overlap(case: &Case<'_, '_>, steps: &[Step]) -> Check {
+    let clock = &case.clocks.source;
+    // The steps before a step that may still run: the longest is enough, but what travels together is no clash.
+    for (index, step) in steps.iter().enumerate() {
+        let before = &steps[index.saturating_sub(64)..index];
+        let clash = before.iter().find(|other| other.end > step.start && !other.is_same_transport(step));
+        if let Some(other) = clash {
+            let text = format!(
+                "at {} {} begins while {} is running until {}",
+                when(clock, step.start),
+                step.told(case),
+                other.told(case),
+                when(clock, other.end)
+            );
+            return Check::new("overlap", Outcome::Failed, text)
+                .of(&case.drafts[step.job].job.job)
+                .at(clock, step.start);
+        }
+    }
+    let text = format!("none of {} steps begins while another is running", steps.len());
+    Check::new("overlap", Outcome::Ok, text)
+}
+
+fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
+    let clock = &case.clocks.source;
+    let mut closest: Vec<Option<(i64, usize, usize)>> = vec![None; case.drafts.len()];
+    let mut first: Vec<Option<(usize, usize)>> = vec![None; case.drafts.len()];
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.gap > 0 && step.leader == step.job) {
+        let next = steps[index + 1..].iter().position(|other| other.leader != step.leader);
+        let Some(next) = next.map(|next| index + 1 + next) else { continue };
+        let time = steps[next].start - step.end;
+        if closest[step.job].is_none_or(|(least, ..)| time < least) {
+            closest[step.job] = Some((time, index, next));
+        }
+        // Of several steps before the same start the last one is told.
+        if time < step.gap && first[step.job].is_none_or(|(_, found)| found == next) {
+            first[step.job] = Some((index, next));
+        }
+    }
+    let mut checks = Vec::new();
+    for (job, draft) in case.drafts.iter().enumerate().filter(|(_, draft)| draft.objectives.gap.0 > 0) {
+        let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX);
+        let check = |outcome, text: String| Check::new("gap", outcome, text).of(&draft.job.job).figure("gap", gap);
+        checks.push(match (first[job], closest[job]) {
+            (Some((step, next)), _) => {
+                let (step, next) = (&steps[step], &steps[next]);
+                let text = format!(
+                    "at {} {} begins {}; gap is {}",
+                    when(clock, next.start),
+                    next.told(case),
+                    after(step.end, next.start, &step.told(case)),
+                    span(gap)
+                );
+                check(Outcome::Failed, text).at(clock, next.start).figure("least", next.start - step.end)
+            }
+            (None, Some((least, _, next))) => {
+                let text = format!(
+                    "the next step of another job begins {} later at the earliest; gap is {}",
+                    span(least),
+                    span(gap)
+                );
+                check(Outcome::Ok, text).at(clock, steps[next].start).figure("least", least)
+            }
+            (None, None) => check(Outcome::Ok, "no other job runs on this host".into()),
+        });
+    }
+    checks
+}
+
+fn after(end: i64, start: i64, what: &str) -> String {
+    if start >= end {
+        format!("{} after the end of {what}", span(start - end))
+    } else {
+        format!("{} before the end of {what}", span(end - start))
+    }
+}

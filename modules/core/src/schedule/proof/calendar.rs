@@ -1,0 +1,173 @@
+//! What the calendar does to declared times: windows, days that are given twice, clock changes, the ends of months.
+
+use super::Case;
+use crate::{
+    job::objectives::{Blackout, Day},
+    schedule::{
+        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Timeline, Week,
+        facts::minutes,
+        story::{civil, span, when, written},
+    },
+};
+use jiff::civil::DateTime;
+
+pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (draft, timeline) in case.jobs() {
+        checks.extend(window(case, draft, timeline));
+        checks.extend(full_day(draft));
+        checks.extend(clock_changes(case, draft));
+        checks.extend(month_end(case, draft));
+    }
+    checks
+}
+
+/// Minute of the local week.
+fn of_week(local: i64) -> u32 {
+    // 1970-01-01 was a Thursday.
+    u32::try_from((local.div_euclid(60) + 4 * 1440).rem_euclid(7 * 1440)).unwrap_or_default()
+}
+
+/// The first minute of a collection that lies outside the window.
+fn outside(draft: &Draft<'_>, clock: &Clock, start: i64) -> Option<i64> {
+    let length = minutes(draft.steps.collect).max(1);
+    let straight = clock.local(start) - start == clock.local(start + length * 60) - (start + length * 60);
+    let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
+    if straight && draft.allowed.fits(of_week(clock.local(start)), whole) {
+        return None;
+    }
+    (0..length).map(|minute| start + minute * 60).find(|&at| !draft.allowed.contains(of_week(clock.local(at))))
+}
+
+fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option<Check> {
+    let objectives = &draft.objectives;
+    if objectives.window.is_empty() && objectives.blackout.is_empty() {
+        return None;
+    }
+    let clock = &case.clocks.source;
+    let check = |outcome, text: String| Check::new("window", outcome, text).of(&draft.job.job);
+    let dates: Vec<(i8, i8)> = objectives
+        .blackout
+        .iter()
+        .filter_map(|blackout| match blackout {
+            Blackout::Yearly { month, day } => Some((month.cast_signed(), day.cast_signed())),
+            Blackout::Weekly(_) => None,
+        })
+        .collect();
+    let ends = |start: i64| [start, start + draft.steps.collect.max(1) - 1].map(|at| civil(clock.local(at)));
+    let on_blackout =
+        |start: i64| !dates.is_empty() && ends(start).iter().any(|time| dates.contains(&(time.month(), time.day())));
+    for &(start, _) in &timeline.collections {
+        let found = outside(draft, clock, start).map(|at| (at, "outside the window"));
+        let found = found.or_else(|| on_blackout(start).then_some((start, "on a day of `blackout`")));
+        if let Some((at, why)) = found {
+            let text = format!(
+                "the collection that begins at {} and takes {} is {why} at {}",
+                when(clock, start),
+                span(draft.steps.collect),
+                when(clock, at)
+            );
+            return Some(check(Outcome::Failed, text).at(clock, at));
+        }
+    }
+    Some(check(Outcome::Ok, format!("all {} collections begin and end in the window", timeline.collections.len())))
+}
+
+/// Times that are given to a full and to an incremental, and fulls on several days.
+fn full_day(draft: &Draft<'_>) -> Option<Check> {
+    let full = draft.objectives.full.as_ref()?;
+    let twice: Vec<&Day> = full.on.iter().filter(|day| draft.objectives.on.contains(day)).collect();
+    let check = |outcome, text: String| Check::new("full_day", outcome, text).of(&draft.job.job);
+    let named = |days: &[&Day]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let at = full.at.first().or(draft.objectives.at.first()).map_or(String::new(), |time| format!(" {time}"));
+    if twice.is_empty() {
+        let text = format!("fulls on {}{at}, incrementals otherwise", named(&full.on.iter().collect::<Vec<_>>()));
+        return Some(check(Outcome::Ok, text));
+    }
+    let all: Vec<String> = full.on.iter().map(|day| format!("{day}{at}")).collect();
+    let text = if full.on.len() > 1 {
+        format!(
+            "the full's day is given twice: {}; `objectives.on` gives {} to an incremental. Keep one of them in `full.on`",
+            all.join(" and "),
+            named(&twice)
+        )
+    } else {
+        format!("{} is given to a full and to an incremental. Remove it from `objectives.on`", named(&twice))
+    };
+    Some(check(Outcome::Failed, text))
+}
+
+/// Local times of collections that do not exist or occur twice.
+fn clock_changes(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
+    let clock = &case.clocks.source;
+    let zone = case.facts.hosts.get(&draft.job.source).map_or("UTC", |host| host.zone.as_str());
+    let mut found = Vec::new();
+    let mut first = None;
+    for change in clock.changes() {
+        for run in &draft.runs {
+            for time in &run.times {
+                let Some(local) = named_within(time, change.local()) else { continue };
+                first.get_or_insert(change.at);
+                let (date, wild) = (written(local), time.is_wild());
+                found.push(match (change.is_gap(), wild) {
+                    (true, false) => {
+                        format!("{date} does not exist in {zone}: cron runs it at {}", when(clock, change.at))
+                    }
+                    (true, true) => format!("{date} does not exist in {zone}: cron leaves it out"),
+                    (false, false) => format!("{date} occurs twice in {zone}: cron runs it the first time only"),
+                    (false, true) => format!("{date} occurs twice in {zone}: cron runs it both times"),
+                });
+            }
+        }
+    }
+    let count = found.len();
+    let check = Check::new("clock_changes", Outcome::Warning, String::new()).of(&draft.job.job);
+    let mut check = check.at(clock, first?).figure("changes", i64::try_from(count).unwrap_or(i64::MAX));
+    // Every night's job meets two a year: the first of each sort say it.
+    if count > 4 {
+        let sort = |what: &str| found.iter().find(|text| text.contains(what)).cloned();
+        let more = format!("{count} such times within the horizon");
+        found = [sort("not exist"), sort("occurs twice"), Some(more)].into_iter().flatten().collect();
+    }
+    check.text = found.join("; ");
+    Some(check)
+}
+
+/// The first minute of the entry within these local seconds.
+fn named_within(time: &CronTime, local: std::ops::Range<i64>) -> Option<i64> {
+    let pattern = Pattern::of(time);
+    let mut minute = local.start.div_euclid(60) * 60;
+    while minute < local.end {
+        let date = civil(minute);
+        let weekday = date.weekday().to_sunday_zero_offset().unsigned_abs();
+        let of_day = u16::try_from(minute.rem_euclid(86_400) / 60).unwrap_or_default();
+        if pattern.minutes.contains(&of_day) && time.on(date.day().unsigned_abs(), date.month().unsigned_abs(), weekday)
+        {
+            return Some(minute);
+        }
+        minute += 60;
+    }
+    None
+}
+
+/// What is to be known of days at the end of a month.
+fn month_end(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
+    let last =
+        draft.runs.iter().filter(|run| run.kind != Planned::Incremental).filter_map(|run| match &run.pattern.days {
+            Days::Month(days) => days.iter().max().copied(),
+            _ => None,
+        });
+    let day = last.max().filter(|&day| day == 28)?;
+    let year = |at| civil(case.clocks.source.local(at)).date().year();
+    let (from, to) = (year(case.clocks.source.from()), year(case.clocks.source.to() - 1));
+    let (leap, common): (Vec<i16>, Vec<i16>) = (from..=to).partition(|&year| {
+        DateTime::new(year, 2, 1, 0, 0, 0, 0).is_ok_and(|february| february.date().days_in_month() == 29)
+    });
+    let years = |years: &[i16]| years.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "day {day} is the last that every month has: February has 28 days in common years ({}) and 29 in leap years ({}), not the other way round",
+        years(&common),
+        years(&leap)
+    );
+    Some(Check::new("month_end", Outcome::Warning, text).of(&draft.job.job))
+}

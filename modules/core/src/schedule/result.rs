@@ -1,0 +1,182 @@
+//! What a plan says: entries to install, what each job attains, and the proof. It is what modules print, as it is.
+
+use crate::{StreamName, retention::Policy};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The plan of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The source.
+    pub source: String,
+    /// Its time zone.
+    pub zone: String,
+    /// Begin of the horizon, local time.
+    pub from: String,
+    /// End of the horizon, local time.
+    pub until: String,
+    /// Whether no check failed.
+    pub feasible: bool,
+    /// The first moment at which a promise does not hold, as a story.
+    pub counter_example: Option<String>,
+    /// Cron entries of all hosts.
+    pub entries: Vec<Entry>,
+    /// What each stream attains.
+    pub streams: Vec<Attained>,
+    /// The proof.
+    pub checks: Vec<Check>,
+}
+
+/// What an entry is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Collect.
+    Collect,
+    /// Collect what was missed.
+    CatchUp,
+    /// Transport, with verification and rotation at its end.
+    Transport,
+    /// Rotate apart from transports.
+    Rotate,
+    /// Read a sink's copies again.
+    Verify,
+    /// Restore on another machine.
+    Drill,
+    /// Take a snapshot of a database's head.
+    Snapshot,
+    /// Take a checkpoint.
+    Checkpoint,
+}
+
+/// One cron entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// On which host.
+    pub host: String,
+    /// As which user.
+    pub user: String,
+    /// For which job, as that host names it.
+    pub job: String,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The five fields.
+    pub cron: String,
+    /// The command: executable and arguments.
+    pub command: String,
+    /// Whether it can be installed: false for what is planned only, until it exists.
+    pub install: bool,
+    /// Why it runs then.
+    pub why: String,
+}
+
+/// What a stream of a job attains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attained {
+    /// The job.
+    pub job: String,
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its sink.
+    pub sink: String,
+    /// The greatest age that the newest verified copy's data reach, in seconds, with the tolerated runs missed.
+    pub effective_rpo: Option<i64>,
+    /// The moment before which it is reached first, local time.
+    pub worst: Option<String>,
+    /// Collections within the horizon.
+    pub collections: usize,
+    /// What the sink keeps: as declared, or derived from `objectives.history`.
+    pub retention: Policy,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It holds over the whole horizon.
+    Ok,
+    /// It holds, and something about it should be known.
+    Warning,
+    /// It cannot be told: something is neither declared nor measured.
+    Unknown,
+    /// It does not hold: the plan is refused.
+    Failed,
+}
+
+/// One part of the proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// What is checked: one of the names in docs/planning.md.
+    pub check: String,
+    /// The job, if it is about one.
+    pub job: Option<String>,
+    /// The stream, if it is about one.
+    pub stream: Option<StreamName>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The finding, with figures; where it failed, the first counter-example as a story.
+    pub text: String,
+    /// The worst or first instant that the text is about, local time.
+    pub at: Option<String>,
+    /// The same instant, seconds since the epoch.
+    pub instant: Option<i64>,
+    /// Figures, in seconds, bytes or numbers.
+    #[serde(default)]
+    pub figures: BTreeMap<String, i64>,
+    /// For what failed: changes of one setting, each of which was proven to make it hold.
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
+}
+
+/// A change of one setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remedy {
+    /// The job whose document is changed.
+    pub job: String,
+    /// The key: `objectives.rpo`.
+    pub setting: String,
+    /// The nearest value that was proven.
+    pub value: String,
+}
+
+impl Check {
+    pub(super) fn new(check: &str, outcome: Outcome, text: impl Into<String>) -> Self {
+        Self {
+            check: check.into(),
+            job: None,
+            stream: None,
+            outcome,
+            text: text.into(),
+            at: None,
+            instant: None,
+            figures: BTreeMap::new(),
+            remedies: Vec::new(),
+        }
+    }
+
+    pub(super) fn of(mut self, job: &str) -> Self {
+        self.job = Some(job.into());
+        self
+    }
+
+    pub(super) fn on(mut self, stream: StreamName) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    pub(super) fn at(mut self, clock: &super::Clock, instant: i64) -> Self {
+        self.at = Some(super::story::when(clock, instant));
+        self.instant = Some(instant);
+        self
+    }
+
+    pub(super) fn figure(mut self, name: &str, value: i64) -> Self {
+        self.figures.insert(name.into(), value);
+        self
+    }
+}

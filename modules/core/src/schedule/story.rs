@@ -1,0 +1,79 @@
+//! Times and spans as people say them.
+
+use super::Clock;
+use jiff::{Timestamp, civil::DateTime, tz::Offset};
+
+/// Local time to the minute: `2026-11-22 23:59`. Where clocks went back: which of the two it is.
+pub(super) fn when(clock: &Clock, at: i64) -> String {
+    let local = clock.local(at);
+    let text = written(local);
+    let twice = clock.changes().any(|change| !change.is_gap() && change.local().contains(&local));
+    if twice { format!("{text} (UTC{})", offset(local - at)) } else { text }
+}
+
+/// A local second as text, to the minute.
+pub(super) fn written(local: i64) -> String {
+    let time = civil(local);
+    format!("{:04}-{:02}-{:02} {:02}:{:02}", time.year(), time.month(), time.day(), time.hour(), time.minute())
+}
+
+/// A local second as date and time.
+pub(super) fn civil(local: i64) -> DateTime {
+    Offset::UTC.to_datetime(Timestamp::from_second(local).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn offset(seconds: i64) -> String {
+    let minutes = seconds.abs() / 60;
+    let sign = if seconds < 0 { '-' } else { '+' };
+    if minutes % 60 == 0 {
+        format!("{sign}{}", minutes / 60)
+    } else {
+        format!("{sign}{}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on.
+pub(super) fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let days = if seconds >= 3 * 86_400 { seconds / 86_400 } else { 0 };
+    let rest = seconds - days * 86_400;
+    let parts = [(days, "d"), (rest / 3600, "h"), (rest % 3600 / 60, "min"), (rest % 60, "s")];
+    let mut said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
+    if said.is_empty() {
+        said.push("0 min".into());
+    }
+    // Seconds matter where nothing longer is said.
+    said.truncate(if days > 0 { 2 } else { 3 });
+    said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        let cases = [
+            (0, "0 min"),
+            (20, "20 s"),
+            (1800, "30 min"),
+            (86_400, "24 h"),
+            (93_540, "25 h 59 min"),
+            (259_200, "3 d"),
+            (2_685_660, "31 d 2 h"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    #[test]
+    fn times_that_occur_twice_say_which() {
+        let zone = super::super::zone("Europe/Berlin", "web1").unwrap();
+        let clock = Clock::new(&zone, "2026-10-01T00:00:00Z".parse().unwrap(), "2026-11-01T00:00:00Z".parse().unwrap());
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+        assert_eq!(when(&clock, at("2026-10-25T00:30:00Z")), "2026-10-25 02:30 (UTC+2)");
+        assert_eq!(when(&clock, at("2026-10-25T01:30:00Z")), "2026-10-25 02:30 (UTC+1)");
+        assert_eq!(when(&clock, at("2026-10-25T02:30:00Z")), "2026-10-25 03:30");
+    }
+}

@@ -1,0 +1,165 @@
+//! From entries to events: what is collected, sealed, carried and verified when, over the whole horizon.
+
+use super::{Clock, CronTime, Delivery, Draft, Planned, Steps, firings};
+use crate::{GenerationKind, StreamName, job::Mode};
+use std::collections::BTreeMap;
+
+/// Local times of the source and of its sinks.
+#[derive(Debug, Clone)]
+pub(super) struct Clocks {
+    /// The source's.
+    pub source: Clock,
+    /// The sinks'.
+    pub sinks: BTreeMap<String, Clock>,
+}
+
+impl Clocks {
+    /// The clock of the side that begins a transport.
+    pub(super) fn of(&self, mode: Mode, sink: &str) -> &Clock {
+        match mode {
+            Mode::Push => &self.source,
+            Mode::Pull => self.sinks.get(sink).unwrap_or(&self.source),
+        }
+    }
+}
+
+/// What happens to one stream of a job.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// Which stream.
+    pub stream: StreamName,
+    /// The sink.
+    pub sink: String,
+    /// Everything that arrives, in order.
+    pub deliveries: Vec<Delivery>,
+    /// Starts of transports that carried something, with the number of generations that they carried.
+    pub transports: Vec<(i64, usize)>,
+    /// Most generations that waited in the handover point at once, and when it came to that.
+    pub most_waiting: (usize, i64),
+}
+
+/// What happens to a job.
+#[derive(Debug, Clone)]
+pub(super) struct Timeline {
+    /// Starts of collections, with what they were asked to be. A start during another collection of the job is left out:
+    /// the lock refuses it.
+    pub collections: Vec<(i64, Planned)>,
+    /// Per stream.
+    pub lines: Vec<Line>,
+}
+
+/// All firings of some entries, ascending, each instant once.
+pub(super) fn all_firings(times: &[CronTime], clock: &Clock) -> Vec<i64> {
+    let mut all: Vec<i64> = times.iter().flat_map(|time| firings(time, clock).map(|firing| firing.at)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+impl Timeline {
+    /// The events of a draft.
+    pub(super) fn of(draft: &Draft<'_>, clocks: &Clocks) -> Self {
+        let collections = collections(draft, &clocks.source);
+        let line = |carry: &super::Carry| {
+            let transports = all_firings(&carry.times, clocks.of(carry.mode, &carry.sink));
+            let full_every = draft.job.stream(carry.stream).map_or(0, |of| of.stream.full.every.0);
+            let mut line = deliver(&collections, &transports, &draft.steps, full_every);
+            (line.stream, line.sink) = (carry.stream, carry.sink.clone());
+            line
+        };
+        Self { lines: draft.carries.iter().map(line).collect(), collections }
+    }
+}
+
+fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
+    let starts =
+        |run: &super::Run| all_firings(&run.times, clock).into_iter().map(|at| (at, run.kind)).collect::<Vec<_>>();
+    let mut all: Vec<_> = draft.runs.iter().flat_map(starts).collect();
+    // At one instant the full goes first and the other finds the lock taken.
+    all.sort_unstable_by_key(|&(at, kind)| (at, std::cmp::Reverse(kind)));
+    let mut free = i64::MIN;
+    all.retain(|&(at, _)| {
+        let runs = at >= free;
+        if runs {
+            free = at + draft.steps.collect.max(1);
+        }
+        runs
+    });
+    all
+}
+
+/// Carries collections away: a transport takes everything that is sealed when it begins.
+fn deliver(collections: &[(i64, Planned)], transports: &[i64], steps: &Steps, full_every: u64) -> Line {
+    let mut state = Carrying {
+        waiting: Vec::new(),
+        base: None,
+        fulls: Vec::new(),
+        free: i64::MIN,
+        line: Line {
+            stream: StreamName::Data,
+            sink: String::new(),
+            deliveries: Vec::with_capacity(collections.len()),
+            transports: Vec::new(),
+            most_waiting: (0, 0),
+        },
+    };
+    let mut transports = transports.iter().copied().peekable();
+    for &(data, planned) in collections {
+        while let Some(start) = transports.next_if(|&start| start < data) {
+            state.transport(start, steps);
+        }
+        state.collect(data, planned, steps, full_every);
+    }
+    transports.for_each(|start| state.transport(start, steps));
+    state.line
+}
+
+struct Carrying {
+    /// Data time, end of the collection, kind.
+    waiting: Vec<(i64, i64, GenerationKind)>,
+    /// Data time of the newest full that had arrived.
+    base: Option<i64>,
+    /// Fulls on their way: arrival, data time.
+    fulls: Vec<(i64, i64)>,
+    /// Until then a transport is running.
+    free: i64,
+    line: Line,
+}
+
+impl Carrying {
+    fn collect(&mut self, data: i64, planned: Planned, steps: &Steps, full_every: u64) {
+        let base = &mut self.base;
+        self.fulls.retain(|&(arrives, full)| {
+            let arrived = arrives <= data;
+            if arrived {
+                *base = Some(full);
+            }
+            !arrived
+        });
+        let kind = match (planned, self.base) {
+            (Planned::Full, _) | (_, None) => GenerationKind::Full,
+            (Planned::Auto, Some(base)) if (data - base).unsigned_abs() >= full_every => GenerationKind::Full,
+            _ => GenerationKind::Incremental,
+        };
+        self.waiting.push((data, data + steps.collect, kind));
+        if self.waiting.len() > self.line.most_waiting.0 {
+            self.line.most_waiting = (self.waiting.len(), data);
+        }
+    }
+
+    fn transport(&mut self, start: i64, steps: &Steps) {
+        let sealed = self.waiting.partition_point(|&(_, sealed, _)| sealed <= start);
+        if start < self.free || sealed == 0 {
+            return;
+        }
+        let arrives = start + steps.transport + steps.verify;
+        self.free = arrives;
+        self.line.transports.push((start, sealed));
+        for (data, sealed, kind) in self.waiting.drain(..sealed) {
+            if kind == GenerationKind::Full {
+                self.fulls.push((arrives, data));
+            }
+            self.line.deliveries.push(Delivery { data, sealed, arrives, kind });
+        }
+    }
+}

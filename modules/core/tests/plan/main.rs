@@ -1,0 +1,4 @@
+//! Plans as a whole, from job documents to entries and proof.
+#![allow(clippy::unwrap_used)]
+
+mod sla;
