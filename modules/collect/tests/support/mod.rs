@@ -314,7 +314,7 @@ fn stream(room: &Path, name: &str, what: &Value) -> Value {
     let mut stream = json!({
         "user": "root",
         "handover": {"path": at("handover")}, "store": {"path": at("store")}, "restore_folder": at("restore"),
-        "transport": {"mode": "push", "peer": {"address": "sink1"}},
+        "transport": {"mode": "push", "peer": {"address": "sink1", "identity": at("key")}},
         "sink": {"name": "sink1", "retention": {"generations": 7}},
     });
     merge(&mut stream, what);

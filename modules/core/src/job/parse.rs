@@ -164,7 +164,15 @@ mod tests {
             ("job: shop", "", "1:1: `job` is missing", "configuration.md"),
             ("job: shop", "jobb: shop", "2:1: jobb: unknown key", "use one of: version, job, group"),
             ("job: shop", "job: [shop]", "2:6: job: a list is given, but text is needed", "configuration.md"),
-            ("version: 1", "version: \"1\"", "1:10: version: \"1\" is given, but a whole number", "without quotes"),
+            ("version: 1", "version: one", "1:10: version: \"one\" is given, but a whole number", "in digits"),
+            ("version: 1", "version: [1]", "1:10: version: a list is given, but a whole number", "in digits"),
+            ("version: 1", "version: ~", "1:10: version: nothing is given, but a whole number", "in digits"),
+            (
+                "include: [/srv/shop]",
+                "one_file_system: often",
+                "8:22: streams.data.one_file_system: \"often\" is given, but a truth value",
+                "`true`",
+            ),
             ("version: 1", "version: 01", "1:10: version: \"01\" is given, but a whole number", "leading zeros"),
             ("version: 1", "version: -1", "1:10: version: -1 is out of range", "Use 0 to 4294967295."),
             (
@@ -203,7 +211,7 @@ mod tests {
             .replacen("source: web1", "source: \"web1\"\npriority: {nice: -5}\nmail: {to: [], from: ~}", 1)
             .replacen(
                 "  data:",
-                "  data: &stream\n    one_file_system: false\n    large_file: 1GiB\n    user: 'yes'",
+                "  data: &stream\n    one_file_system: false\n    large_file: 1GiB\n    user: 'yes'\n    special_files: on",
                 1,
             );
         for text in [GOOD, &full] {
@@ -211,6 +219,17 @@ mod tests {
             assert_eq!(job, serde_saphyr::from_str(text).unwrap());
             assert_eq!(job, serde_json::from_value(serde_saphyr::from_str(text).unwrap()).unwrap());
         }
+    }
+
+    #[test]
+    fn numbers_and_truth_values_may_be_quoted_as_templates_write_them() {
+        let text = GOOD
+            .replacen("version: 1", "version: '1'", 1)
+            .replacen("  data:", "  data:\n    one_file_system: 'False'", 1)
+            .replacen("generations: 7", "generations: \"7\"", 1);
+        let job = Job::parse(&text, "shop.yml").unwrap();
+        let data = job.stream(crate::StreamName::Data).unwrap().stream;
+        assert_eq!((job.version, data.one_file_system, data.sink.retention.generations), (1, false, Some(7)));
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Found {
             self.stream(&format!("streams.{}", stream.name), &stream);
         }
         self.separation(job);
+        self.links(job);
     }
 
     fn mail(&mut self, job: &Job) {

@@ -110,14 +110,16 @@ impl Node {
     }
 
     fn truth(&self) -> Result<bool, Refusal> {
-        let refuse = || Refusal::unlike(self, "a truth value").with_remedy("Write `true` or `false`, without quotes.");
+        let refuse = || Refusal::unlike(self, "a truth value").with_remedy("Write `true` or `false`.");
         self.boolean().ok_or_else(refuse)
     }
 
     fn whole(&self, least: i128, most: i128) -> Result<i128, Refusal> {
-        let value = self.integer().ok_or_else(|| {
-            Refusal::unlike(self, "a whole number").with_remedy("Write it in digits, without quotes or leading zeros.")
-        })?;
+        let refuse = || {
+            Refusal::unlike(self, "a whole number")
+                .with_remedy(format!("Write {least} to {most} in digits, without leading zeros."))
+        };
+        let value = self.integer().ok_or_else(refuse)?;
         if (least..=most).contains(&value) {
             return Ok(value);
         }
@@ -126,13 +128,11 @@ impl Node {
 
     fn word(&self) -> Result<&str, Refusal> {
         let Value::Scalar { text, .. } = &self.value else { return Err(Refusal::unlike(self, "text")) };
-        let taken_for = match self {
-            _ if self.is_null() => return Err(Refusal::unlike(self, "text")),
-            _ if self.boolean().is_some() => "a truth value",
-            _ if self.is_number() => "a number",
-            _ => return Ok(text),
-        };
-        let refusal = Refusal::new(format!("{text} is {taken_for}, but text is needed")).at(self.at);
+        if self.is_null() {
+            return Err(Refusal::unlike(self, "text"));
+        }
+        let Some(other) = self.other_than_text() else { return Ok(text) };
+        let refusal = Refusal::new(format!("{text} is {other}, but text is needed")).at(self.at);
         Err(refusal.with_remedy(format!("Write it in quotes: {text:?}.")))
     }
 }

@@ -75,32 +75,33 @@ impl Node {
         self.plain().is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// The words of YAML 1.1 count, too: other readers of the same document, Ansible among them, take them so.
+    /// With or without quotes: what a template computes has them. The words of YAML 1.1 count, too: other readers of the
+    /// same document, Ansible among them, take them so.
     fn boolean(&self) -> Option<bool> {
-        let word = self.plain()?.to_ascii_lowercase();
-        match word.as_str() {
+        match self.text().to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" => Some(true),
             "false" | "no" | "off" => Some(false),
             _ => None,
         }
     }
 
-    /// A leading zero is refused: some readers take such a number as octal.
+    /// With or without quotes. A leading zero is refused: some readers take such a number as octal.
     fn integer(&self) -> Option<i128> {
-        let text = self.plain()?;
+        let text = self.text();
         let digits = text.trim_start_matches(['-', '+']);
         if digits.len() > 1 && digits.starts_with('0') { None } else { text.parse().ok() }
     }
 
-    /// Whether some reader of YAML takes this for a number.
-    fn is_number(&self) -> bool {
-        let based = |text: &str, prefix, radix| {
-            text.strip_prefix(prefix).is_some_and(|digits| u128::from_str_radix(digits, radix).is_ok())
-        };
-        self.plain().is_some_and(|text| {
-            text.contains(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok()
-                || based(text, "0x", 16)
-                || based(text, "0o", 8)
-        })
+    /// What a reader of YAML takes this for, if not for text.
+    fn other_than_text(&self) -> Option<&'static str> {
+        let text = self.plain()?;
+        let based =
+            |prefix, radix| text.strip_prefix(prefix).is_some_and(|digits| u128::from_str_radix(digits, radix).is_ok());
+        let decimal = text.contains(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok();
+        match text {
+            _ if self.boolean().is_some() => Some("a truth value"),
+            _ if decimal || based("0x", 16) || based("0o", 8) => Some("a number"),
+            _ => None,
+        }
     }
 }
