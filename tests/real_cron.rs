@@ -85,13 +85,12 @@ fn run_cron(zone: &Path, from: i64, to: i64) -> BTreeSet<(usize, i64)> {
     fs::write(at("job"), format!("#!/bin/sh\necho \"$1 $(date +%s)\" >>{shown}/ran\n")).unwrap();
     fs::set_permissions(at("job"), fs::Permissions::from_mode(0o755)).unwrap();
     // Cron gives its jobs none of its own environment.
-    let mut table = format!(
+    let environment = format!(
         "LD_PRELOAD={}\nFAKETIME_TIMESTAMP_FILE={shown}/clock\nFAKETIME_FMT=%s\nFAKETIME_NO_CACHE=1\n",
         faketime.trim()
     );
-    for (number, entry) in ENTRIES.iter().enumerate() {
-        table += &format!("{entry} root {shown}/job {number}\n");
-    }
+    let entries = ENTRIES.iter().enumerate().map(|(number, entry)| format!("{entry} root {shown}/job {number}\n"));
+    let table: String = std::iter::once(environment).chain(entries).collect();
     fs::create_dir(at("cron.d")).unwrap();
     fs::write(at("cron.d/entries"), table).unwrap();
     fs::write(at("host"), HOST).unwrap();
