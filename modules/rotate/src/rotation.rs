@@ -6,10 +6,9 @@ use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, Sto
 use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
-use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, assume_reread, plan};
+use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE, assume_reread, plan};
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -213,7 +212,7 @@ impl Rotation {
     }
 
     fn rules(&self, now: Timestamp) -> Rules {
-        Rules { now, zone: TimeZone::UTC, side: self.side }
+        Rules { now, zone: ZONE, side: self.side }
     }
 }
 

@@ -29,6 +29,9 @@ pub use simulation::Simulation;
 use crate::{Failure, GenerationId, GenerationKind, Kind, units::Span};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
+/// The zone in which stores are rotated: hosts in several zones share a sink, and no day of it has 23 hours.
+pub const ZONE: TimeZone = TimeZone::UTC;
+
 /// Everything besides generations and policy that decides.
 #[derive(Debug, Clone)]
 pub struct Rules {

@@ -3,6 +3,7 @@
 //! Everything here is integer arithmetic on seconds since the epoch, UTC. Clock, zone and measured durations are arguments.
 //! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry.
 //! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
+//! `history` tells what a store holds of what is delivered.
 
 mod cadence;
 mod clock;
@@ -14,6 +15,7 @@ mod entries;
 mod error;
 mod facts;
 mod firings;
+pub mod history;
 mod pattern;
 mod plan;
 mod proof;

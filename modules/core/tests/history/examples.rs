@@ -1,0 +1,205 @@
+//! One promise per test.
+
+use crate::make::*;
+use backup_core::{
+    GenerationKind,
+    job::objectives::Sizes,
+    retention::{RetentionError, Side},
+    schedule::history::{
+        Extreme, FOREVER, Keeping, Loss, Spell, ages, derive_policy, first_lost, kept_by_provider, replay, window,
+    },
+    units::{Bytes, Span},
+};
+
+const SIZES: Sizes = Sizes { full: Bytes(1000), incremental: Some(Bytes(10)) };
+
+#[test]
+fn a_store_of_three_generations_with_weekly_fulls() {
+    let all = nights(3653, 22);
+    let kept = policy("generations: 3");
+    let course = replay(&all, &keeping(sink(0), &kept), Some(SIZES)).unwrap();
+    // Fullest on Saturdays: four incrementals of the week with the new one, their full, and the second full.
+    assert_eq!((course.most.generations(), course.most.fulls), (6, 2));
+    assert_eq!(told(course.most.at), "2026-11-12 22:00");
+    // Most bytes on Sundays: three fulls until the rotation.
+    assert_eq!((course.largest.fulls, course.largest.bytes(SIZES)), (3, 3030));
+    assert_eq!(told(course.largest.at), "2026-11-15 22:00");
+    assert_eq!(course.orphan, None);
+    let shortest = window(&all, &[&course.until]).unwrap();
+    // The three newest, on the day of 23 hours.
+    assert_eq!((shortest.age(), told(shortest.data)), (3 * DAY, "2027-03-25 21:00".to_owned()));
+    assert_eq!(course.until.iter().filter(|until| **until == FOREVER).count(), 5);
+}
+
+#[test]
+fn a_promised_history_needs_the_day_of_23_hours() {
+    let all = nights(3653, 22);
+    let none = policy("generations: 1");
+    let derived = derive_policy(&all, &keeping(sink(30), &none), days(21), None).unwrap();
+    assert_eq!((derived.policy, derived.lost), (policy("generations: 22"), None));
+    // The spring day makes the 21 nights before it as old as 21 days less the hour that a copy travels.
+    let fewer = policy("generations: 21");
+    let course = replay(&all, &keeping(sink(0), &fewer), None).unwrap();
+    let lost = first_lost(&all, &[&course.until], days(21)).unwrap();
+    assert_eq!(
+        (told(lost.data), told(lost.gone), lost.age()),
+        ("2027-03-08 21:00".into(), "2027-03-29 21:00".into(), 21 * DAY)
+    );
+}
+
+#[test]
+fn a_history_longer_than_max_age_is_lost() {
+    let all = nights(400, 22);
+    let kept = policy("{generations: 1, max_age: 20d}");
+    let lost = |history| derive_policy(&all, &keeping(sink(0), &kept), days(history), None).unwrap().lost;
+    assert_eq!(derive_policy(&all, &keeping(sink(0), &kept), days(22), None).unwrap().policy.max_age, Some(days(20)));
+    // When 20 days have passed to the second since its receipt, the second copy is not over age; at the next arrival it is.
+    let second = lost(22).unwrap();
+    assert_eq!((told(second.data), second.age()), ("2026-11-02 21:00".into(), 21 * DAY + HOUR));
+    let spring = lost(21).unwrap();
+    assert_eq!((told(spring.gone), spring.age()), ("2027-03-29 21:00".into(), 21 * DAY));
+    assert_eq!(lost(20), None);
+}
+
+#[test]
+fn what_protect_keeps_is_not_relied_on_but_proven() {
+    let all = nights(400, 22);
+    let kept = policy("generations: 1");
+    let short = replay(&all, &keeping(sink(30), &kept), None).unwrap();
+    assert_eq!(first_lost(&all, &[&short.until], days(21)), None);
+    assert_eq!(derive_policy(&all, &keeping(sink(30), &kept), days(21), None).unwrap().policy.generations, Some(22));
+}
+
+#[test]
+fn a_quarter_of_an_hour_is_kept_by_time() {
+    let quarters: Vec<_> = (0..20_000)
+        .map(|n| {
+            delivery(
+                at("2026-11-01T00:00:00") + n * 900,
+                60,
+                if n % 672 == 0 { GenerationKind::Full } else { GenerationKind::Incremental },
+            )
+        })
+        .collect();
+    let none = policy("generations: 1");
+    let derived = derive_policy(&quarters, &keeping(sink(0), &none), days(14), None).unwrap();
+    assert_eq!((derived.policy, derived.lost), (policy("within: 14d"), None));
+    assert!(derived.replay.most.generations() > 14 * 96);
+    assert!(derived.replay.most.generations() < 21 * 96 + 10, "and the bases of a week");
+}
+
+#[test]
+fn fewer_do_where_bases_are_kept_for_others() {
+    // A full, then incrementals of it for ever: the full needs no place among the newest.
+    let mut all = nights(2, 22);
+    all.truncate(1);
+    all.extend(nights(3, 22).into_iter().skip(1));
+    let none = policy("generations: 1");
+    let derived = derive_policy(&all, &keeping(sink(0), &none), days(2), None).unwrap();
+    // Three collections within two days and an hour, the oldest of which is the base.
+    assert_eq!((derived.policy.generations, derived.lost), (Some(2), None));
+}
+
+#[test]
+fn a_provider_turns_one_copy_into_days() {
+    let all = nights(3653, 22);
+    let one = policy("generations: 1");
+    let source = replay(&all, &keeping(Side::Source, &one), None).unwrap();
+    let alone = window(&all, &[&source.until]).unwrap();
+    assert_eq!(alone.age(), DAY);
+    let provided = kept_by_provider(&source, 14);
+    assert_eq!(window(&all, &[&provided]).unwrap().age(), 15 * DAY);
+    assert_eq!(first_lost(&all, &[&provided], days(14)), None);
+    // The better place counts.
+    let far = replay(&all, &keeping(sink(0), &policy("generations: 40")), None).unwrap();
+    assert_eq!(window(&all, &[&provided, &far.until]), window(&all, &[&far.until]));
+    assert_eq!(source.most.generations(), 3, "the full, yesterday's and today's until the rotation");
+}
+
+#[test]
+fn a_monthly_copy_and_nothing_older_than_a_month() {
+    let copies = months(120);
+    let kept = policy("{within: 3w, max_age: 31d}");
+    let store = keeping(sink(0), &kept);
+    let course = replay(&copies, &store, None).unwrap();
+    let found = ages(&copies, &store, &course, days(31), 0).unwrap();
+    // From 28 to 28 are 31 days at most, but the next copy travels 22 hours.
+    let stale =
+        Spell { data: at("2026-12-28T02:00:00"), from: at("2027-01-28T02:00:01"), until: at("2027-01-29T00:00:00") };
+    assert_eq!((found.stale, found.stalest), (Some(stale), Some(stale)));
+    assert_eq!(found.fewest, Some(Extreme { count: 0, at: at("2027-01-28T02:00:01") }));
+    assert_eq!(found.most.count, 2);
+    // By its receipt, which the sink goes by, it is not over age when the next one comes, and no rotation runs before March.
+    assert_eq!((found.overstays, found.oldest.map(|spell| told(spell.until))), (None, Some("2027-03-01 00:00".into())));
+
+    // One missed 28th leaves none for a month.
+    let found = ages(&copies, &store, &course, days(31), 1).unwrap();
+    let stale = found.stale.unwrap();
+    assert_eq!((told(stale.from), told(stale.until)), ("2026-12-29 02:00".into(), "2027-01-29 00:00".into()));
+    assert_eq!(found.stalest.map(|s| s.until - s.from), Some(31 * DAY + 22 * HOUR - 1));
+}
+
+#[test]
+fn what_protect_holds_beyond_max_age_is_told() {
+    let all = nights(100, 22);
+    let kept = policy("{generations: 5, max_age: 7d}");
+    let overstays = |protect| {
+        let store = keeping(sink(protect), &kept);
+        let course = replay(&all, &store, None).unwrap();
+        ages(&all, &store, &course, days(7), 0).unwrap().overstays
+    };
+    assert_eq!(overstays(7), None);
+    // Received on the 1st at 22:00, found over age on the 9th at 22:00, gone on the 11th.
+    let spell = overstays(10).unwrap();
+    assert_eq!(
+        (told(spell.data), told(spell.from), told(spell.until)),
+        ("2026-11-02 21:00".into(), "2026-11-10 22:00".into(), "2026-11-12 22:00".into())
+    );
+}
+
+#[test]
+fn between_rotations_over_age_waits() {
+    let copies = months(3);
+    let kept = policy("{generations: 5, max_age: 14d}");
+    let daily: Vec<i64> = (0..90).map(|day| at("2026-11-29T06:00:00") + day * DAY).collect();
+    let store = Keeping { rotations: &daily, ..keeping(sink(0), &kept) };
+    let course = replay(&copies, &store, None).unwrap();
+    // The last good copy goes when the next has come, not by the daily rotation.
+    assert_eq!(course.until, [copies[1].arrives, copies[2].arrives, FOREVER]);
+    let two = policy("{generations: 5, max_age: 40d}");
+    let store = Keeping { policy: &two, ..store };
+    let course = replay(&copies, &store, None).unwrap();
+    assert_eq!(told(course.until[0]), "2027-01-08 06:00", "41 days after it was received, at the daily rotation");
+}
+
+#[test]
+fn an_incremental_that_comes_after_its_base_went_is_an_orphan() {
+    // Wednesday's incremental is collected before the full of Tuesday has arrived, and comes after it.
+    let start = at("2026-11-02T00:00:00");
+    let all = [
+        delivery(start, HOUR, GenerationKind::Full),
+        delivery(start + DAY, 26 * HOUR, GenerationKind::Full),
+        delivery(start + 2 * DAY, 3 * HOUR, GenerationKind::Incremental),
+        delivery(start + 3 * DAY, HOUR, GenerationKind::Incremental),
+    ];
+    let one = policy("generations: 1");
+    let course = replay(&all, &keeping(sink(0), &one), None).unwrap();
+    assert_eq!((course.orphan, course.until[2]), (Some(2), all[2].arrives));
+    assert_eq!(course.bases, [None, None, Some(0), Some(1)]);
+    let lost = Loss { data: all[2].data, gone: all[2].arrives };
+    assert_eq!(first_lost(&all, &[&course.until], days(1)), Some(lost));
+    let two = policy("generations: 2");
+    assert_eq!(replay(&all, &keeping(sink(0), &two), None).unwrap().orphan, None);
+}
+
+#[test]
+fn a_policy_that_keeps_nothing_is_for_sources() {
+    let all = nights(10, 22);
+    let zero = policy("generations: 0");
+    assert_eq!(replay(&all, &keeping(sink(0), &zero), None), Err(RetentionError::KeepsNothing));
+    let course = replay(&all, &keeping(Side::Source, &zero), None).unwrap();
+    assert!(course.until.iter().zip(&all).all(|(until, night)| *until == night.arrives));
+    assert_eq!(ages(&all, &keeping(Side::Source, &zero), &course, days(1), 0), None);
+    assert_eq!(course.most.generations(), 1);
+    assert_eq!(window(&all, &[&course.until]), first_lost(&all, &[&course.until], Span(u64::MAX)));
+}

@@ -1,0 +1,197 @@
+//! Against a second store that runs `plan` at each rotation and is looked at instant by instant.
+
+use crate::make::*;
+use backup_core::{
+    Digest, GenerationId, GenerationKind, GenerationRef,
+    retention::{Arrival, Candidate, Policy, Rules, Side, Verdict, ZONE, plan},
+    schedule::{
+        Delivery,
+        history::{Keeping, ages, derive_policy, first_lost, replay, window},
+    },
+    units::Span,
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn deliveries() -> impl Strategy<Value = Vec<Delivery>> {
+    let one = (HOUR..60 * HOUR, 0i64..50 * HOUR, 0u8..5);
+    prop::collection::vec(one, 1..40).prop_map(|drawn| {
+        let (mut data, mut arrives) = (at("2026-11-20T22:00:00"), 0);
+        let mut all = Vec::new();
+        for (pause, lag, kind) in drawn {
+            data += pause;
+            arrives = (data + 600 + lag).max(arrives);
+            let kind = if kind == 0 { GenerationKind::Full } else { GenerationKind::Incremental };
+            all.push(Delivery { data, sealed: data + 600, arrives, kind });
+        }
+        all
+    })
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let count = |max: u32| prop_oneof![2 => Just(None), 1 => (0..=max).prop_map(Some)];
+    let span = |most: u64| prop_oneof![2 => Just(None), 1 => (1..=most).prop_map(|n| Some(days(n)))];
+    (count(8), count(5), count(3), span(10), span(30)).prop_map(|(generations, daily, weekly, within, max_age)| {
+        Policy { generations, daily, weekly, within, max_age, ..Policy::default() }
+    })
+}
+
+/// The deliveries that are there after everything of this second has happened.
+struct Looked {
+    at: i64,
+    there: BTreeSet<usize>,
+}
+
+/// Written apart from the code under test: candidates in a list, `plan` at every rotation.
+fn second_store(deliveries: &[Delivery], keeping: &Keeping) -> Vec<Looked> {
+    let stamp = |second: i64| Timestamp::from_second(second).unwrap();
+    let mut store: Vec<(usize, Candidate)> = Vec::new();
+    let mut looked = Vec::new();
+    let mut events: Vec<(i64, Option<usize>)> = keeping.rotations.iter().map(|at| (*at, None)).collect();
+    events.extend(deliveries.iter().enumerate().map(|(n, delivery)| (delivery.arrives, Some(n))));
+    events.sort_by_key(|(at, n)| (*at, n.is_none(), *n));
+    for (at, arrival) in events {
+        if let Some(n) = arrival {
+            let delivery = deliveries[n];
+            let known = deliveries[..n]
+                .iter()
+                .enumerate()
+                .rev()
+                .find(|(m, full)| is_full(deliveries, *m) && full.arrives <= delivery.data);
+            let base = known.filter(|_| delivery.kind == GenerationKind::Incremental).map(|(m, _)| m);
+            let id = GenerationId::at(stamp(delivery.data));
+            let found = base.map(|base| store.iter().find(|(m, _)| *m == base));
+            if found != Some(None) {
+                let candidate = Candidate {
+                    id,
+                    digest: Digest::of(id.to_string().as_bytes()),
+                    base: found.flatten().map(|(_, c)| GenerationRef { id: c.id, digest: c.digest.clone() }),
+                    bytes: 1,
+                    hold: None,
+                    receipt: Some(Arrival { received_at: stamp(at), verified_at: Some(stamp(at)) }),
+                    checked: Some(backup_core::receipt::Checked {
+                        digest: Digest::of(id.to_string().as_bytes()),
+                        checked_at: stamp(at),
+                        ok: true,
+                    }),
+                };
+                store.push((n, candidate));
+            }
+        }
+        let candidates: Vec<_> = store.iter().map(|(_, candidate)| candidate.clone()).collect();
+        let plan =
+            plan(&candidates, keeping.policy, &Rules { now: stamp(at), zone: ZONE, side: keeping.side }).unwrap();
+        let mut verdicts = plan.decisions.iter().map(|decision| decision.verdict);
+        store.retain(|_| verdicts.next() != Some(Verdict::Expire));
+        let there = store.iter().map(|(n, _)| *n).collect();
+        looked.push(Looked { at, there });
+    }
+    looked
+}
+
+/// A full by plan, or for want of one.
+fn is_full(deliveries: &[Delivery], n: usize) -> bool {
+    let before = |(m, full): (usize, &Delivery)| is_full(deliveries, m) && full.arrives <= deliveries[n].data;
+    deliveries[n].kind == GenerationKind::Full || !deliveries[..n].iter().enumerate().any(before)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_second_store_says_the_same(
+        deliveries in deliveries(), policy in policies(), protect in prop_oneof![Just(0u64), 0u64..12], source in prop::bool::weighted(0.2),
+        mut rotations in prop::collection::vec(0i64..1500, 0..20), history in 1i64..400, max_age in 1i64..500,
+    ) {
+        rotations.sort_unstable();
+        let rotations: Vec<i64> = rotations.iter().map(|hour| deliveries[0].data + hour * HOUR + 17).collect();
+        let side = if source { Side::Source } else { Side::Sink { protect: days(protect), verify_max_age: days(100_000) } };
+        let keeping = Keeping { side, policy: &policy, rotations: &rotations };
+        let Ok(replay) = replay(&deliveries, &keeping, None) else { return Ok(()) };
+        let looked = second_store(&deliveries, &keeping);
+        let there = |n: usize, at: i64| looked.iter().rev().find(|l| l.at <= at).is_some_and(|l| l.there.contains(&n));
+        for (n, delivery) in deliveries.iter().enumerate() {
+            for look in &looked {
+                let expected = (delivery.arrives..replay.until[n]).contains(&look.at);
+                prop_assert_eq!(there(n, look.at), expected, "{} at {}", n, look.at);
+            }
+            if let Some(base) = replay.bases[n] {
+                prop_assert!(replay.until[n] <= replay.until[base] || replay.until[n] == delivery.arrives);
+            }
+        }
+
+        // The first instant at which something is not there that should be.
+        let (history, max_age) = (history * HOUR, max_age * HOUR);
+        let lost = |at: i64| (0..deliveries.len())
+            .find(|n| deliveries[*n].arrives <= at && at - deliveries[*n].data <= history && !there(*n, at));
+        let expected = looked.iter().find_map(|l| lost(l.at).map(|n| (deliveries[n].data, l.at)));
+        let found = first_lost(&deliveries, &[&replay.until], span(history));
+        prop_assert_eq!(found.map(|loss| (loss.data, loss.gone)), expected);
+        let window = window(&deliveries, &[&replay.until]);
+        prop_assert_eq!(found.is_some(), window.is_some_and(|loss| loss.age() <= history));
+
+        // Every second in which anything can change, for what has an age.
+        let Some(ages) = ages(&deliveries, &keeping, &replay, span(max_age), 0) else { return Ok(()) };
+        let end = deliveries.last().unwrap().arrives;
+        let mut instants: Vec<i64> = looked.iter().map(|l| l.at).chain(deliveries.iter().map(|d| d.data + max_age + 1)).collect();
+        instants.retain(|at| *at <= end);
+        instants.sort_unstable();
+        let young = |at: i64| (0..deliveries.len()).filter(|n| there(*n, at) && at - deliveries[*n].data <= max_age).count();
+        let first = deliveries[0].arrives;
+        let mut settled: Vec<i64> = instants.iter().copied().filter(|at| *at > first + max_age).collect();
+        settled.extend((first + max_age <= end).then_some(first + max_age));
+        let any = |at: i64| (0..deliveries.len()).any(|n| there(n, at));
+        let stale = instants.iter().find(|at| any(**at) && young(**at) == 0);
+        prop_assert_eq!(ages.stale.map(|spell| spell.from), stale.copied());
+        prop_assert_eq!(ages.fewest.map(|fewest| fewest.count), settled.iter().map(|at| young(*at)).min());
+        if let Some(fewest) = ages.fewest {
+            prop_assert_eq!(young(fewest.at), fewest.count);
+        }
+        if let Some(oldest) = ages.oldest {
+            let n = deliveries.iter().position(|d| d.data == oldest.data).unwrap();
+            prop_assert!(there(n, oldest.until - 1) && !there(n, oldest.until) || oldest.until == end);
+            prop_assert_eq!(oldest.from, oldest.data + max_age + 1);
+        }
+        let over = |n: usize, at: i64| there(n, at) && at - deliveries[n].data > max_age;
+        let age = |at: i64| (0..deliveries.len()).filter(|n| over(*n, at)).map(|n| at - deliveries[n].data).max();
+        let worst = instants.iter().filter_map(|at| age(*at)).max();
+        prop_assert!(worst.is_none_or(|worst| ages.oldest.is_some_and(|spell| spell.until - spell.data >= worst)));
+    }
+
+    #[test]
+    fn what_is_derived_is_enough_and_no_more(deliveries in deliveries(), history in 1i64..400, source in any::<bool>()) {
+        let history = span(history * HOUR);
+        let side = if source { Side::Source } else { Side::Sink { protect: Span(0), verify_max_age: days(8) } };
+        let none = policy("generations: 1");
+        let keeping = keeping(side, &none);
+        let derived = derive_policy(&deliveries, &keeping, history, None).unwrap();
+        let orphaned = derived.replay.orphan.is_some();
+        prop_assert!(derived.lost.is_none() || orphaned);
+        let count = derived.policy.generations.unwrap();
+        if count > 1 && !orphaned {
+            let less = policy(&format!("generations: {}", count - 1));
+            let replay = replay(&deliveries, &Keeping { policy: &less, ..keeping }, None).unwrap();
+            prop_assert!(first_lost(&deliveries, &[&replay.until], history).is_some());
+        }
+    }
+
+    #[test]
+    fn beyond_max_age_only_what_must_stays(deliveries in deliveries(), policy in policies(), protect in 0u64..12) {
+        let Some(max_age) = policy.max_age else { return Ok(()) };
+        let keeping = keeping(sink(protect), &policy);
+        let Ok(replay) = replay(&deliveries, &keeping, None) else { return Ok(()) };
+        let Some(ages) = ages(&deliveries, &keeping, &replay, max_age, 0) else { return Ok(()) };
+        prop_assert!(ages.overstays.is_none() || days(protect) > max_age);
+        if let Some(spell) = ages.overstays {
+            let n = deliveries.iter().position(|d| d.data == spell.data).unwrap();
+            let newest = deliveries.iter().rposition(|d| d.arrives <= spell.from).unwrap();
+            prop_assert!(n != newest && replay.until[n] > spell.from);
+            prop_assert!(spell.from - deliveries[n].arrives > max_age.0.cast_signed());
+        }
+    }
+}
+
+fn span(seconds: i64) -> Span {
+    Span(seconds.cast_unsigned())
+}
