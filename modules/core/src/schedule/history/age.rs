@@ -101,7 +101,7 @@ fn young(
     let mut ends = ends.into_iter().peekable();
     let first = deliveries[*accepted.first()?].arrives;
     let (mut fewest, mut most) = (None::<Extreme>, Extreme { count: 0, at: first });
-    let settled = first.saturating_add(max_age);
+    let (settled, end) = (first.saturating_add(max_age), deliveries.last()?.arrives.saturating_add(1));
     let mut count = 0;
     let mut arrivals = accepted.iter().map(|n| deliveries[*n].arrives).peekable();
     while let Some(at) = arrivals.next() {
@@ -110,11 +110,11 @@ fn young(
             most = Extreme { count, at };
         }
         // Until the next arrival there are only ever fewer.
-        let next = arrivals.peek().copied().unwrap_or(at.saturating_add(1));
+        let next = arrivals.peek().copied().unwrap_or(end);
         let mut lowest = at.max(settled);
-        while let Some(end) = ends.next_if(|end| *end < next) {
+        while let Some(gone) = ends.next_if(|gone| *gone < next) {
             count -= 1;
-            lowest = lowest.max(end);
+            lowest = lowest.max(gone);
         }
         if lowest < next && fewest.is_none_or(|fewest| count < fewest.count) {
             fewest = Some(Extreme { count, at: lowest });
