@@ -134,7 +134,8 @@ fn patterns_mean_what_they_mean_to_git() {
         Ok(())
     });
     judged.unwrap();
-    assert!(telling.get() > CASES / 4, "only {} lists left out some of the tree and not all", telling.get());
+    // Far below what is usual (a third): the lists are random.
+    assert!(telling.get() > CASES / 10, "only {} lists left out some of the tree and not all", telling.get());
 }
 
 #[test]
