@@ -1,13 +1,13 @@
 //! The whole of it: from the jobs of one source to its plan.
 
 use super::{
-    Clock, Clocks, Draft, Facts, PlanError, Timeline, derive, entries,
+    Check, Clock, Clocks, Draft, Facts, PlanError, Timeline, derive, entries,
     proof::Case,
     result::{Attained, Outcome, Plan},
-    rpo, story, zone,
+    rpo, story, suggest, zone,
 };
 use crate::Job;
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans and proves the jobs of one source from `from` to `until`; ten years are usual ([`ten_years`]).
@@ -21,9 +21,7 @@ pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> R
         return Err(PlanError::NoHorizon);
     }
     let clocks = clocks(jobs, facts, from, until)?;
-    let drafts = derive(jobs, facts, &clocks)?;
-    let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, &clocks)).collect();
-    let checks = Case { drafts: &drafts, timelines: &timelines, clocks: &clocks, facts }.checks();
+    let Proven { drafts, timelines, checks } = prove(jobs, facts, &clocks)?;
     let failed = || checks.iter().filter(|check| check.outcome == Outcome::Failed);
     let first = failed().min_by_key(|check| check.instant.unwrap_or(i64::MAX));
     let both = || drafts.iter().zip(&timelines);
@@ -41,6 +39,43 @@ pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> R
         streams: both().flat_map(|(draft, timeline)| attained(draft, timeline, &clocks)).collect(),
         checks,
     })
+}
+
+/// Adds to each failed check of a plan, made from the same arguments, the nearest change of each single setting with which it
+/// holds. It plans anew for every attempt: a plan that is only asked whether it is feasible does without.
+///
+/// # Errors
+/// As [`plan`].
+pub fn advise(
+    plan: &mut Plan,
+    jobs: &[Job],
+    facts: &Facts,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<(), PlanError> {
+    let end = |trial| from.checked_add(trial).unwrap_or(until);
+    let horizons = TRIALS.map(end).into_iter().filter(|&end| end < until).chain([until]);
+    let horizons: Result<Vec<_>, _> = horizons.map(|end| clocks(jobs, facts, from, end)).collect();
+    suggest::remedies(jobs, facts, &horizons?, &mut plan.checks);
+    Ok(())
+}
+
+/// What is tried before it is proven on the whole horizon: most of what fails, fails within two months or a year.
+const TRIALS: [SignedDuration; 2] = [SignedDuration::from_hours(24 * 62), SignedDuration::from_hours(24 * 400)];
+
+/// What every plan goes through.
+pub(super) struct Proven<'a> {
+    pub(super) drafts: Vec<Draft<'a>>,
+    pub(super) timelines: Vec<Timeline>,
+    pub(super) checks: Vec<Check>,
+}
+
+/// Derives, plays the events and checks them.
+pub(super) fn prove<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Result<Proven<'a>, PlanError> {
+    let drafts = derive(jobs, facts, clocks)?;
+    let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, clocks)).collect();
+    let checks = Case { drafts: &drafts, timelines: &timelines, clocks, facts }.checks();
+    Ok(Proven { drafts, timelines, checks })
 }
 
 /// The end of the usual horizon.

@@ -60,7 +60,7 @@ fn rpo(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Line)
             Some(breach) => {
                 let story = story(case, draft, timeline, line, breach);
                 let text = format!("{story}; RPO is {}. The worst: {said}", span(rpo));
-                figures(check(Outcome::Failed, text).at(clock, last_minute(breach)))
+                figures(check(Outcome::Failed, text).at(clock, breach.until - 1))
             }
         },
     }

@@ -2,16 +2,23 @@
 
 use backup_core::{
     Job,
-    schedule::{Facts, HostFacts, Outcome, Plan, plan, ten_years},
+    schedule::{Facts, HostFacts, Outcome, Plan, advise, plan, ten_years},
 };
 
-fn agreement() -> Plan {
+fn agreement() -> &'static Plan {
+    static PLAN: std::sync::LazyLock<Plan> = std::sync::LazyLock::new(made);
+    &PLAN
+}
+
+fn made() -> Plan {
     let texts = [include_str!("mysql.yml"), include_str!("grafana.yml"), include_str!("files.yml")];
     let jobs = texts.map(|text| Job::parse(text, "sla").unwrap());
     let mut facts = Facts::default();
     facts.hosts.insert("web1".into(), HostFacts { zone: "Europe/Berlin".into(), ..HostFacts::default() });
     let from = "2026-11-20T12:00:00Z".parse().unwrap();
-    plan(&jobs, &facts, from, ten_years(from)).unwrap()
+    let mut plan = plan(&jobs, &facts, from, ten_years(from)).unwrap();
+    advise(&mut plan, &jobs, &facts, from, ten_years(from)).unwrap();
+    plan
 }
 
 #[test]
