@@ -1,6 +1,7 @@
 //! Two hosts in one folder: a source and a sink with their own configuration, and a real sshd between them. Needs root.
 
 use crate::executables::{Done, Executable, sh};
+use crate::mail;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -106,7 +107,7 @@ impl Lab {
         ));
         let public = fs::read_to_string(at("receipt.pub")).unwrap();
         write(&at("signers"), format!("sink1 namespaces=\"handover-receipt\" {public}"), 0o644);
-        write_script(&at("bin/sendmail"), &format!("cat >> {}", at("mail").display()));
+        mail::agent(&at("bin/sendmail"), &at("mail"));
         for host in ["source", "sink"] {
             write(&at(&format!("{host}/env")), "", 0o644);
         }
@@ -327,9 +328,7 @@ impl Lab {
 
     /// All mail since the last question.
     pub fn mail(&self) -> String {
-        let text = fs::read_to_string(self.at("mail")).unwrap_or_default();
-        let _ = fs::remove_file(self.at("mail"));
-        text
+        mail::take(&self.at("mail"))
     }
 }
 

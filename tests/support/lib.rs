@@ -1,10 +1,12 @@
 //! Helpers shared by the cross-executable tests.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+pub mod answer;
 pub mod executables;
 pub mod generation;
 pub mod kill;
 pub mod lab;
+pub mod mail;
 pub mod oracle;
 pub mod proxy;
 pub mod service;

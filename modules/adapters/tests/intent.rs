@@ -61,6 +61,11 @@ impl Room {
         service
     }
 
+    /// Two that are on and one that is off.
+    fn three(&self) -> [Service; 3] {
+        [self.service("db", true), self.service("web", true), self.service("idle", false)]
+    }
+
     fn set(&self, name: &str, flag: &str) {
         fs::write(self.path(name).join(flag), "").unwrap();
     }
@@ -92,6 +97,16 @@ impl Drop for Room {
             }
         }
     }
+}
+
+/// Kills it; afterwards it is gone.
+fn end(owner: &mut Child) {
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+}
+
+fn on<const N: usize>(services: &[Service; N]) -> [bool; N] {
+    services.each_ref().map(|service| service.is_on().unwrap())
 }
 
 fn declared(room: &Path, name: &str) -> Service {
@@ -150,7 +165,7 @@ fn on_comes_back_on_and_off_stays_off_in_order() {
     assert!(services.iter().all(|service| !service.is_on().unwrap()));
     window.still_quiet().unwrap();
     window.start().unwrap();
-    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false]);
+    assert_eq!(on(&services), [true, true, false]);
     assert_eq!(room.log(), ["stop web", "stop db", "stop idle", "start db", "start web"]);
     assert_eq!(intent::pending(&room.state()).unwrap(), None);
     assert_eq!(intent::recover(&room.state(), false).unwrap(), Recovery::Nothing);
@@ -188,7 +203,7 @@ fn a_stop_that_fails_because_the_service_is_off_already_is_fine() {
     let mut window = Window::open(&room.state(), "shop", &services, LONG).unwrap();
     window.stop().unwrap();
     window.start().unwrap();
-    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, false]);
+    assert_eq!(on(&services), [true, false]);
     assert_eq!(room.log(), ["stop web", "stop idle", "start web"]);
 }
 
@@ -240,16 +255,15 @@ fn a_service_that_comes_back_breaks_the_window() {
 fn an_owner_killed_at_any_step_leaves_what_recover_puts_right() {
     for role in ["open", "stopped"] {
         let room = Room::new();
-        let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+        let services = room.three();
         let mut owner = room.owner(role);
         // While it lives and has time, nobody interferes.
         assert!(matches!(intent::recover(&room.state(), false).unwrap(), Recovery::Running(_)));
         assert_eq!(services[0].is_on().unwrap(), role == "open");
-        owner.kill().unwrap();
-        owner.wait().unwrap();
+        end(&mut owner);
         let restored = intent::recover(&room.state(), false).unwrap();
         assert_eq!(restored, Recovery::Restored(vec!["web".into(), "db".into()]));
-        assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false], "{role}");
+        assert_eq!(on(&services), [true, true, false], "{role}");
         assert_eq!(intent::recover(&room.state(), false).unwrap(), Recovery::Nothing);
         // The next run finds nothing in its way.
         Window::open(&room.state(), "shop", &services, LONG).unwrap().start().unwrap();
@@ -259,17 +273,16 @@ fn an_owner_killed_at_any_step_leaves_what_recover_puts_right() {
 #[test]
 fn an_owner_killed_while_a_service_stops_does_not_leave_it_off() {
     let room = Room::new();
-    let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let services = room.three();
     room.set("web", "slow");
     let mut owner = room.owner("hanging");
     while room.log().last().map(String::as_str) != Some("stop web") {
         std::thread::sleep(Duration::from_millis(10));
     }
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    end(&mut owner);
     // The stopping command lives on and still holds the step lock: recover waits for its end, then starts.
     intent::recover(&room.state(), false).unwrap();
-    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false]);
+    assert_eq!(on(&services), [true, true, false]);
     assert_eq!(room.log(), ["stop db", "stop web", "start web", "start db"]);
 }
 
@@ -331,25 +344,23 @@ fn rescue_and_start_at_once_start_each_service_once() {
 #[test]
 fn after_a_reboot_the_services_are_started_even_while_time_is_left() {
     let room = Room::new();
-    let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let services = room.three();
     let mut owner = room.owner("stopped");
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    end(&mut owner);
     let path = room.state().join("intent.json");
     let text = fs::read_to_string(&path).unwrap();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     fs::write(&path, text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000")).unwrap();
     intent::recover(&room.state(), false).unwrap();
-    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false]);
+    assert_eq!(on(&services), [true, true, false]);
 }
 
 #[test]
 fn an_intent_of_another_version_starts_the_services_if_it_is_understood() {
     let room = Room::new();
-    let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let services = room.three();
     let mut owner = room.owner("stopped");
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    end(&mut owner);
     let path = room.state().join("intent.json");
     let mut newer: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     newer["version"] = 2.into();
@@ -363,18 +374,17 @@ fn an_intent_of_another_version_starts_the_services_if_it_is_understood() {
     newer["id"] = id;
     fs::write(&path, newer.to_string()).unwrap();
     intent::recover(&room.state(), false).unwrap();
-    assert_eq!(services.each_ref().map(|service| service.is_on().unwrap()), [true, true, false]);
+    assert_eq!(on(&services), [true, true, false]);
 }
 
 #[test]
 fn two_windows_of_one_job_are_refused_and_garbage_is_named() {
     let room = Room::new();
-    let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let services = room.three();
     let mut owner = room.owner("open");
     let error = Window::open(&room.state(), "shop", &services, LONG).unwrap_err();
     assert_eq!(error.kind(), Kind::Locked);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    end(&mut owner);
     fs::write(room.state().join("intent.json"), "{").unwrap();
     let error = intent::recover(&room.state(), false).unwrap_err();
     assert!(error.to_string().contains("intent.json"), "{error}");
@@ -403,12 +413,11 @@ fn killed_at_every_point_the_services_come_back() {
             let pass: &mut u32 = passes.entry(point).or_default();
             *pass += 1;
             let room = Room::new();
-            let services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+            let services = room.three();
             let status = run_role(&room, role, &[("HANDOVER_FAULT", &format!("{point}:{pass}"))]);
             assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{role} {point}:{pass}");
             intent::recover(&room.state(), false).unwrap();
-            let on = services.each_ref().map(|service| service.is_on().unwrap());
-            assert_eq!(on, [true, true, false], "{role} {point}:{pass}");
+            assert_eq!(on(&services), [true, true, false], "{role} {point}:{pass}");
             assert_eq!(intent::pending(&room.state()).unwrap(), None);
             Window::open(&room.state(), "shop", &services, LONG).unwrap().start().unwrap();
         }
@@ -420,8 +429,7 @@ fn killed_at_every_point_the_services_come_back() {
 fn run_role(room: &Room, role: &str, env: &[(&str, &str)]) -> std::process::ExitStatus {
     if role == "recover" {
         let mut owner = room.owner("stopped");
-        owner.kill().unwrap();
-        owner.wait().unwrap();
+        end(&mut owner);
     }
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "owner"])
@@ -437,7 +445,7 @@ fn run_role(room: &Room, role: &str, env: &[(&str, &str)]) -> std::process::Exit
 #[cfg(feature = "fault-points")]
 fn passed_points(role: &str) -> Vec<String> {
     let room = Room::new();
-    let _services = [room.service("db", true), room.service("web", true), room.service("idle", false)];
+    let _services = room.three();
     let list = room.path("points");
     let status = run_role(&room, role, &[("HANDOVER_FAULT_LIST", list.to_str().unwrap())]);
     assert!(status.success());
@@ -457,7 +465,7 @@ fn a_full_disk_does_not_keep_services_off() {
         window.stop().unwrap();
         let _ = fs::write(state.join("fill"), vec![0; 1 << 20]);
         let result = if owner_starts { window.start() } else { intent::recover(&state, true).map(|_| drop(window)) };
-        let on = services.each_ref().map(|service| service.is_on().unwrap());
+        let on = on(&services);
         let pending = intent::pending(&state).unwrap();
         assert!(mount(&["umount"]));
         assert_eq!((on, pending), ([true, true], None), "owner_starts {owner_starts}: {result:?}");

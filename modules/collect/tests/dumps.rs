@@ -65,7 +65,7 @@ fn what_ails_a_dump_fails_the_generation() {
         assert_eq!(status, code, "{script}: {stderr}");
         assert!(stderr.contains(part), "{script}: {stderr}");
         let answer = bench.run();
-        assert_eq!((answer.kind.as_deref(), answer.rc), (Some(kind), Some(25)), "{script}");
+        assert_eq!((answer.kind.as_str(), answer.rc), (kind, 25), "{script}");
         assert!(!answer.changed);
         assert_eq!(bench.handed_over("data"), Vec::<String>::new(), "{script}");
         assert_eq!(bench.state("data")["last_failure"]["kind"], kind);
@@ -91,7 +91,7 @@ fn a_dump_past_its_timeout_is_killed_with_its_children() {
     hanging["command"]["timeout"] = json!(1);
     let bench = bench.with(&json!({"streams": {"data": {"dumps": [hanging]}}}));
     let answer = bench.run();
-    assert_eq!(answer.kind.as_deref(), Some("dump_failed"), "{answer:?}");
+    assert_eq!(answer.kind, "dump_failed", "{answer:?}");
     let pid = fs::read_to_string(pid).unwrap();
     let alive = || Path::new("/proc").join(pid.trim()).join("exe").exists();
     support::wait_for("the end of the grandchild", || !alive());
@@ -108,7 +108,7 @@ fn a_secret_that_others_can_read_is_refused_before_the_command_runs() {
     for mode in [0o644, 0o640, 0o606] {
         fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
         let answer = bench.run();
-        assert_eq!(answer.kind.as_deref(), Some("permission"), "{mode:o} {answer:?}");
+        assert_eq!(answer.kind, "permission", "{mode:o} {answer:?}");
         assert!(!ran.exists(), "{mode:o}");
         assert!(!format!("{answer:?}").contains("s3cret"));
     }
@@ -122,7 +122,7 @@ fn one_stream_that_fails_does_not_cost_the_other_its_copy() {
     let bench = bench(&json!([dump("echo good")])).with_stream("logs", &json!({"dumps": [dump("exit 1")]}));
     let answer = bench.run();
     assert!(answer.failed && answer.changed, "{answer:?}");
-    assert_eq!(answer.kind.as_deref(), Some("dump_failed"));
+    assert_eq!(answer.kind, "dump_failed");
     let fates: Vec<_> = answer.streams.iter().map(|stream| (stream.stream.as_str(), stream.fate.as_str())).collect();
     assert_eq!(fates, [("data", "sealed"), ("logs", "failed")]);
     assert_eq!(bench.handed_over("data").len(), 1);
@@ -137,7 +137,7 @@ fn too_little_or_suddenly_less_is_not_sealed() {
     let checks = |bench: Bench, checks: Value| bench.with(&json!({"streams": {"data": {"checks": checks}}}));
     let bench = checks(bench, json!({"min_size": "1MiB"}));
     let answer = bench.run();
-    assert_eq!(answer.kind.as_deref(), Some("source_invalid"), "{answer:?}");
+    assert_eq!(answer.kind, "source_invalid", "{answer:?}");
     assert!(answer.msg.contains("min_size"), "{answer:?}");
 
     let bench = checks(bench, json!({"min_size": "1kB", "max_shrink": "50%"}));
@@ -146,7 +146,7 @@ fn too_little_or_suddenly_less_is_not_sealed() {
     let before = support::digests(&bench.handover("data"));
     let bench = bench.with(&json!({"streams": {"data": {"dumps": [dump("seq 1 400")]}}}));
     let answer = bench.run();
-    assert_eq!(answer.kind.as_deref(), Some("source_invalid"), "{answer:?}");
+    assert_eq!(answer.kind, "source_invalid", "{answer:?}");
     assert!(answer.msg.contains("max_shrink"), "{answer:?}");
     assert_eq!(support::digests(&bench.handover("data")), before);
     assert_eq!(bench.state("data")["last_good"]["generation"]["id"], first.streams[0].id.clone().unwrap());

@@ -19,7 +19,7 @@ fn down() -> Bench {
     fs::write(bench.at("srv/orders"), "an order\n").unwrap();
     bench.control("app", "start");
     fs::write(bench.at("app.pid.no-start"), "").unwrap();
-    assert_eq!(bench.run().kind.as_deref(), Some("service_start"));
+    assert_eq!(bench.run().kind, "service_start");
     bench.mail();
     bench
 }

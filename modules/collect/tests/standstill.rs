@@ -50,7 +50,7 @@ fn after_every_failure_the_service_is_on_and_nothing_is_sealed() {
     for (dump, kind) in [("exit 3", "dump_failed"), ("kill -9 $$", "dump_failed")] {
         let bench = bench(&["app"], dump);
         let answer = bench.run();
-        assert_eq!(answer.kind.as_deref(), Some(kind), "{answer:?}");
+        assert_eq!(answer.kind, kind, "{answer:?}");
         assert!(bench.is_on("app"), "{dump}");
         assert_eq!(bench.calls(), ["stop app", "start app"], "{dump}");
         assert_eq!(bench.handed_over("data"), Vec::<String>::new(), "{dump}");
@@ -68,7 +68,7 @@ fn a_service_that_does_not_stop_fails_the_run() {
     job["services"][1]["timeout"] = json!(1);
     let bench = bench.with(&job);
     let answer = bench.run();
-    assert_eq!((answer.kind.as_deref(), answer.rc), (Some("service_stop"), Some(21)), "{answer:?}");
+    assert_eq!((answer.kind.as_str(), answer.rc), ("service_stop", 21), "{answer:?}");
     assert!(bench.is_on("db") && bench.is_on("app"));
     assert_eq!(bench.handed_over("data"), Vec::<String>::new());
 }
@@ -109,7 +109,7 @@ fn a_service_that_comes_back_breaks_the_window() {
         "command": {"run": ["sh", "-c", format!("{} start; echo x", control.display())]}}]);
     let bench = bench.with(&json!({"streams": {"data": {"dumps": dump}}}));
     let answer = bench.run();
-    assert_eq!((answer.kind.as_deref(), answer.rc), (Some("window_broken"), Some(23)), "{answer:?}");
+    assert_eq!((answer.kind.as_str(), answer.rc), ("window_broken", 23), "{answer:?}");
     assert_eq!(bench.handed_over("data"), Vec::<String>::new());
     assert!(bench.is_on("app"));
 }
@@ -121,8 +121,8 @@ fn the_rescue_fires_at_max_downtime_and_the_generation_is_not_sealed() {
     wait_for("the stop", || !bench.is_on("app"));
     wait_for("the rescue", || bench.is_on("app"));
     assert!(bench.at("state/shop/window.lock").exists());
-    let answer = support::answer(&child.wait_with_output().unwrap());
-    assert_eq!(answer.kind.as_deref(), Some("window_broken"), "{answer:?}");
+    let answer = support::Answer::of(&child.wait_with_output().unwrap());
+    assert_eq!(answer.kind, "window_broken", "{answer:?}");
     assert!(bench.is_on("app"));
     assert_eq!(bench.handed_over("data"), Vec::<String>::new());
 }

@@ -1,6 +1,7 @@
 //! A bench for the real executable: a temporary host with a job, a service that really writes, and a mail spool.
 #![allow(
     dead_code,
+    unused_imports,
     clippy::missing_panics_doc,
     clippy::struct_field_names,
     clippy::unwrap_used,
@@ -8,54 +9,34 @@
     missing_docs
 )]
 
+pub use backup_tests::lab::{merge, wait_for};
+
+use backup_tests::lab::write_script;
+use backup_tests::mail;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_backup_collect");
 
-/// The result in module mode. Every field is known; another one is a defect.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub changed: bool,
-    #[serde(default)]
-    pub failed: bool,
-    pub msg: String,
-    pub kind: Option<String>,
-    pub hint: Option<String>,
-    pub rc: Option<u8>,
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    #[serde(default)]
-    pub diff: Vec<Prepared>,
+/// What a run reports, besides what every answer has.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
     pub job: Option<String>,
-    #[serde(default)]
     pub streams: Vec<Stream>,
-    #[serde(default)]
     pub services: Vec<Service>,
-    #[serde(default)]
     pub previous_transport_failed: bool,
-    #[serde(default)]
     pub recovered: Vec<String>,
-    #[serde(default)]
     pub downtime_ms: u64,
-    #[serde(default)]
     pub downtime_with_services_ms: u64,
-    #[serde(default)]
     pub duration_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prepared {
-    pub prepared: String,
-}
+pub type Answer = backup_tests::answer::Answer<Report>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,7 +113,7 @@ impl Bench {
             "streams": {"data": stream(room.path(), "data", &json!({"include": [at("srv")]}))},
         });
         let bench = Self { room, job };
-        bench.script("sendmail", &format!("cat >> {}", bench.at("mail").display()));
+        mail::agent(&bench.at("bin/sendmail"), &bench.at("mail"));
         bench
     }
 
@@ -161,8 +142,7 @@ impl Bench {
     /// A script in `bin`, executable.
     pub fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.at("bin").join(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&path, body);
         path
     }
 
@@ -215,9 +195,7 @@ impl Bench {
 
     /// The mail spool; empties it.
     pub fn mail(&self) -> String {
-        let text = fs::read_to_string(self.at("mail")).unwrap_or_default();
-        let _ = fs::remove_file(self.at("mail"));
-        text
+        mail::take(&self.at("mail"))
     }
 
     pub fn declare(&self) {
@@ -250,7 +228,7 @@ impl Bench {
         fs::write(&arguments, options.to_string()).unwrap();
         let output = Command::new(BINARY).arg(&arguments).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "a module is silent on stderr");
-        answer(&output)
+        Answer::of(&output)
     }
 
     pub fn run(&self) -> Answer {
@@ -321,25 +299,6 @@ fn stream(room: &Path, name: &str, what: &Value) -> Value {
     stream
 }
 
-pub fn merge(into: &mut Value, patch: &Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (key, value) in patch {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, patch) => *into = patch.clone(),
-    }
-}
-
-pub fn answer(output: &Output) -> Answer {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "one line: {text}");
-    let answer: Answer = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(answer.failed, !output.status.success(), "{text}");
-    answer
-}
-
 /// The exit status and stderr of a command line that failed.
 pub fn failure(output: &Output) -> (i32, String) {
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -359,15 +318,6 @@ pub fn sha256(path: &Path) -> String {
 /// Digests of every file below, by name: what must not change.
 pub fn digests(directory: &Path) -> String {
     tool("sh", &["-c", "find . -type f | LC_ALL=C sort | xargs -r sha256sum"], directory)
-}
-
-/// Waits until a condition holds; fails after half a minute.
-pub fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "timed out: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn nix_is_root() -> bool {

@@ -8,6 +8,7 @@
     reason = "each test file uses its part"
 )]
 
+use backup_tests::mail;
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fs;
@@ -22,51 +23,24 @@ const BUILDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/support/
 pub const FULL: &str = "20261120T220000Z";
 pub const INCREMENTAL: &str = "20261121T220000Z";
 
-/// Everything a run may answer; another key is a failure of the test.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub changed: bool,
-    pub msg: String,
-    #[serde(default)]
-    pub failed: bool,
-    #[serde(default)]
-    pub kind: String,
-    #[serde(default)]
-    pub hint: String,
-    #[serde(default)]
-    pub rc: i32,
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    #[serde(default)]
-    pub diff: Vec<Prepared>,
-    #[serde(default)]
+/// What a run reports, besides what every answer has.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
     pub job: String,
-    #[serde(default)]
     pub streams: Vec<Stream>,
-    #[serde(default)]
     pub target: Option<PathBuf>,
-    #[serde(default)]
     pub services: Vec<Service>,
-    #[serde(default)]
     pub recovered: Vec<String>,
-    #[serde(default)]
     pub kept_old: Vec<PathBuf>,
-    #[serde(default)]
     pub downtime_ms: u64,
-    #[serde(default)]
     pub downtime_with_services_ms: u64,
-    #[serde(default)]
     pub duration_ms: u64,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prepared {
-    pub prepared: String,
-}
+pub type Answer = backup_tests::answer::Answer<Report>;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
     pub stream: String,
@@ -81,7 +55,7 @@ pub struct Stream {
     pub dumps: Vec<Dump>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Root {
     pub path: PathBuf,
@@ -92,7 +66,7 @@ pub struct Root {
     pub removed: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dump {
     pub name: String,
@@ -100,7 +74,7 @@ pub struct Dump {
     pub path: Option<PathBuf>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     pub name: String,
@@ -122,16 +96,14 @@ impl Lab {
         run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "sink", "-f"]).arg(&key));
         let public = fs::read_to_string(key.with_extension("pub")).unwrap();
         fs::write(lab.path("signers"), format!("sink1 namespaces=\"handover-receipt\" {public}")).unwrap();
-        make_executable(&lab.path("sendmail"), &format!("#!/bin/sh\ncat >>{}\n", lab.path("mail").display()));
+        mail::agent(&lab.path("sendmail"), &lab.path("mail"));
         lab.job("", "", "[LIVE]");
         lab
     }
 
     /// The mail spool; empties it.
     pub fn mail(&self) -> String {
-        let text = fs::read_to_string(self.path("mail")).unwrap_or_default();
-        let _ = fs::remove_file(self.path("mail"));
-        text
+        mail::take(&self.path("mail"))
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -258,11 +230,7 @@ impl Lab {
 }
 
 pub fn answer(output: &Output) -> Answer {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let answer: Answer = serde_json::from_str(&text)
-        .unwrap_or_else(|error| panic!("{error}: {text} {}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(answer.failed, !output.status.success(), "{answer:?}");
-    answer
+    Answer::of(output)
 }
 
 pub fn run(command: &mut Command) -> String {

@@ -5,55 +5,29 @@ use backup_adapters::store::StreamStore;
 use backup_core::layout::StreamDir;
 use backup_core::{GenerationRef, StreamName};
 use backup_tests::generation::{self, DUMP, JOB, SOURCE};
+use backup_tests::mail;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_backup_rotate");
 
-/// Everything a run may answer; another key is a failure of the test.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub changed: bool,
-    pub msg: String,
-    #[serde(default)]
-    pub failed: bool,
-    #[serde(default)]
-    pub kind: String,
-    #[serde(default)]
-    pub hint: String,
-    #[serde(default)]
-    pub rc: i32,
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    #[serde(default)]
-    pub diff: Vec<Difference>,
-    #[serde(default)]
+/// What a run or a status reports, besides what every answer has.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
     pub kept: usize,
-    #[serde(default)]
     pub expired: usize,
-    #[serde(default)]
     pub postponed: usize,
-    #[serde(default)]
     pub bytes_freed: u64,
-    #[serde(default)]
     pub stores: Vec<Store>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Difference {
-    pub before: String,
-    pub after: String,
-    pub before_header: String,
-    pub after_header: String,
-}
+pub type Answer = backup_tests::answer::Answer<Report>;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
     pub stream: String,
@@ -68,7 +42,7 @@ pub struct Store {
     pub oddities: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
     pub id: String,
@@ -106,8 +80,7 @@ impl Lab {
         let room = tempfile::tempdir().unwrap();
         let home = room.path().join("home");
         let sendmail = room.path().join("sendmail");
-        fs::write(&sendmail, format!("#!/bin/sh\ncat >>{}\n", room.path().join("mbox").display())).unwrap();
-        fs::set_permissions(&sendmail, fs::Permissions::from_mode(0o755)).unwrap();
+        mail::agent(&sendmail, &room.path().join("mbox"));
         let document = format!(
             "version: 1\njob: {JOB}\nsource: {SOURCE}\nmail: {{to: [ops@example.org], sendmail: {}}}\nstreams:\n  data:\n    \
              include: [/srv/shop]\n    user: {}\n    handover: {{path: HOME/handover}}\n    restore_folder: HOME/restore\n    \
@@ -210,16 +183,12 @@ impl Lab {
     }
 
     pub fn mails(&self) -> String {
-        fs::read_to_string(self.room.path().join("mbox")).unwrap_or_default()
+        mail::read(&self.room.path().join("mbox"))
     }
 }
 
 pub fn answer(output: &Output) -> Answer {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert!(text.ends_with('\n') && text.lines().count() == 1, "{text:?} {}", String::from_utf8_lossy(&output.stderr));
-    let answer: Answer = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(answer.failed, !output.status.success(), "{text}");
-    answer
+    Answer::of(output)
 }
 
 fn sh(script: &str, directory: &Path) -> Output {

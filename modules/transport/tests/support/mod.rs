@@ -2,6 +2,7 @@
 //! generations made with plain tools. Needs root, since sshd logs root in.
 #![allow(dead_code, unreachable_pub, clippy::struct_field_names, reason = "each test file uses its part")]
 
+use backup_tests::mail;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs;
@@ -39,34 +40,17 @@ pub struct Lab {
     pub retention: String,
 }
 
-/// The whole answer of a run.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Answer {
-    pub changed: bool,
-    #[serde(default)]
-    pub failed: bool,
-    pub msg: String,
-    #[serde(default)]
-    pub kind: String,
-    #[serde(default)]
-    pub hint: String,
-    #[serde(default)]
-    pub rc: i32,
-    #[serde(default)]
-    pub warnings: Vec<String>,
-    #[serde(default)]
+/// What a run reports, besides what every answer has.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Report {
     pub generations: Vec<Moved>,
-    #[serde(default)]
     pub outstanding: Vec<Value>,
-    #[serde(default)]
-    pub diff: Vec<Value>,
-    /// The exit status; `None` after a signal.
-    #[serde(skip)]
-    pub code: Option<i32>,
 }
 
-#[derive(Debug, Deserialize)]
+pub type Answer = backup_tests::answer::Answer<Report>;
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moved {
     pub stream: String,
@@ -83,14 +67,14 @@ pub struct Moved {
     pub duration_ms: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotated {
     pub sink: Option<Rotation>,
     pub source: Option<Rotation>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     pub kept: Vec<String>,
@@ -133,8 +117,7 @@ impl Lab {
         };
         sh("for k in host client receipt other; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done", lab.path());
         lab.sign_with("receipt");
-        let agent = format!("#!/bin/sh\ncat >> {}/mail\n", lab.path().display());
-        write(&lab.path().join("sendmail"), agent, 0o755);
+        mail::agent(&lab.path().join("sendmail"), &lab.path().join("mail"));
         write(&lab.path().join("env"), "", 0o644);
         lab.start_sshd();
         lab.declare();
@@ -260,7 +243,7 @@ impl Lab {
     }
 
     pub fn mail(&self) -> String {
-        fs::read_to_string(self.path().join("mail")).unwrap_or_default()
+        mail::read(&self.path().join("mail"))
     }
 
     /// Makes a sealed generation with plain tools and puts it into the handover point; returns its folder.
@@ -367,15 +350,7 @@ impl Drop for Lab {
 /// Runs a command that prints one line of JSON; after a kill there is none.
 pub fn answer(command: &mut Command) -> Answer {
     let output = command.output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    if output.status.code().is_none() {
-        return Answer { code: None, ..serde_json::from_value(json!({"changed": false, "msg": "killed"})).unwrap() };
-    }
-    let parsed: Result<Answer, _> = serde_json::from_str(&stdout);
-    let mut answer =
-        parsed.unwrap_or_else(|error| panic!("{error}: {stdout:?} {}", String::from_utf8_lossy(&output.stderr)));
-    answer.code = output.status.code();
-    answer
+    if output.status.code().is_none() { Answer::default() } else { Answer::of(&output) }
 }
 
 /// Bytes that do not compress, the same for the same seed.
