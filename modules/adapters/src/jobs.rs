@@ -3,8 +3,7 @@
 //! The name says which side this host is on: `shop` is collected here, `web1/shop` is kept here for `web1`.
 
 use crate::publish;
-use backup_core::job::JobError;
-use backup_core::{Failure, Job, Kind};
+use backup_core::{DocumentError, Failure, Job, Kind};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +49,7 @@ pub enum JobsError {
     },
     /// It is refused.
     #[error(transparent)]
-    Refused(#[from] JobError),
+    Refused(#[from] DocumentError),
 }
 
 impl Failure for JobsError {

@@ -72,6 +72,8 @@ kinds! {
     Io = 10, "io";
     /// A child process failed or ran past its timeout.
     CommandFailed = 11, "command_failed";
+    /// What is declared cannot be held: the plan has a counter-example; nothing was done.
+    Infeasible = 12, "infeasible";
     /// What is to be collected is missing, empty, unmounted, unreadable or suddenly small.
     SourceInvalid = 20, "source_invalid";
     /// A service did not stop.

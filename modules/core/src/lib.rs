@@ -4,8 +4,10 @@
 //! arguments; decisions are values that somebody else carries out.
 
 pub mod accepted;
+pub mod document;
 pub mod error;
 pub mod exclude;
+pub mod fleet;
 pub mod generation;
 pub mod job;
 pub mod layout;
@@ -16,6 +18,7 @@ pub mod schedule;
 pub mod state;
 pub mod units;
 
+pub use document::DocumentError;
 pub use error::{Failure, Kind};
 pub use generation::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId};
 pub use job::{Job, StreamName};

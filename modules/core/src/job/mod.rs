@@ -1,11 +1,10 @@
 //! The job document: what a user declares about one thing to back up. One YAML document per job, the same on both sides.
 //!
 //! The types are the document: each key with its meaning and default. `parse` reads it strictly (from the tree that
-//! `document` makes), `check` refuses what is contradictory, `paths` answers what follows from several keys. Every
+//! `crate::document` makes), `check` refuses what is contradictory, `paths` answers what follows from several keys. Every
 //! default of a path is spelt out in this folder and nowhere else.
 
 mod check;
-mod document;
 mod hooks;
 pub mod objectives;
 mod parse;
@@ -17,9 +16,8 @@ mod transport;
 
 pub use hooks::{Command, Hooks, Restore};
 pub use objectives::Objectives;
-pub use parse::{JobError, Problem};
 pub use paths::StreamOf;
-pub use run::{IoClass, IoNice, Mail, Priority, Schedule};
+pub use run::{IoClass, IoNice, Mail, Priority, Schedule, Step};
 pub use service::Service;
 pub use stream::{Checks, Codec, Dump, DumpTime, FullRule, Handover, Store, Stream, StreamName, Tolerance};
 pub use transport::{Mode, Peer, Sink, Transport, Verify};

@@ -1,66 +1,20 @@
 //! From YAML text to a [`Job`], with file, line, column, key and remedy for everything that is refused.
 
-use super::document::{self, Parts, Refusal};
 use super::{Job, check};
-use crate::{Failure, Kind};
-use serde::Deserialize;
-
-/// One thing wrong with a job document that is well-formed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Dotted path of the key: `streams.data.include[1]`.
-    pub key: String,
-    /// What is wrong, with the value.
-    pub message: String,
-    /// The remedy, one sentence.
-    pub remedy: String,
-}
-
-/// Why a job document is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}")]
-pub struct JobError {
-    /// The document's path, as the caller names it.
-    pub file: String,
-    /// Line, from 1; 0 where there is none.
-    pub line: u64,
-    /// Column, from 1; 0 where there is none.
-    pub column: u64,
-    /// Key and reason.
-    pub message: String,
-    /// The remedy.
-    pub remedy: String,
-}
-
-impl Failure for JobError {
-    fn kind(&self) -> Kind {
-        Kind::InvalidJob
-    }
-    fn hint(&self) -> Option<String> {
-        Some(self.remedy.clone())
-    }
-}
+use crate::document::{self, DocumentError, Problem};
 
 impl Job {
     /// Reads a job document. `file` is only named in errors.
     ///
     /// # Errors
     /// The first problem found: syntax, unknown keys and wrong types first, then contradictions.
-    pub fn parse(text: &str, file: &str) -> Result<Self, JobError> {
-        let refused = |refusal: Refusal| JobError::new(file, refusal.into_parts());
-        let document = document::read(text).map_err(refused)?;
-        let job = Self::deserialize(&document).map_err(refused)?;
-        let Some(Problem { key, message, remedy }) = check::problems(&job).into_iter().next() else { return Ok(job) };
-        let at = Some(document.position_of(&key));
-        Err(JobError::new(file, Parts { at, key, message, remedy }))
+    pub fn parse(text: &str, file: &str) -> Result<Self, DocumentError> {
+        document::parse(text, file, Self::problem)
     }
-}
 
-impl JobError {
-    fn new(file: &str, Parts { at, key, message, remedy }: Parts) -> Self {
-        let (line, column) = at.unwrap_or_default();
-        let message = if key.is_empty() { message } else { format!("{key}: {message}") };
-        Self { file: file.to_owned(), line, column, message, remedy }
+    /// The first contradiction, in the order of the document.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        check::problems(self).into_iter().next()
     }
 }
 
@@ -94,8 +48,9 @@ streams:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Failure, Kind};
 
-    fn refused(text: &str) -> JobError {
+    fn refused(text: &str) -> DocumentError {
         Job::parse(text, "shop.yml").expect_err("must be refused")
     }
 
@@ -287,5 +242,16 @@ mod tests {
             );
             assert_eq!(Job::parse(&text, "shop.yml").is_ok(), good, "{time:?}");
         }
+        let scheduled = |schedule: &str| {
+            Job::parse(&GOOD.replacen("source: web1", &format!("source: web1\nschedule: {schedule}"), 1), "shop.yml")
+        };
+        let job =
+            scheduled("{collect: [\"0 0 * * 1-6\", \"0 3 * * 0\"], rotate: 0 4 * * *, derived: [collect]}").unwrap();
+        assert_eq!(job.schedule.collect, ["0 0 * * 1-6", "0 3 * * 0"]);
+        let declared = job.schedule.declared();
+        assert_eq!((declared.collect.len(), declared.rotate), (0, vec!["0 4 * * *".to_owned()]));
+        let error = scheduled("{collect: [\"0 0 * * *\", \"0 0 31 2 *\"]}").unwrap_err();
+        assert!(error.to_string().starts_with("shop.yml:4:35: schedule.collect[1]: \"0 0 31 2 *\""), "{error}");
+        assert!(error.remedy.contains("a day that the month has"), "{}", error.remedy);
     }
 }

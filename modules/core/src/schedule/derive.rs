@@ -95,8 +95,10 @@ impl Host<'_, '_> {
 
     fn runs(&self, draft: &Draft<'_>) -> Result<(Vec<Run>, String), PlanError> {
         let objectives = &draft.objectives;
-        if let Some(text) = &draft.job.schedule.collect {
-            return Ok((vec![Run::explicit(time(draft.job, "collect", text)?)], "as `schedule.collect` says".into()));
+        let explicit = &draft.job.schedule.collect;
+        if !explicit.is_empty() {
+            let runs = times(draft.job, "collect", explicit)?.into_iter().map(Run::explicit).collect();
+            return Ok((runs, "as `schedule.collect` says".into()));
         }
         if !objectives.at.is_empty() {
             return Ok((
@@ -186,13 +188,14 @@ impl Host<'_, '_> {
         let carrier = self.carrier(draft)?.map(|index| &self.drafts[index]);
         let mut carries = Vec::new();
         for (position, of) in draft.job.streams().enumerate() {
-            let times = match (&draft.job.schedule.transport, carrier) {
-                (Some(text), _) => vec![time(draft.job, "transport", text)?],
-                (None, Some(carrier)) => {
+            let explicit = &draft.job.schedule.transport;
+            let times = match carrier {
+                _ if !explicit.is_empty() => times(draft.job, "transport", explicit)?,
+                Some(carrier) => {
                     let same = carrier.carries.iter().find(|carry| carry.stream == of.name);
                     same.or(carrier.carries.first()).map(|carry| carry.times.clone()).unwrap_or_default()
                 }
-                (None, None) => self.after(draft, runs, position, &of),
+                None => self.after(draft, runs, position, &of),
             };
             let (mode, sink) = (of.stream.transport.mode, of.stream.sink.name.clone());
             carries.push(Carry { stream: of.name, mode, sink, times });
@@ -279,8 +282,9 @@ fn union(a: &super::Days, b: &super::Days) -> Option<super::Days> {
     })
 }
 
-fn time(job: &Job, key: &'static str, text: &str) -> Result<CronTime, PlanError> {
-    text.parse().map_err(|error| PlanError::Time { job: job.job.clone(), key, error })
+fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>, PlanError> {
+    let refused = |error| PlanError::Time { job: job.job.clone(), key, error };
+    texts.iter().map(|text| text.parse().map_err(refused)).collect()
 }
 
 /// A job's own place among its neighbours: from its names alone (FNV-1a), so that nobody else moves it.

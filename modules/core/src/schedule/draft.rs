@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
 
     /// Whether its times are for the planner to choose.
     pub(super) fn is_free(&self) -> bool {
-        self.job.schedule.collect.is_none() && self.objectives.at.is_empty()
+        self.job.schedule.collect.is_empty() && self.objectives.at.is_empty()
     }
 
     /// Minutes that a collection takes.

@@ -10,6 +10,9 @@ use crate::job::Mode;
 /// Where the executables are.
 const BIN: &str = "/usr/local/bin";
 
+/// When a rotation apart from transports runs unless `schedule.rotate` says.
+const NOON: &str = "0 12 * * *";
+
 /// How often it is looked for what was missed, in minutes.
 const CATCH_UP: u16 = 15;
 
@@ -67,10 +70,10 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for carry in &draft.carries {
         let Some(of) = draft.job.stream(carry.stream) else { continue };
-        let why = match (&draft.objectives.with, &draft.job.schedule.transport) {
-            (_, Some(_)) => "as `schedule.transport` says".into(),
-            (Some(with), None) => format!("with the transport of {with}, as `objectives.with` says"),
-            (None, None) => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
+        let why = match &draft.objectives.with {
+            _ if !draft.job.schedule.transport.is_empty() => "as `schedule.transport` says".into(),
+            Some(with) => format!("with the transport of {with}, as `objectives.with` says"),
+            None => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
         };
         for time in &carry.times {
             let (host, job) = match carry.mode {
@@ -101,13 +104,12 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
         let daily = daily
             .map(Pattern::of)
             .any(|pattern| pattern.weekdays().0 == 0x7f && !matches!(pattern.days, Days::Month(_)));
-        let (cron, why) = match &draft.job.schedule.rotate {
-            Some(text) => (text.clone(), "as `schedule.rotate` says"),
-            None if ages && !daily => ("0 12 * * *".into(), "`max_age` ends copies on days without a transport, too"),
-            None => continue,
+        let (times, why) = match draft.job.schedule.rotate.as_slice() {
+            [] if ages && !daily => (vec![NOON.into()], "`max_age` ends copies on days without a transport, too"),
+            explicit => (explicit.to_vec(), "as `schedule.rotate` says"),
         };
         let job = format!("{}/{}", draft.job.source, draft.job.job);
-        entries.push(Entry {
+        entries.extend(times.into_iter().map(|cron| Entry {
             host: of.stream.sink.name.clone(),
             user: of.stream.sink.user.clone(),
             purpose: Purpose::Rotate,
@@ -115,8 +117,8 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
             command: format!("{BIN}/backup_rotate run {job} --stream {} --quiet", of.name),
             install: true,
             why: why.into(),
-            job,
-        });
+            job: job.clone(),
+        }));
     }
     entries
 }

@@ -5,7 +5,8 @@ mod names;
 mod streams;
 mod together;
 
-use super::{Job, Problem};
+use super::Job;
+use crate::{Failure, document::Problem, schedule::CronTime};
 
 /// Every problem, in the order of the document.
 pub(super) fn problems(job: &Job) -> Vec<Problem> {
@@ -72,24 +73,16 @@ impl Found {
     }
 
     fn schedule(&mut self, job: &Job) {
-        let entries = [
+        let steps = [
             ("collect", &job.schedule.collect),
             ("transport", &job.schedule.transport),
             ("rotate", &job.schedule.rotate),
         ];
-        for (name, entry) in entries {
-            let Some(entry) = entry else { continue };
-            let fields: Vec<_> = entry.split_ascii_whitespace().collect();
-            let known = |field: &&str| field.bytes().all(|c| c.is_ascii_alphanumeric() || b"*/,-".contains(&c));
-            let key = format!("schedule.{name}");
-            if fields.len() != 5 || !fields.iter().all(known) || entry.contains('\n') {
-                self.add(&key, format!("{entry:?} is not a cron time"), "Give five fields, such as \"30 2 * * *\".");
-            } else if fields[2] != "*" && fields[4] != "*" {
-                self.add(
-                    &key,
-                    format!("{entry:?} restricts the day of the month and the day of the week: cron runs it when either matches"),
-                    "Leave one of both at `*`.",
-                );
+        for (name, times) in steps {
+            for (i, time) in times.iter().enumerate() {
+                if let Err(error) = time.parse::<CronTime>() {
+                    self.add(format!("schedule.{name}[{i}]"), error.to_string(), error.hint().unwrap_or_default());
+                }
             }
         }
     }

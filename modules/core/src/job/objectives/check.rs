@@ -1,10 +1,7 @@
 //! What is contradictory within the objectives of one job.
 
 use super::{Day, Objectives, Recurrence, TimeOfDay};
-use crate::{
-    job::{Job, Problem},
-    schedule::Week,
-};
+use crate::{document::Problem, job::Job, schedule::Week};
 use std::collections::BTreeSet;
 
 /// The last day that every month has.
@@ -35,13 +32,14 @@ impl Found {
             );
         }
         let timed = !objectives.at.is_empty() || !objectives.on.is_empty() || objectives.full.is_some();
-        match (&job.schedule.collect, timed) {
-            (Some(explicit), true) => self.add(
+        let explicit = job.schedule.declared().collect;
+        match (explicit.is_empty(), timed) {
+            (false, true) => self.add(
                 if objectives.at.is_empty() { "on" } else { "at" },
-                format!("`schedule.collect: {explicit}` says already when to collect"),
+                format!("`schedule.collect: {}` says already when to collect", explicit.join(", ")),
                 "Keep either `schedule.collect`, or `at`, `on` and `full`.",
             ),
-            (None, false) if objectives.rpo.is_none() => self.0.push(Problem {
+            (true, false) if objectives.rpo.is_none() => self.0.push(Problem {
                 key: "objectives".into(),
                 message: "nothing says when to collect".into(),
                 remedy: "Give `rpo`, `at`, `on` or `schedule.collect`.".into(),

@@ -1,22 +1,39 @@
 //! A YAML document as a tree in which every node knows where it is written, so that every refusal can say so.
 //!
-//! `read` makes the tree, `fill` gives it to serde, `refusal` is what both answer when something is wrong. Deserializing
+//! `read` makes the tree, `fill` gives it to serde, `refusal` is what both answer when something is wrong and `error` what
+//! the caller gets of it. Deserializing
 //! from this small tree instead of from a parser keeps the executables small: serde's generated code is repeated for
 //! each source that it reads from.
 
+mod error;
 mod fill;
 mod read;
 mod refusal;
 
-pub(super) use read::read;
-pub(super) use refusal::{Parts, Refusal};
+pub use error::{DocumentError, Problem};
+use refusal::{Parts, Refusal};
+use serde::de::DeserializeOwned;
+
+/// Reads a document, and refuses it for the first `problem` of what it says. `file` is only named in errors.
+pub(crate) fn parse<T: DeserializeOwned>(
+    text: &str,
+    file: &str,
+    problem: impl FnOnce(&T) -> Option<Problem>,
+) -> Result<T, DocumentError> {
+    let refused = |refusal: Refusal| DocumentError::new(file, refusal.into_parts());
+    let document = read::read(text).map_err(refused)?;
+    let value = T::deserialize(&document).map_err(refused)?;
+    let Some(Problem { key, message, remedy }) = problem(&value) else { return Ok(value) };
+    let at = Some(document.position_of(&key));
+    Err(DocumentError::new(file, Parts { at, key, message, remedy }))
+}
 
 /// Line and column, from 1.
-pub(super) type Position = (u64, u64);
+type Position = (u64, u64);
 
 /// One node: a value and where it is written.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+struct Node {
     value: Value,
     at: Position,
 }
@@ -37,7 +54,7 @@ enum Value {
 impl Node {
     /// Position of the node that `key` (`streams.data.include[1]`) names, or of its nearest ancestor that is written
     /// down: a default has no position.
-    pub(super) fn position_of(&self, key: &str) -> Position {
+    fn position_of(&self, key: &str) -> Position {
         let mut node = self;
         for step in key.split(['.', '[']) {
             let next = match (&node.value, step.strip_suffix(']')) {

@@ -4,16 +4,16 @@ use super::{Node, Position, Refusal, Value};
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// More nodes than this, those that aliases repeat included, are no job document. A few lines of aliases of aliases
-/// would otherwise fill the memory.
-const MAX_NODES: usize = 100_000;
+/// A document of any length may have so many nodes, those that aliases repeat included; a longer text has at most one per
+/// byte where it repeats nothing. A few lines of aliases of aliases would otherwise fill the memory.
+const NODES: usize = 100_000;
 
 /// Reads the one document of `text`.
-pub(in crate::job) fn read(text: &str) -> Result<Node, Refusal> {
+pub(super) fn read(text: &str) -> Result<Node, Refusal> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { parser, anchors: BTreeMap::new(), nodes: 0 };
+    let mut reader = Reader { parser, anchors: BTreeMap::new(), nodes: 0, limit: text.len().max(NODES) };
     loop {
         let (event, at) = reader.next()?;
         match event {
@@ -33,6 +33,7 @@ struct Reader<'t> {
     /// Nodes that aliases may repeat, by the parser's number. It is there when the node is complete: none holds itself.
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    limit: usize,
 }
 
 type Label<'t> = Option<Cow<'t, Tag>>;
@@ -55,7 +56,9 @@ impl<'t> Reader<'t> {
             match self.next()? {
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::DocumentStart(..), at) => {
-                    return Err(Refusal::new("a second document begins").at(at).with_remedy("Write one file per job."));
+                    return Err(Refusal::new("a second document begins")
+                        .at(at)
+                        .with_remedy("Write one document per file."));
                 }
                 _ => {}
             }
@@ -129,14 +132,14 @@ impl<'t> Reader<'t> {
 
     fn count(&mut self, nodes: usize, at: Position) -> Result<(), Refusal> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES {
-            return Err(Refusal::new(format!("the document has more than {MAX_NODES} values")).at(at));
+        if self.nodes > self.limit {
+            return Err(Refusal::new(format!("the document has more than {} values", self.limit)).at(at));
         }
         Ok(())
     }
 }
 
-/// Whether the tag says that a scalar is text. No other tag means anything in a job document.
+/// Whether the tag says that a scalar is text. No other tag means anything in a document.
 fn is_text(tag: Label<'_>, at: Position) -> Result<bool, Refusal> {
     match tag {
         None => Ok(false),

@@ -6,18 +6,18 @@ use std::fmt;
 
 /// One refusal. Boxed: every generated function returns it, and each copy of its fields would be code.
 #[derive(Debug)]
-pub(in crate::job) struct Refusal(Box<Parts>);
+pub(super) struct Refusal(Box<Parts>);
 
 #[derive(Debug)]
-pub(in crate::job) struct Parts {
+pub(super) struct Parts {
     /// Where; `None` while it passes up from code that does not know.
-    pub(in crate::job) at: Option<Position>,
+    pub(super) at: Option<Position>,
     /// Dotted path of the key; empty at the root.
-    pub(in crate::job) key: String,
+    pub(super) key: String,
     /// What is wrong, with the value.
-    pub(in crate::job) message: String,
+    pub(super) message: String,
     /// The remedy, one sentence.
-    pub(in crate::job) remedy: String,
+    pub(super) remedy: String,
 }
 
 const REMEDY: &str = "Correct the document; docs/configuration.md lists every key with its type.";
@@ -66,7 +66,7 @@ impl Refusal {
         Self::new(format!("{given} is given, but {needed} is needed")).at(node.at)
     }
 
-    pub(in crate::job) fn into_parts(self) -> Parts {
+    pub(super) fn into_parts(self) -> Parts {
         *self.0
     }
 }
