@@ -1,4 +1,6 @@
 //! Plans as a whole, from job documents to entries and proof.
 #![allow(clippy::unwrap_used)]
 
+mod properties;
+mod simulator;
 mod sla;
