@@ -14,6 +14,7 @@ pub mod host;
 pub mod intent;
 pub mod jobs;
 pub mod keys;
+pub mod lifecycle;
 pub mod lock;
 pub mod logger;
 pub mod mail;

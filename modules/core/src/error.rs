@@ -74,6 +74,8 @@ kinds! {
     CommandFailed = 11, "command_failed";
     /// What is declared cannot be held: the plan has a counter-example; nothing was done.
     Infeasible = 12, "infeasible";
+    /// The job is stopped or inactive, or its state does not allow the action.
+    WrongState = 13, "wrong_state";
     /// What is to be collected is missing, empty, unmounted, unreadable or suddenly small.
     SourceInvalid = 20, "source_invalid";
     /// A service did not stop.

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod generation;
 pub mod job;
 pub mod layout;
+pub mod lifecycle;
 pub mod manifest;
 pub mod receipt;
 pub mod retention;

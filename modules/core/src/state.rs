@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the file that holds the random id of this source installation (`<state>/instance`, one line of hex).
 pub const INSTANCE: &str = "instance";
 
+/// Name of the lock of whoever collects, restores or changes the state of a job on its source (`<state>/<job>/collect.lock`).
+pub const LOCK: &str = "collect.lock";
+
 /// Name of the journal of a restore under way (`<state>/<job>/restore.json`): while it is there, trees may be half exchanged.
 pub const RESTORE_JOURNAL: &str = "restore.json";
 

@@ -100,4 +100,12 @@ impl Job {
     pub fn state_dir(&self) -> PathBuf {
         self.state.join(&self.job)
     }
+
+    /// The file that remembers this job's state on one side: `<state>/<job>.state.json` on the source,
+    /// `<state>/<source>--<job>.state.json` on the sink. Beside the state directory and not in it: that is closed to all
+    /// but root, and transport and rotation have to know the state.
+    pub fn lifecycle_file(&self, is_sink: bool) -> PathBuf {
+        let prefix = if is_sink { format!("{}--", self.source) } else { String::new() };
+        self.state.join(format!("{prefix}{}.state.json", self.job))
+    }
 }

@@ -1,0 +1,103 @@
+//! A job's state as this host remembers it. Root writes it; transport and rotation, which are not root, read it.
+
+use crate::publish::{self, PublishError};
+use backup_core::lifecycle::{Lifecycle, LifecycleError, Suspended};
+use backup_core::{Failure, Job, Kind};
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Of the folder that holds the states: whoever knows a name in it may open that, and nobody else sees what is there.
+pub const FOLDER_MODE: u32 = 0o711;
+const FILE_MODE: u32 = 0o644;
+
+/// The state of a job is not known, or cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It cannot be read.
+    #[error("cannot read the state of the job, {}: {source}", path.display())]
+    Read {
+        /// The state file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not what we wrote.
+    #[error("cannot use the state of the job, {}: {source}", path.display())]
+    Refused {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: LifecycleError,
+    },
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] PublishError),
+    /// The job is not active.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
+}
+
+impl Failure for StateError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Read { source, .. } => publish::kind_of(source),
+            Self::Refused { source, .. } => source.kind(),
+            Self::Write(error) => error.kind(),
+            Self::Suspended(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { path, source } if source.kind() == ErrorKind::PermissionDenied => {
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                Some(format!("Let the job's accounts pass: `chmod a+x {}`.", folder.display()))
+            }
+            Self::Read { .. } => None,
+            Self::Refused { source, .. } => source.hint(),
+            Self::Write(error) => error.hint(),
+            Self::Suspended(error) => error.hint(),
+        }
+    }
+}
+
+/// The state of `job` on this host, which is its sink or its source. Without a state file it is active.
+///
+/// # Errors
+/// [`StateError::Read`], also where we may not look: a job that may be stopped is not taken for an active one.
+pub fn read(job: &Job, is_sink: bool) -> Result<Lifecycle, StateError> {
+    let path = job.lifecycle_file(is_sink);
+    match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Lifecycle::default()),
+        Err(source) => Err(StateError::Read { path, source }),
+        Ok(bytes) => Lifecycle::parse(&bytes).map_err(|source| StateError::Refused { path, source }),
+    }
+}
+
+/// Refuses what only an active job does.
+///
+/// # Errors
+/// [`StateError::Suspended`] if it is not active.
+pub fn require_active(job: &Job, is_sink: bool) -> Result<(), StateError> {
+    let name = if is_sink { format!("{}/{}", job.source, job.job) } else { job.job.clone() };
+    Ok(read(job, is_sink)?.require_active(&name)?)
+}
+
+/// Remembers a state durably. The folder becomes one that the job's accounts can pass.
+pub fn write(job: &Job, is_sink: bool, lifecycle: &Lifecycle) -> Result<(), StateError> {
+    prepare(job)?;
+    Ok(publish::write_atomic(&job.lifecycle_file(is_sink), &lifecycle.to_bytes(), FILE_MODE, None)?)
+}
+
+/// Makes the folder of the states, or opens one that an earlier version made for root alone.
+pub fn prepare(job: &Job) -> Result<(), StateError> {
+    publish::create_dirs(&job.state, FOLDER_MODE, None)?;
+    let failed = |action| move |source| PublishError::Io { action, path: job.state.clone(), source };
+    let mode = fs::metadata(&job.state).map_err(failed("inspect"))?.permissions().mode() & 0o7777;
+    if mode & 0o011 != 0o011 {
+        fs::set_permissions(&job.state, Permissions::from_mode(mode | 0o011)).map_err(failed("set the mode of"))?;
+    }
+    Ok(())
+}

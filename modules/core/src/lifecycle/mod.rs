@@ -1,0 +1,330 @@
+//! What a job may do: its state, the four actions that change it, and what is remembered of both.
+//!
+//! ```text
+//!   inactive ──start──► active ──stop──► stopped ──terminate──► inactive
+//!                         ▲                 │
+//!                         └─────restart─────┘
+//! ```
+//!
+//! Start and restart lead to active by way of an initial sync ([`Sync`]). Everything else is refused, with the actions that
+//! are legal. A job of which nothing is remembered is active: hosts that were configured before there were states go on
+//! as they did, and the first collection is the start.
+
+mod sync;
+
+pub use sync::{Phase, Progress, SinkFacts, SourceFacts, Sync};
+
+use crate::job::StreamName;
+use crate::{Failure, Kind};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Number of the state file's format.
+pub const FORMAT: u32 = 1;
+
+/// What a job does with its copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Copies are made, carried, kept and expire.
+    #[default]
+    Active,
+    /// Copies are kept, all of them; none is made, none is carried, none expires.
+    Stopped,
+    /// Nothing is kept and nothing is made.
+    Inactive,
+}
+
+/// What an operator can do with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Begin, with an initial sync.
+    Start,
+    /// Make no more copies, and let none expire.
+    Stop,
+    /// Go on after a stop, with a new initial sync.
+    Restart,
+    /// Delete everything that is kept.
+    Terminate,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Stopped, Self::Inactive];
+
+    /// As in options, files and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Stopped => "stopped",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// Whether old copies are kept.
+    pub const fn keeps_old(self) -> bool {
+        matches!(self, Self::Active | Self::Stopped)
+    }
+
+    /// Whether copies are made and carried. Where none are, none expires either.
+    pub const fn creates_new(self) -> bool {
+        matches!(self, Self::Active)
+    }
+
+    /// Whether slices of a change log are applied to a head database.
+    pub const fn applies(self) -> bool {
+        matches!(self, Self::Active)
+    }
+
+    /// Where an action leads; `None`: it is illegal in this state.
+    pub const fn after(self, action: Action) -> Option<Self> {
+        match (self, action) {
+            (Self::Inactive, Action::Start) | (Self::Stopped, Action::Restart) => Some(Self::Active),
+            (Self::Active, Action::Stop) => Some(Self::Stopped),
+            (Self::Stopped, Action::Terminate) => Some(Self::Inactive),
+            _ => None,
+        }
+    }
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Start, Self::Stop, Self::Restart, Self::Terminate];
+
+    /// As in options and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Terminate => "terminate",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a host remembers of a job's state: one small file, written by root, readable for everybody who works for the job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lifecycle {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The state.
+    pub state: State,
+    /// Since when; `None`: nobody ever changed it.
+    pub since: Option<Timestamp>,
+    /// Who asked for it.
+    pub by: Option<String>,
+    /// A terminate has begun and not all is deleted yet.
+    pub terminating: bool,
+    /// How far the initial sync of each stream is, as far as collect knows; a stream without entry never had one.
+    pub sync: BTreeMap<StreamName, Sync>,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Self { format: FORMAT, state: State::Active, since: None, by: None, terminating: false, sync: BTreeMap::new() }
+    }
+}
+
+/// Why a state file is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LifecycleError {
+    /// Not what we write.
+    #[error("it is no state of a job: {0}")]
+    Syntax(String),
+    /// By a later version.
+    #[error("it has format {0}, this version knows {FORMAT}")]
+    Newer(u32),
+}
+
+impl Failure for LifecycleError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Syntax(_) => Kind::Damaged,
+            Self::Newer(_) => Kind::VersionMismatch,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Syntax(_) => {
+                "Find out what damaged it. Without the file the job is active: remove it only if it shall be.".into()
+            }
+            Self::Newer(_) => "Install the same version of Handover again that wrote it, or a later one.".into(),
+        })
+    }
+}
+
+/// An action that the job's state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    /// Not in the table.
+    #[error("cannot {action} job {job}: it is {state}")]
+    Action {
+        /// The job.
+        job: String,
+        /// What was asked for.
+        action: Action,
+        /// What it is.
+        state: State,
+        /// What could be asked for.
+        legal: Vec<Action>,
+    },
+    /// No single action leads there.
+    #[error("cannot make job {job} {wanted}: it is {state}")]
+    Wish {
+        /// The job.
+        job: String,
+        /// What it should be.
+        wanted: State,
+        /// What it is.
+        state: State,
+        /// What could be asked for.
+        legal: Vec<Action>,
+    },
+}
+
+impl Failure for Illegal {
+    fn kind(&self) -> Kind {
+        Kind::WrongState
+    }
+
+    fn hint(&self) -> Option<String> {
+        let (Self::Action { job, state, legal, .. } | Self::Wish { job, state, legal, .. }) = self;
+        let legal: Vec<_> = legal.iter().map(|action| action.as_str()).collect();
+        let rest = if *state == State::Inactive && legal == ["terminate"] {
+            "; not everything is deleted yet, and terminate finishes it"
+        } else {
+            ""
+        };
+        Some(format!("Legal for {job} in state {state}: {}{rest}.", legal.join(", ")))
+    }
+}
+
+/// A job that is not active was asked to do what only an active one does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("job {job} is {state}{}", since.map(|since| format!(" since {since}")).unwrap_or_default())]
+pub struct Suspended {
+    /// The job as it is called on this host.
+    pub job: String,
+    /// What it is.
+    pub state: State,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// What would help.
+    pub legal: Vec<Action>,
+}
+
+impl Failure for Suspended {
+    fn kind(&self) -> Kind {
+        Kind::WrongState
+    }
+
+    fn hint(&self) -> Option<String> {
+        let action = self.legal.first()?;
+        Some(format!("On the host that says so: `backup_job {action} {}`, if it is not meant to be.", self.job))
+    }
+}
+
+impl Lifecycle {
+    /// Reads a state file.
+    ///
+    /// # Errors
+    /// [`LifecycleError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, LifecycleError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let syntax = |error: serde_json::Error| LifecycleError::Syntax(error.to_string());
+        // The number first: a later version may shape the rest differently.
+        match serde_json::from_slice(bytes).map_err(syntax)? {
+            Head { format } if format > FORMAT => Err(LifecycleError::Newer(format)),
+            Head { .. } => serde_json::from_slice(bytes).map_err(syntax),
+        }
+    }
+
+    /// The bytes of the state file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).expect("a state has only string keys");
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The actions that are legal now. A terminate that was cut short can only be finished.
+    pub fn legal(&self) -> Vec<Action> {
+        if self.terminating {
+            return vec![Action::Terminate];
+        }
+        Action::ALL.into_iter().filter(|action| self.state.after(*action).is_some()).collect()
+    }
+
+    /// Where an action leads.
+    ///
+    /// # Errors
+    /// [`Illegal`], naming the legal actions.
+    pub fn after(&self, job: &str, action: Action) -> Result<State, Illegal> {
+        if self.terminating && action == Action::Terminate {
+            return Ok(State::Inactive);
+        }
+        let allowed = self.state.after(action).filter(|_| !self.terminating);
+        let illegal = || Illegal::Action { job: job.into(), action, state: self.state, legal: self.legal() };
+        allowed.ok_or_else(illegal)
+    }
+
+    /// The action that brings the job into a state; `None`: it is there.
+    ///
+    /// # Errors
+    /// [`Illegal`], if no single action does: what deletes copies never follows from anything but itself.
+    pub fn towards(&self, job: &str, wanted: State) -> Result<Option<Action>, Illegal> {
+        if self.state == wanted && !self.terminating {
+            return Ok(None);
+        }
+        let leads = |action: &Action| self.after(job, *action).is_ok_and(|state| state == wanted);
+        let found = Action::ALL.into_iter().find(leads);
+        let illegal = || Illegal::Wish { job: job.into(), wanted, state: self.state, legal: self.legal() };
+        found.map(Some).ok_or_else(illegal)
+    }
+
+    /// What is remembered once a legal action has begun. A start or restart begins an initial sync of every stream; a
+    /// terminate is not finished before everything is deleted.
+    #[must_use]
+    pub fn begun(&self, action: Action, to: State, at: Timestamp, by: &str, streams: &[StreamName]) -> Self {
+        let sync = match action {
+            Action::Start | Action::Restart => streams.iter().map(|name| (*name, Sync::begin(at, None))).collect(),
+            Action::Stop => self.sync.clone(),
+            Action::Terminate => BTreeMap::new(),
+        };
+        let terminating = action == Action::Terminate;
+        Self { format: FORMAT, state: to, since: Some(at), by: Some(by.to_owned()), terminating, sync }
+    }
+
+    /// Whether the job may make copies, carry them and let them expire.
+    ///
+    /// # Errors
+    /// [`Suspended`], in words.
+    pub fn require_active(&self, job: &str) -> Result<(), Suspended> {
+        if self.state.creates_new() {
+            return Ok(());
+        }
+        Err(Suspended { job: job.into(), state: self.state, since: self.since, legal: self.legal() })
+    }
+}
+
+#[cfg(test)]
+mod tests;
