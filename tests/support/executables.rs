@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// One of the four.
+/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Executable {
     /// `backup_collect`
@@ -18,6 +18,8 @@ pub enum Executable {
     Rotate,
     /// `backup_restore`
     Restore,
+    /// `backup_job`
+    Job,
 }
 
 impl Executable {
@@ -28,6 +30,7 @@ impl Executable {
             Self::Transport => "backup_transport",
             Self::Rotate => "backup_rotate",
             Self::Restore => "backup_restore",
+            Self::Job => "backup_job",
         }
     }
 

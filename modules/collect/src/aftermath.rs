@@ -10,7 +10,7 @@ use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::notify;
 use backup_core::job::StreamOf;
 use backup_core::state::{FailureNote, Good};
-use backup_core::{GenerationId, GenerationKind};
+use backup_core::{GenerationId, GenerationKind, Job};
 use backup_interface::{Diff, Failed, Outcome};
 use std::fmt::Write as _;
 
@@ -73,6 +73,20 @@ pub(crate) fn refuse(mut run: Run<'_>, failure: Failed) -> Result<Outcome> {
     let fault = Some(Fault { failure, is_everybodys: true });
     let mailed = tell(&mut run, fault.as_ref());
     respond(run, fault, mailed)
+}
+
+/// What a run says that has nothing to do.
+pub(crate) fn nothing(job: &Job) -> RunReport {
+    RunReport {
+        job: job.job.clone(),
+        streams: Vec::new(),
+        services: Vec::new(),
+        previous_transport_failed: false,
+        recovered: Vec::new(),
+        downtime_ms: 0,
+        downtime_with_services_ms: 0,
+        duration_ms: 0,
+    }
 }
 
 /// Ends check mode.

@@ -23,6 +23,7 @@ mod status;
 mod stream;
 mod surroundings;
 mod survey;
+mod sync;
 mod text;
 pub mod tree;
 

@@ -11,16 +11,19 @@ use crate::standstill::{self, Standstill};
 use crate::stream::{self, Decision, Watcher, Work};
 use crate::surroundings::Room;
 use crate::survey;
+use crate::sync::SyncJournal;
 use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::lock::LockError;
 use backup_adapters::logger::Severity;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{StoreError, StreamStore};
-use backup_adapters::{fault, host, notify};
+use backup_adapters::{fault, host, lifecycle, notify};
+use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
+use backup_core::lifecycle::Lifecycle;
 use backup_core::state::Good;
-use backup_core::{GenerationId, InstanceId, Kind};
+use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -35,6 +38,8 @@ pub(crate) struct Run<'a> {
     pub(crate) request: &'a Request,
     /// What the job remembers.
     pub(crate) memory: Memory,
+    /// How far the initial sync is.
+    sync: SyncJournal,
     /// When it began, by the wall clock: every decision's "now".
     pub(crate) began: Timestamp,
     clock: Instant,
@@ -68,15 +73,29 @@ pub(crate) struct Track<'a> {
 pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Result<Outcome> {
     let mut run = Run::new(request, call, interrupt);
     if call.check {
+        if let Some(suspended) = gate::suspended(&request.job, false)? {
+            return Ok(gate::declined(call, &suspended, "is collected").with_report(&aftermath::nothing(&request.job)));
+        }
         let result = run.announce();
         return aftermath::answer(run, result);
     }
     // Held to the end: hooks and state belong to the run.
-    let _lock = match run.memory.lock(&format!("collect of {}", request.job.job)) {
+    let begun = lifecycle::prepare(&request.job).map_err(Failed::from);
+    let _lock = match begun.and_then(|()| run.memory.lock(&format!("collect of {}", request.job.job))) {
         Ok(lock) => lock,
         Err(failure) => return aftermath::refuse(run, failure),
     };
+    // Under the lock: nobody changes the state before the end of the run.
+    match gate::suspended(&request.job, false) {
+        Ok(None) => {}
+        Ok(Some(suspended)) => {
+            return Ok(gate::declined(call, &suspended, "is collected").with_report(&aftermath::nothing(&request.job)));
+        }
+        Err(error) => return aftermath::refuse(run, error.into()),
+    }
+    run.sync = SyncJournal::new(&request.job, lifecycle::read(&request.job, false)?);
     let result = run.collect();
+    run.warnings.extend(run.sync.problem());
     aftermath::conclude(run, result)
 }
 
@@ -85,6 +104,7 @@ impl<'a> Run<'a> {
         Self {
             request,
             memory: Memory::of(&request.job),
+            sync: SyncJournal::new(&request.job, Lifecycle::default()),
             began: host::now().timestamp(),
             clock: Instant::now(),
             tracks: Vec::new(),
@@ -101,6 +121,7 @@ impl<'a> Run<'a> {
         self.refuse_half_restored()?;
         self.finish_earlier_run()?;
         let id = self.decide()?;
+        self.begin_sync()?;
         self.check_room()?;
         if self.is_idle() {
             return Ok(());
@@ -185,6 +206,17 @@ impl<'a> Run<'a> {
         Ok(GenerationId::next(self.began, newest)?)
     }
 
+    /// Notes which initial syncs have ended since, and which begin with this run.
+    fn begin_sync(&mut self) -> Result<()> {
+        for track in &self.tracks {
+            self.sync.catch_up(track.of)?;
+            if let Some(work) = track.work.as_ref().filter(|work| work.choice.kind() == GenerationKind::Full) {
+                self.sync.begin(track.of, &work.found, self.began)?;
+            }
+        }
+        Ok(())
+    }
+
     fn check_room(&mut self) -> Result<()> {
         let mut room = Room::default();
         self.each(|work| work.check_room(&mut room))
@@ -219,8 +251,14 @@ impl<'a> Run<'a> {
         let works = self.tracks.iter().filter_map(|track| track.work.as_ref());
         self.progress.set_total(works.map(Work::expected_bytes).sum());
         let own = self.own_directories();
-        let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
-        self.each(|work| work.stage(id, &own, Watcher::new(interrupt.clone(), progress.clone())))
+        let (interrupt, progress, sync) = (self.interrupt.clone(), self.progress.clone(), self.sync.clone());
+        self.each(|work| {
+            let stream = work.of.name;
+            if sync.is_open(stream) {
+                sync.transfer(stream, work.plain_bytes(&own)?);
+            }
+            work.stage(id, &own, Watcher::new(interrupt.clone(), progress.clone(), sync.clone(), stream))
+        })
     }
 
     /// Where copies and state lie: never part of a copy.
@@ -311,7 +349,10 @@ impl<'a> Run<'a> {
         for track in &mut self.tracks {
             let Some(work) = track.work.take() else { continue };
             match work.finish(&seal, &mut track.report) {
-                Ok(good) => track.good = Some(good),
+                Ok(good) => {
+                    self.sync.sealed(track.of.name, good.generation.id, good.tree.bytes);
+                    track.good = Some(good);
+                }
                 Err(failure) if failure.failure().kind() == Kind::Interrupted => return Err(failure),
                 Err(failure) => track.failure = Some(failure),
             }

@@ -10,12 +10,13 @@ use crate::request::Request;
 use crate::seal::Staging;
 use crate::surroundings::{self, Room};
 use crate::survey::{self, Found};
+use crate::sync::SyncJournal;
 use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{fault, host, space};
 use backup_archive::Index;
 use backup_core::job::{DumpTime, StreamOf};
-use backup_core::{GenerationId, Kind};
+use backup_core::{GenerationId, Kind, StreamName};
 use backup_interface::Progress;
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -145,6 +146,14 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Plain bytes that the include paths hold now.
+    pub(crate) fn plain_bytes(&self, skip: &[PathBuf]) -> Result<u64> {
+        if self.of.stream.include.is_empty() {
+            return Ok(0);
+        }
+        Ok(tree::look(&self.spec(skip), None)?.tree.bytes)
+    }
+
     /// What is known before anything is read.
     pub(crate) fn announce(&self, report: &mut StreamReport) {
         report.fate = Fate::Planned;
@@ -254,18 +263,21 @@ impl Work<'_> {
 pub(crate) struct Watcher {
     interrupt: Interrupt,
     progress: Progress,
+    sync: SyncJournal,
+    stream: StreamName,
     shown: AtomicU64,
 }
 
 impl Watcher {
     /// Over all streams of a run.
-    pub(crate) const fn new(interrupt: Interrupt, progress: Progress) -> Self {
-        Self { interrupt, progress, shown: AtomicU64::new(0) }
+    pub(crate) const fn new(interrupt: Interrupt, progress: Progress, sync: SyncJournal, stream: StreamName) -> Self {
+        Self { interrupt, progress, sync, stream, shown: AtomicU64::new(0) }
     }
 
     /// Each pass counts from nothing; the bar only goes forward.
     fn look(&self, bytes: u64) -> bool {
         self.progress.add(bytes.saturating_sub(self.shown.swap(bytes, Ordering::Relaxed)));
+        self.sync.read(self.stream, bytes);
         !self.interrupt.is_set()
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn handover(of: StreamOf<'_>) -> StreamStore {
     StreamStore::open(StreamDir::new(&of.handover_root(), &of.job.job, of.name))
 }
 
-fn source_store(of: StreamOf<'_>) -> StreamStore {
+/// The stream's store on the source.
+pub(crate) fn source_store(of: StreamOf<'_>) -> StreamStore {
     StreamStore::open(StreamDir::new(&of.store_root(), &of.job.job, of.name))
 }
 

@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod args;
+pub mod gate;
 pub mod notify;
 pub mod recover;
 mod told;

@@ -3,6 +3,8 @@
 use crate::{GenerationId, job::StreamName};
 use std::path::{Path, PathBuf};
 
+const OFFER: &str = ".offer-";
+
 /// The directory of one job's stream in a store, handover point, incoming area or restore folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamDir(PathBuf);
@@ -73,6 +75,21 @@ impl StreamDir {
         self.0.join("want-full.json")
     }
 
+    /// What was offered under this id and is wanted, in a sink's `incoming`.
+    pub fn offer(&self, id: GenerationId) -> PathBuf {
+        self.0.join(format!("{OFFER}{id}"))
+    }
+
+    /// What a sink's operator was told of lately, in `incoming`.
+    pub fn told(&self) -> PathBuf {
+        self.0.join(".told.json")
+    }
+
+    /// Held by a transport from its beginning to its end, where generations wait or arrive on the side that begins it.
+    pub fn transport_lock(&self) -> PathBuf {
+        self.0.join(".transport.lock")
+    }
+
     /// The lock of whoever changes this directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join(".lock")
@@ -86,6 +103,8 @@ pub enum Entry {
     Generation(GenerationId),
     /// Being written, or half deleted.
     Partial(GenerationId),
+    /// The memory of an offer.
+    Offer(GenerationId),
     /// Anything else: receipts, holds, the lock, foreign files.
     Other,
 }
@@ -96,10 +115,11 @@ impl Entry {
         if let Ok(id) = name.parse() {
             return Self::Generation(id);
         }
-        match name.strip_prefix(".partial-").map(str::parse) {
-            Some(Ok(id)) => Self::Partial(id),
-            _ => Self::Other,
+        let after = |prefix: &str| name.strip_prefix(prefix).and_then(|id| id.parse().ok());
+        if let Some(id) = after(".partial-") {
+            return Self::Partial(id);
         }
+        after(OFFER).map_or(Self::Other, Self::Offer)
     }
 }
 
@@ -112,7 +132,8 @@ mod tests {
         let id = "20261120T220000Z".parse().unwrap();
         assert_eq!(Entry::of("20261120T220000Z"), Entry::Generation(id));
         assert_eq!(Entry::of(".partial-20261120T220000Z"), Entry::Partial(id));
-        for other in ["receipts", ".lock", "20261120T220000Z~", ".partial-", "20261120"] {
+        assert_eq!(Entry::of(".offer-20261120T220000Z"), Entry::Offer(id));
+        for other in ["receipts", ".lock", "20261120T220000Z~", ".partial-", ".offer-x", "20261120"] {
             assert_eq!(Entry::of(other), Entry::Other);
         }
     }

@@ -57,6 +57,11 @@ impl Call {
         self.module
     }
 
+    /// Whether the caller wants to hear nothing on success.
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether the result is one line of JSON.
     pub(crate) const fn speaks_json(&self) -> bool {
         self.module || self.json

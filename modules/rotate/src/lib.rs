@@ -15,7 +15,7 @@ pub use rotation::{Rotated, Rotation};
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::users;
-use backup_common::{StreamArgs, notify};
+use backup_common::{StreamArgs, gate, notify};
 use backup_core::Job;
 use backup_interface::{Call, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
@@ -65,6 +65,9 @@ pub fn rotate_store(rotation: &Rotation, interrupt: Option<&Interrupt>) -> Resul
 
 fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     let (named, rotations) = request::rotations(args)?;
+    if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
+        return Ok(gate::declined(call, &suspended, "expires").with_report(&RunReport::default()));
+    }
     let mut report = RunReport::default();
     let mut changed = false;
     let mut failure = None;

@@ -11,13 +11,13 @@ use backup_adapters::rsync::basis;
 use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, lock::Lock};
 use backup_core::GenerationId;
+use backup_core::layout::Entry;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const DIR_MODE: u32 = 0o750;
-const OFFER: &str = ".offer-";
 
 /// One generation in a folder of arriving ones.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl<'a> Arrival<'a> {
     }
 
     fn offer(&self) -> PathBuf {
-        self.incoming.dir().path().join(format!("{OFFER}{}", self.id))
+        self.incoming.dir().offer(self.id)
     }
 
     /// Remembers what was offered and wanted: only that may be received.
@@ -103,8 +103,9 @@ pub fn arriving(incoming: &StreamStore) -> Result<BTreeSet<GenerationId>> {
     let mut ids = BTreeSet::new();
     for entry in entries {
         let name = entry.map_err(failed)?.file_name();
-        let name = name.to_string_lossy();
-        ids.extend(name.strip_prefix(OFFER).unwrap_or(&name).parse::<GenerationId>().ok());
+        if let Entry::Generation(id) | Entry::Offer(id) = Entry::of(&name.to_string_lossy()) {
+            ids.insert(id);
+        }
     }
     Ok(ids)
 }

@@ -16,15 +16,12 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
-use backup_common::{StreamArgs, args};
-use backup_core::StreamName;
+use backup_common::{StreamArgs, args, gate};
 use backup_core::accepted::Accepted;
 use backup_core::job::Mode;
+use backup_core::{Kind, StreamName};
 use backup_interface::{Call, Failed, Outcome};
 use std::time::Instant;
-
-/// Held by a run from its beginning to its end: one transport of a stream at a time.
-const RUN_LOCK: &str = ".transport.lock";
 
 fn interrupt() -> Result<Interrupt> {
     Ok(Interrupt::install().map_err(|source| TransportError::Io {
@@ -54,6 +51,9 @@ fn remote(place: &Place) -> Remote {
 pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
     let named = args.job.load()?;
     let streams = own_streams(&named.job, named.is_sink, args.stream)?;
+    if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
+        return Ok(gate::declined(call, &suspended, "is carried").with_report(&RunReport::default()));
+    }
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;
     if !call.check {
@@ -88,6 +88,15 @@ pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
             ));
         }
         report.generations.append(&mut log.moved);
+    }
+    let is_refused = |failed: &Failed| failed.failure().kind() == Kind::WrongState;
+    if !problems.is_empty()
+        && problems.iter().all(is_refused)
+        && let Some(suspended) = gate::suspended(&named.job, named.is_sink)?
+    {
+        // Both sides were told meanwhile: that the other one refuses is no failure.
+        problems.clear();
+        warnings.push(format!("{suspended}: nothing more is carried"));
     }
     let mailed = !call.check
         && notify::failed(&named.job, &problems.iter().collect::<Vec<_>>(), &mut warnings)
@@ -126,7 +135,7 @@ fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
         return Ok(None);
     }
     publish::create_dirs(folder, 0o750, None)?;
-    Ok(Some(Lock::take(&folder.join(RUN_LOCK), "transport")?))
+    Ok(Some(Lock::take(&waiting.dir().transport_lock(), "transport")?))
 }
 
 /// One stream: connects the two ends as the job says, and tries until the window is over.

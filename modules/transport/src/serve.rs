@@ -17,8 +17,8 @@ use crate::wire::{
     Acknowledge, Answer, Ask, Commit, Complaint, List, MAX_MESSAGE, Offer, PROTOCOL, Recheck, Release, Request, Rotate,
     Status, Subject, TOOL, WORD, WantFull,
 };
-use backup_adapters::rsync;
 use backup_adapters::store::StreamStore;
+use backup_adapters::{lifecycle, rsync};
 use backup_core::GenerationId;
 use backup_interface::Failed;
 use serde::Deserialize;
@@ -55,6 +55,7 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
     let end = (place, allow);
     let Some(id) = command.id else { return speak(end, command.verb, std::io::stdin().lock()) };
     let result = match (allow, command.verb) {
+        _ if let Some(refusal) = refusal(place, allow, command.verb) => Err(refusal),
         (Allow::Push, RECEIVE) => receive(place, id, &command.rest),
         (Allow::Pull, SEND) => send(place, &place.handover(), id, &command.rest),
         (Allow::Fetch, SEND) => send(place, &place.store(), id, &command.rest),
@@ -68,7 +69,22 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
     })
 }
 
+/// Why a job that is not active here does not do this. What ends a transport that had begun (receipts), what is about
+/// the past (restoring) and questions are answered in every state.
+fn refusal(place: &Place, allow: Allow, verb: &str) -> Option<Failed> {
+    let needs_active = match allow {
+        Allow::Push => [Offer::VERB, Commit::VERB, RECEIVE].contains(&verb),
+        Allow::Pull => [List::VERB, SEND].contains(&verb),
+        Allow::Fetch => false,
+    };
+    let state = || lifecycle::require_active(&place.job, place.is_sink);
+    if needs_active { state().err().map(Failed::from) } else { None }
+}
+
 fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Result<()> {
+    if let Some(refusal) = refusal(place, allow, verb) {
+        return complain(refusal);
+    }
     let sink = || LocalSink { place: place.clone() };
     let source = || LocalSource { place: place.clone() };
     let subject = place.subject();

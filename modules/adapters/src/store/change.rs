@@ -155,7 +155,7 @@ fn is_dir(path: &Path) -> bool {
 }
 
 /// Bytes of file contents below a directory, as far as they can be counted; 0 if there is none.
-fn size(directory: &Path) -> u64 {
+pub fn size(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
     entries
         .flatten()

@@ -6,9 +6,10 @@
 mod change;
 mod error;
 mod read;
+mod signed;
 mod verify;
 
-pub use change::{Cleaned, Instructions};
+pub use change::{Cleaned, Instructions, size};
 pub use error::StoreError;
 pub use verify::{Limits, Reread};
 
@@ -42,8 +43,8 @@ const FILE_MODE: u32 = 0o640;
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// What may lie beside generations.
-const KNOWN: [&str; 7] =
-    ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", ".lock", ".transport.lock"];
+const KNOWN: [&str; 8] =
+    ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", ".told.json", ".lock", ".transport.lock"];
 
 /// The directory of one job's stream.
 #[derive(Debug, Clone)]
@@ -154,6 +155,7 @@ impl StreamStore {
                     }
                     Err(error) => return Err(error),
                 },
+                Entry::Offer(_) => {}
                 Entry::Other if KNOWN.contains(&name.as_str()) || name.strip_suffix(".tmp").is_some() => {}
                 Entry::Other => listing.oddities.push(Oddity { name, why: "not ours".into() }),
             }
@@ -174,7 +176,7 @@ impl StreamStore {
     /// The newest id that was ever used here, as far as anything still tells: generations, partials, receipts.
     pub fn newest_id(&self) -> Result<Option<GenerationId>> {
         let here = names(self.dir.path())?.into_iter().filter_map(|(name, _)| match Entry::of(&name) {
-            Entry::Generation(id) | Entry::Partial(id) => Some(id),
+            Entry::Generation(id) | Entry::Partial(id) | Entry::Offer(id) => Some(id),
             Entry::Other => None,
         });
         let noted = names(&self.dir.receipts())?

@@ -16,8 +16,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 
-/// What was mailed today, in the stream's folder of arriving generations.
-const NOTE: &str = ".told.json";
 /// So many different things a day.
 const PER_DAY: usize = 8;
 
@@ -49,7 +47,7 @@ impl Told {
 /// Tells the operator, unless it was told today. The answer is what matters to the peer: nothing here fails it.
 pub fn tell(place: &Place, problems: &[Problem<'_>]) {
     let incoming = place.incoming();
-    let note = incoming.dir().path().join(NOTE);
+    let note = incoming.dir().told();
     let mut told: Told = fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
     let fresh = told.fresh(host::now().timestamp().to_string()[..10].to_owned(), problems);
     for (what, failed) in problems.iter().filter(|(_, failed)| !fresh.iter().any(|told| std::ptr::eq(*told, *failed))) {
