@@ -90,7 +90,7 @@ fn a_stopped_job_stands_still(way: Way) {
     lab.call(Host::Sink, Executable::Rotate, &["run"]).good();
     assert_eq!(oracle::digests(&store), before);
     assert_eq!(oracle::whole(&store, Some(&signers)), [&[full], &kept[..]].concat());
-    assert_eq!(oracle::generations(&lab.here("data", "handover")), [waiting.clone()]);
+    assert_eq!(oracle::generations(&lab.here("data", "handover")), std::slice::from_ref(&waiting));
 
     // What is kept can be looked at and restored.
     lab.call(Host::Sink, Executable::Rotate, &["status"]).good();
@@ -148,7 +148,7 @@ fn a_stopped_sink_takes_nothing_and_the_source_hears_why() {
     assert!(refused["msg"].as_str().unwrap().contains("job web1/shop is stopped since"), "{refused}");
     assert!(lab.mail().contains("wrong_state"), "the source was not told: that is an alarm");
     assert!(oracle::generations(&lab.there("data", "incoming")).is_empty());
-    assert_eq!(oracle::generations(&lab.here("data", "handover")), [waiting.clone()]);
+    assert_eq!(oracle::generations(&lab.here("data", "handover")), std::slice::from_ref(&waiting));
     job(&lab, Host::Sink, &["restart"]);
     lab.transport().good();
     assert_eq!(oracle::whole(&lab.there("data", "store"), Some(&lab.at("signers"))).last(), Some(&waiting));

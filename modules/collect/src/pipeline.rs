@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         for track in &self.tracks {
             self.sync.catch_up(track.of)?;
             if let Some(work) = track.work.as_ref().filter(|work| work.choice.kind() == GenerationKind::Full) {
-                self.sync.begin(track.of, &work.found, self.began)?;
+                self.sync.begin(track.of, &work.found, self.began);
             }
         }
         Ok(())
