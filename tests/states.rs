@@ -161,7 +161,7 @@ fn what_is_illegal_is_refused_with_what_is_legal_and_changes_nothing() {
     let refused = |words: &[&str], msg: &str, legal: &str| {
         let before = fs::read(&file).ok();
         let answer = lab.call(Host::Source, Executable::Job, words).failed("wrong_state");
-        assert_eq!((answer["msg"].as_str(), answer["rc"].as_u64()), (Some(msg), Some(12)), "{answer}");
+        assert_eq!((answer["msg"].as_str(), answer["rc"].as_u64()), (Some(msg), Some(13)), "{answer}");
         assert!(answer["hint"].as_str().unwrap().ends_with(&format!(": {legal}.")), "{answer}");
         assert_eq!(fs::read(&file).ok(), before);
     };
