@@ -51,4 +51,4 @@ bootstrap: ## Install all that the other targets need
 
 clean: ## Remove what was built, and the lab's hosts; keeps the installed tools
 	@! command -v $${LAB_ENGINE:-podman} >/dev/null || molecule/shared/lab clean
-	rm -rf build target library/backup_collect library/backup_transport library/backup_rotate library/backup_restore library/backup_job
+	rm -rf build target library/backup_collect library/backup_transport library/backup_rotate library/backup_restore library/backup_job library/backup_plan

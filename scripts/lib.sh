@@ -31,7 +31,7 @@ as_root() {
 
 # The executables of this project; every script and check reads the list from here.
 # shellcheck disable=SC2034 # used where this is sourced
-executables=(backup_collect backup_transport backup_rotate backup_restore backup_job)
+executables=(backup_collect backup_transport backup_rotate backup_restore backup_job backup_plan)
 
 # The processor of this machine in Rust's and Ansible's word.
 host_arch() {

@@ -170,7 +170,7 @@ fn finish(module: &Module, call: &Call, result: &Result<Outcome, Failed>) -> Exi
         Ok(outcome) if call.speaks_json() => (format!("{}\n", outcome.to_json(call.diff)), String::new()),
         Ok(outcome) => outcome.to_text(module.name, Human::from(call)),
         Err(failed) if call.speaks_json() => (format!("{}\n", failed.to_json()), String::new()),
-        Err(failed) => (String::new(), failed.to_text(module.name, Human::from(call))),
+        Err(failed) => failed.to_text(module.name, Human::from(call)),
     };
     print(std::io::stderr(), &err);
     let told = print(std::io::stdout(), &out);

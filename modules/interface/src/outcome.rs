@@ -137,6 +137,7 @@ pub struct Failed {
     failure: Box<dyn Failure>,
     changed: bool,
     fields: Map<String, Value>,
+    answer: Option<String>,
     warnings: Vec<String>,
     mailed: bool,
 }
@@ -150,7 +151,7 @@ impl<F: Failure> From<F> for Failed {
 impl Failed {
     /// For a failure whose type is already erased.
     pub fn boxed(failure: Box<dyn Failure>) -> Self {
-        Self { failure, changed: false, fields: Map::new(), warnings: Vec::new(), mailed: false }
+        Self { failure, changed: false, fields: Map::new(), answer: None, warnings: Vec::new(), mailed: false }
     }
 
     /// Something was changed before it failed.
@@ -167,6 +168,13 @@ impl Failed {
             Ok(fields) => self.fields.extend(fields),
             Err(error) => self.warnings.push(format!("the report is incomplete: {error}")),
         }
+        self
+    }
+
+    /// Text for people, printed on standard output before the failure: a table that shows what is wrong.
+    #[must_use]
+    pub fn with_answer(mut self, text: impl Into<String>) -> Self {
+        self.answer = Some(text.into());
         self
     }
 
@@ -226,16 +234,18 @@ impl Failed {
         Value::Object(result)
     }
 
-    pub(crate) fn to_text(&self, name: &str, how: Human) -> String {
+    /// Lines for standard output and for standard error.
+    pub(crate) fn to_text(&self, name: &str, how: Human) -> (String, String) {
+        let out = self.answer.as_deref().filter(|_| !how.quiet).map(with_newline).unwrap_or_default();
         if how.quiet && self.mailed {
-            return String::new();
+            return (out, String::new());
         }
         let mut text = warning_lines(name, &self.warnings);
         let _ = writeln!(text, "{name}: {}", self.message());
         if let Some(hint) = self.failure.hint() {
             let _ = writeln!(text, "hint: {hint}");
         }
-        text
+        (out, text)
     }
 }
 
@@ -366,11 +376,14 @@ mod tests {
         let failed = |mailed| Failed::from(Broken).with_warning("odd").mailed(mailed);
         let outcome = |mailed| Outcome::unchanged("done").with_warning("odd").mailed(mailed);
         let quiet = Human { quiet: true, ..Human::default() };
-        assert_eq!(failed(true).to_text("x", quiet), "");
-        assert_eq!(failed(false).to_text("x", quiet), "x: warning: odd\nx: it broke\n");
-        assert_eq!(failed(true).to_text("x", Human::default()), "x: warning: odd\nx: it broke\n");
+        assert_eq!(failed(true).to_text("x", quiet).1, "");
+        assert_eq!(failed(false).to_text("x", quiet).1, "x: warning: odd\nx: it broke\n");
+        assert_eq!(failed(true).to_text("x", Human::default()).1, "x: warning: odd\nx: it broke\n");
         assert_eq!(outcome(true).to_text("x", quiet).1, "");
         assert_eq!(outcome(false).to_text("x", quiet).1, "x: warning: odd\n");
+        let told = failed(true).with_answer("table");
+        assert_eq!(told.to_text("x", quiet).0, "");
+        assert_eq!(told.to_text("x", Human::default()).0, "table\n");
         assert_eq!(outcome(true).to_text("x", Human::default()).1, "x: warning: odd\n");
     }
 }

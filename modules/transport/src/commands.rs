@@ -7,7 +7,7 @@ use crate::error::{Result, TransportError};
 use crate::place::{Place, assume_user, own_streams};
 use crate::report::{AdoptReport, FetchReport, RunReport, StatusReport, StreamStatus, Waiting};
 use crate::run::{Carry, Log, Session};
-use crate::sink::{LocalSink, journal};
+use crate::sink::LocalSink;
 use crate::source::LocalSource;
 use crate::wire::Status;
 use crate::{fetch, notify, retry, serve};
@@ -280,7 +280,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
     for name in streams {
         let place = place(&named, name, &interrupt)?;
         let store = place.store();
-        if journal::read(store.dir())?.last().is_some_and(|line| line.instance == args.instance) {
+        if store.accepted()?.last().is_some_and(|line| line.instance == args.instance) {
             continue;
         }
         report.streams.push(name);
@@ -289,7 +289,7 @@ pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
             let _lock = place.lock(&store, "adopt")?;
             let at = host::now().timestamp();
             let line = Accepted { id: None, digest: None, instance: args.instance.clone(), at, took: None };
-            journal::add(store.dir(), &line)?;
+            store.accept(&line)?;
         }
     }
     let msg = format!("{} accepts source instance {}", args.what.job.job, args.instance);

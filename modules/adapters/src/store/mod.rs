@@ -5,6 +5,7 @@
 
 mod change;
 mod error;
+mod journal;
 mod read;
 mod signed;
 mod verify;

@@ -1,7 +1,7 @@
 //! Commit: from `incoming` over `verifying` into the store, and the receipt. The same request again, after a kill at
 //! any point, does what is left to do and gives the same answer.
 
-use super::{LocalSink, is_damaged, journal, offered, shelf};
+use super::{LocalSink, is_damaged, offered, shelf};
 use crate::arrival::{Arrival, arriving};
 use crate::candidate::Candidate;
 use crate::ends::Handle;
@@ -178,7 +178,7 @@ impl LocalSink {
     fn took(&self, stored: &Stored, [offered_at, received_at, verified_at]: [Timestamp; 3]) -> Result<Took> {
         let manifest = &stored.manifest;
         // What is offered together travels one after the other.
-        let before = journal::read(self.place.store().dir())?.last().map(|line| line.at);
+        let before = self.place.store().accepted()?.last().map(|line| line.at);
         let begun_at = before.map_or(offered_at, |before| offered_at.max(before));
         let hashed = self.place.of().stream.transport.verify == Verify::Hash;
         Ok(Took {
@@ -215,7 +215,7 @@ impl LocalSink {
         let at = host::now().timestamp();
         let took = offered_at.map(|offered_at| self.took(stored, [offered_at, received_at, at])).transpose()?;
         let line = Accepted { id: Some(id), digest: Some(stored.digest.clone()), instance: instance.clone(), at, took };
-        journal::add(store.dir(), &line)?;
+        store.accept(&line)?;
         fault::point("transport.commit.journal");
         if stored.receipt.is_some()
             && let Some(signed) = offered(&store, id)?.receipt

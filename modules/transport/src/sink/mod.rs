@@ -2,7 +2,6 @@
 
 pub mod alarm;
 mod commit;
-pub mod journal;
 pub mod shelf;
 
 use crate::arrival::Arrival;

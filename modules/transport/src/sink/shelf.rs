@@ -1,6 +1,5 @@
 //! Reading what a sink holds into the plain data that [`judge`](crate::judge::judge) decides on.
 
-use super::journal;
 use crate::arrival;
 use crate::error::{Result, TransportError};
 use crate::judge::{Shelf, Stored};
@@ -14,7 +13,7 @@ pub fn read(place: &Place) -> Result<Shelf> {
     let (store, incoming) = (place.store(), place.incoming());
     let mut shelf =
         Shelf { incoming: arrival::arriving(&incoming)?, free: free(incoming.dir().path())?, ..Shelf::default() };
-    for line in journal::read(store.dir())? {
+    for line in store.accepted()? {
         if let (Some(id), Some(digest)) = (line.id, line.digest) {
             shelf.accepted.insert(id, digest);
         }

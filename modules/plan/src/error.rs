@@ -1,0 +1,97 @@
+//! How planning can fail, beyond what the planner says itself.
+
+use crate::report::first_broken;
+use backup_core::schedule::{Plan, Remedy};
+use backup_core::{DocumentError, Failure, Kind};
+use std::io;
+use std::path::PathBuf;
+
+/// Something given to the planner cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    /// A task that names no jobs: an empty list is as good as none.
+    #[error("nothing to plan: no jobs are given")]
+    Nothing,
+    /// No document of a job of this host.
+    #[error("nothing to plan: {} declares no job of this host", .0.display())]
+    NoJobs(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A job is refused.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Facts are refused.
+    #[error(transparent)]
+    Facts(DocumentError),
+    /// The horizon ends beyond what can be counted.
+    #[error("option years: {years} years from {from} are beyond the calendar")]
+    Horizon {
+        /// As given.
+        years: u8,
+        /// The begin.
+        from: jiff::Timestamp,
+    },
+}
+
+impl Failure for InputError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Nothing | Self::Facts(_) | Self::Horizon { .. } => Kind::InvalidOption,
+            Self::NoJobs(_) => Kind::NotFound,
+            Self::Read { source, .. } => backup_adapters::publish::kind_of(source),
+            Self::Document(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Nothing => Some("Give jobs, file or config.".into()),
+            Self::NoJobs(_) => Some("Run it on a source, or give jobs or file.".into()),
+            Self::Read { .. } => None,
+            Self::Document(error) | Self::Facts(error) => error.hint(),
+            Self::Horizon { .. } => Some("Give an earlier begin, or fewer years.".into()),
+        }
+    }
+}
+
+/// A promise does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{source_host}: {story}")]
+pub(crate) struct Infeasible {
+    source_host: String,
+    story: String,
+    /// Nearest changes, as sentences.
+    remedies: Vec<String>,
+}
+
+impl Infeasible {
+    /// The first broken promise of all plans.
+    pub(crate) fn first(plans: &[Plan]) -> Option<Self> {
+        let (plan, check) = first_broken(plans)?;
+        let remedy = |remedy: &Remedy| format!("{}: {} in job {}", remedy.setting, remedy.value, remedy.job);
+        Some(Self {
+            source_host: plan.source.clone(),
+            story: check.text.clone(),
+            remedies: check.remedies.iter().map(remedy).collect(),
+        })
+    }
+}
+
+impl Failure for Infeasible {
+    fn kind(&self) -> Kind {
+        Kind::Infeasible
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self.remedies.as_slice() {
+            [] => "No change of a single setting makes it hold; see the other checks that failed.".into(),
+            remedies => format!("It holds with {}.", remedies.join(", or with ")),
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! Plan: objectives in, cron entries and a proof out.
+//!
+//! `backup_core::schedule` derives and proves; this crate finds the jobs and what is known of their hosts (`input`),
+//! answers (`report`), and measures on a sink what plans need to know (`measure`).
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod input;
+mod measure;
+mod report;
+
+use backup_core::schedule::{self, Plan};
+use backup_interface::scalar::Mapping;
+use backup_interface::{Call, Failed, Module, Outcome, Returned};
+use error::Infeasible;
+use input::Input;
+use jiff::Timestamp;
+use measure::MeasureReport;
+use report::PlanReport;
+use std::path::PathBuf;
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Derive cron entries and what is kept, and prove that they hold what is promised.
+    Run(RunArgs),
+    /// The same, and write no file.
+    Plan(RunArgs),
+    /// On a sink: tell how long transports took and how large copies are, as facts for a plan.
+    Measure(MeasureArgs),
+}
+
+#[derive(clap::Args)]
+struct RunArgs {
+    /// Complete job documents, of one source or of many.
+    #[arg(long, conflicts_with_all = ["file", "config"])]
+    jobs: Vec<Mapping>,
+    /// A YAML document with complete job documents in the list `jobs`, and `hosts` and `sinks` as in `facts`.
+    #[arg(long, conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// Holds this source's job documents in `jobs/`, and what is known of hosts in `facts.yml`. On the command line
+    /// `/etc/handover` unless other jobs are given.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// What is known besides, laid over what a file says. `hosts` maps a source to its `zone` and its `jobs`, with
+    /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each; `sinks` maps a sink to its `zone`,
+    /// `parallel`, `reserve`, `bandwidth` and `capacity`.
+    #[arg(long)]
+    facts: Option<Mapping>,
+    /// The begin of what is proven, such as `2026-11-20T12:00:00Z`; default is now.
+    #[arg(long)]
+    from: Option<Timestamp>,
+    /// How many years are proven.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
+    years: u8,
+}
+
+#[derive(clap::Args)]
+struct MeasureArgs {
+    /// Holds the job documents in `jobs/`, by source.
+    #[arg(long, default_value = "/etc/handover")]
+    config: PathBuf,
+}
+
+const MODULE: Module = Module {
+    name: "backup_plan",
+    summary: "Derive cron entries from objectives, and prove them",
+    description: &[
+        "Derives from declared jobs the cron entries of all hosts, and what stores keep, and proves over years that they hold what is promised.",
+        "Changes no host. It needs none: it works on a controller, and in a pipeline, from the declarations alone.",
+        "Jobs whose promises cannot be held are refused with the first moment at which one is broken, and with the nearest change that helps.",
+    ],
+    examples: concat!(
+        "- name: Plan the jobs of all sources, or refuse them\n",
+        "  backup_plan:\n",
+        "    jobs: \"{{ groups['all'] | map('extract', hostvars, 'backup_jobs') | flatten }}\"\n",
+        "    facts:\n",
+        "      hosts:\n",
+        "        web1: {zone: Europe/Berlin}\n",
+        "      sinks:\n",
+        "        sink1: {parallel: 4}\n",
+        "  delegate_to: localhost\n",
+        "  run_once: true\n",
+        "  register: plan\n\n",
+        "- name: Measure on a sink what the next plan should know\n",
+        "  backup_plan:\n",
+        "    action: measure\n",
+        "  register: measured\n",
+    ),
+    returns: || {
+        vec![
+            Returned::new("action run", &PlanReport::sample()),
+            Returned::new("action measure", &MeasureReport::sample()),
+        ]
+    },
+};
+
+/// So many sources whose plans are refused get suggestions; proving a suggestion takes as long as a plan.
+const ADVISED: usize = 10;
+
+/// Entry point.
+pub fn main() -> std::process::ExitCode {
+    backup_interface::main(&MODULE, |command, call| match command {
+        Command::Run(args) | Command::Plan(args) => run(&args, call),
+        Command::Measure(args) => measure::measure(&args.config),
+    })
+}
+
+fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
+    let input = Input::of(args, call)?;
+    let plans = plans(&input)?;
+    let report = PlanReport::of(&input, &plans);
+    let text = plans.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    match Infeasible::first(&plans) {
+        Some(refused) => Err(Failed::from(refused).with_answer(text).with_report(&report)),
+        None => Ok(Outcome::unchanged(report.sentence()).with_answer(text).with_report(&report)),
+    }
+}
+
+fn plans(input: &Input) -> Result<Vec<Plan>, Failed> {
+    let mut plans = Vec::with_capacity(input.sources.len());
+    let mut advised = 0;
+    for jobs in input.sources.values() {
+        let mut plan = schedule::plan(jobs, &input.facts, input.from, input.until)?;
+        if !plan.feasible && advised < ADVISED {
+            schedule::advise(&mut plan, jobs, &input.facts, input.from, input.until)?;
+            advised += 1;
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}

@@ -1,0 +1,184 @@
+//! What a plan tells, as fields of the result.
+
+use crate::input::Input;
+use backup_core::job::{Schedule, Step};
+use backup_core::schedule::{Attained, Check, Entry, Facts, Outcome, Plan, Purpose, plan};
+use backup_core::{Job, StreamName};
+use backup_interface::report;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+report! {
+    /// What run answers.
+    #[derive(Debug, Serialize)]
+    pub(crate) struct PlanReport {
+        /// Whether every promise holds over the whole time.
+        pub(crate) feasible: bool,
+        /// The first moment at which one does not hold, as a story; absent where all hold.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) counter_example: Option<String>,
+        /// The cron entries of all hosts: `host`, `user`, `job` as that host names it, `purpose`, `cron` (the five fields),
+        /// `command`, `install` (false for what is planned only) and `why`.
+        pub(crate) entries: Vec<Entry>,
+        /// What each stream attains: `source`, `job`, `stream`, `sink`, `effective_rpo` in seconds, the `worst` moment,
+        /// `collections`, and the `retention` that its sink needs.
+        pub(crate) streams: Vec<Of<Attained>>,
+        /// The proof: `source`, `check`, `job`, `stream`, `outcome` (`ok`, `warning`, `unknown`, `failed`), `text`,
+        /// `at`, `instant`, `figures`, and `remedies` with `job`, `setting` and `value` each.
+        pub(crate) checks: Vec<Of<Check>>,
+        /// By source: its `zone`, from when until when it was proven, whether it is `feasible`, and its `counter_example`.
+        pub(crate) plans: Vec<Summary>,
+        /// By `<source>/<job>`: what the installed document says, `schedule` (`derived` names the times that were not
+        /// declared) and by stream `retention`.
+        pub(crate) schedules: BTreeMap<String, Installed>,
+    }
+}
+
+/// Something of one source.
+#[derive(Debug, Serialize)]
+pub(crate) struct Of<T> {
+    source: String,
+    #[serde(flatten)]
+    of: T,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    source: String,
+    zone: String,
+    from: String,
+    until: String,
+    feasible: bool,
+    counter_example: Option<String>,
+}
+
+/// A part of an installed job document.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Installed {
+    schedule: Times,
+    retention: BTreeMap<StreamName, Map<String, Value>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Times {
+    collect: BTreeSet<String>,
+    transport: BTreeSet<String>,
+    rotate: BTreeSet<String>,
+    derived: BTreeSet<Step>,
+}
+
+impl PlanReport {
+    pub(crate) fn of(input: &Input, plans: &[Plan]) -> Self {
+        Self {
+            feasible: plans.iter().all(|plan| plan.feasible),
+            counter_example: first_broken(plans).map(|(_, check)| check.text.clone()),
+            entries: plans.iter().flat_map(|plan| plan.entries.iter().cloned()).collect(),
+            streams: plans.iter().flat_map(|plan| of_source(plan, &plan.streams)).collect(),
+            checks: plans.iter().flat_map(|plan| of_source(plan, &plan.checks)).collect(),
+            plans: plans.iter().map(Summary::of).collect(),
+            schedules: plans.iter().flat_map(|plan| installed(&input.sources[&plan.source], plan)).collect(),
+        }
+    }
+
+    /// One line.
+    pub(crate) fn sentence(&self) -> String {
+        let until = self.plans.first().map_or("", |plan| &plan.until);
+        let [warnings, unknown] = [Outcome::Warning, Outcome::Unknown]
+            .map(|outcome| self.checks.iter().filter(|check| check.of.outcome == outcome).count());
+        let [jobs, entries, sources] =
+            [self.schedules.len(), self.entries.len(), self.plans.len()].map(|count| count.to_string());
+        format!(
+            "feasible until {until}: jobs {jobs}, cron entries {entries}, sources {sources}; warnings {warnings}, unknown {unknown}"
+        )
+    }
+
+    /// For the documentation.
+    pub(crate) fn sample() -> Self {
+        const JOB: &str =
+            "{version: 1, job: shop, source: web1, objectives: {rpo: 26h}, streams: {data: {include: [/srv/shop],
+            transport: {mode: push, peer: {address: sink1}}, sink: {name: sink1, retention: {generations: 7}}}}}";
+        let job = Job::parse(JOB, "sample").expect("the sample is a job");
+        let (from, until) =
+            (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1000));
+        let input =
+            Input { sources: BTreeMap::from([("web1".into(), vec![job])]), facts: Facts::default(), from, until };
+        let plan = plan(&input.sources["web1"], &input.facts, from, until).expect("the sample can be planned");
+        let mut sample = Self::of(&input, &[plan]);
+        sample.counter_example = Some(
+            "at 2026-11-22 00:49 the newest verified copy on sink1 holds data of 2026-11-20 22:00, 26 h 49 min old"
+                .into(),
+        );
+        sample.entries.truncate(1);
+        sample.checks.truncate(1);
+        sample
+    }
+}
+
+/// The first broken promise of all plans.
+pub(crate) fn first_broken(plans: &[Plan]) -> Option<(&Plan, &Check)> {
+    let checks = plans.iter().flat_map(|plan| plan.checks.iter().map(move |check| (plan, check)));
+    let broken = checks.filter(|(_, check)| check.outcome == Outcome::Failed);
+    broken.min_by_key(|(_, check)| check.instant.unwrap_or(i64::MAX))
+}
+
+fn of_source<T: Clone>(plan: &Plan, items: &[T]) -> impl Iterator<Item = Of<T>> {
+    items.iter().map(|of| Of { source: plan.source.clone(), of: of.clone() })
+}
+
+impl Summary {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            source: plan.source.clone(),
+            zone: plan.zone.clone(),
+            from: plan.from.clone(),
+            until: plan.until.clone(),
+            feasible: plan.feasible,
+            counter_example: plan.counter_example.clone(),
+        }
+    }
+}
+
+/// What the installed documents of a source's jobs say, by `<source>/<job>`.
+fn installed(jobs: &[Job], plan: &Plan) -> impl Iterator<Item = (String, Installed)> {
+    jobs.iter().map(|job| {
+        let name = format!("{}/{}", job.source, job.job);
+        // An entry names the job as its host does.
+        let own = plan.entries.iter().filter(|entry| entry.install && (entry.job == job.job || entry.job == name));
+        let streams = plan.streams.iter().filter(|attained| attained.job == job.job);
+        let retention = streams.map(|attained| (attained.stream, stated(&attained.retention))).collect();
+        let installed = Installed { schedule: Times::of(&job.schedule, own), retention };
+        (name, installed)
+    })
+}
+
+impl Times {
+    fn of<'e>(declared: &Schedule, entries: impl Iterator<Item = &'e Entry>) -> Self {
+        let mut times = Self::default();
+        for entry in entries {
+            let (step, of) = match entry.purpose {
+                Purpose::Collect => (Step::Collect, &mut times.collect),
+                Purpose::Transport => (Step::Transport, &mut times.transport),
+                Purpose::Rotate => (Step::Rotate, &mut times.rotate),
+                _ => continue,
+            };
+            of.insert(entry.cron.clone());
+            times.derived.insert(step);
+        }
+        let written = [
+            (Step::Collect, &declared.collect),
+            (Step::Transport, &declared.transport),
+            (Step::Rotate, &declared.rotate),
+        ];
+        for (step, _) in written.iter().filter(|(_, times)| !times.is_empty()) {
+            times.derived.remove(step);
+        }
+        times
+    }
+}
+
+/// A policy as people write it: the rules that it has.
+fn stated(policy: &impl Serialize) -> Map<String, Value> {
+    let rules = serde_json::to_value(policy).ok().and_then(|rules| rules.as_object().cloned()).unwrap_or_default();
+    rules.into_iter().filter(|(_, rule)| !rule.is_null()).collect()
+}
