@@ -101,6 +101,8 @@ fn one(target: &Target, wish: Wish, call: &Call, done: &mut Done) -> Result<()> 
     let locks = if action == Action::Terminate && !call.check { terminate::lock(target)? } else { Vec::new() };
     let inventory = if action == Action::Terminate { inventory::take(target)? } else { Inventory::default() };
     if !call.check {
+        // A deletion that fails in the middle has changed something all the same.
+        done.changed |= action == Action::Terminate;
         perform(target, action, &begun, &ended, &inventory)?;
         let text = format!("{}: {action} by {by}, {} before", target.name, known.state);
         Logger::new(crate::MODULE.name).log(Severity::Info, &text);

@@ -171,7 +171,8 @@ impl Inventory {
         self.items.append(&mut items);
         for name in names(&dir.quarantine())? {
             let path = dir.quarantine().join(name);
-            self.items.push(Item { bytes: size(&path), ..blank(What::Quarantined, None, path) });
+            let bytes = path.symlink_metadata().map_or(0, |meta| if meta.is_dir() { size(&path) } else { meta.len() });
+            self.items.push(Item { bytes, ..blank(What::Quarantined, None, path) });
         }
         let offers = names(dir.path())?.into_iter().filter_map(|name| match Entry::of(&name) {
             Entry::Offer(id) => Some(dir.offer(id)),

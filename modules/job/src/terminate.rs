@@ -8,6 +8,7 @@ use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, intent, publish, users};
 use backup_core::manifest::SEAL;
 use backup_core::state::RESTORE_JOURNAL;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Nobody holds these locks for longer, unless a copy is under way.
@@ -75,10 +76,15 @@ fn remove(item: &Item, store: Option<&StreamStore>) -> Result<()> {
             store.delete(id)?;
             publish::remove_file(&store.dir().hold(id))?;
         }
-        (What::Quarantined, ..) => publish::remove_tree(&item.path, &[SEAL])?,
+        // A link is removed, never followed.
+        (What::Quarantined, ..) if is_dir(&item.path) => publish::remove_tree(&item.path, &[SEAL])?,
         _ => publish::remove_file(&item.path)?,
     }
     Ok(())
+}
+
+fn is_dir(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 /// Works as the owner of the folders: where he may not delete, nothing is deleted for him.
