@@ -5,7 +5,7 @@ use crate::error::InputError;
 use backup_adapters::{host, jobs};
 use backup_core::Job;
 use backup_core::fleet::Fleet;
-use backup_core::schedule::Facts;
+use backup_core::schedule::{Facts, PlanError};
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Failed};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -38,6 +38,9 @@ impl Input {
             let default = || (!call.is_module()).then_some(Path::new(CONFIG));
             of_host(args.config.as_deref().or_else(default).ok_or(InputError::Nothing)?)?
         };
+        if jobs.is_empty() {
+            return Err(PlanError::NoJobs.into());
+        }
         let facts = match &args.facts {
             Some(given) => overlaid(facts, given)?,
             None => facts,

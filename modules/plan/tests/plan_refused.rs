@@ -1,0 +1,218 @@
+//! Bad input, as a table: each is refused with the key, the value and the remedy, and nothing is planned.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use support::{Planned, cli, job, planned, with};
+
+/// One bad call.
+struct Bad {
+    what: &'static str,
+    options: Value,
+    kind: &'static str,
+    msg: &'static str,
+    hint: &'static str,
+}
+
+fn shop(objectives: Value) -> Value {
+    job("web1", "shop", objectives)
+}
+
+fn plain() -> Value {
+    shop(json!({"rpo": "26h"}))
+}
+
+fn jobs(of: Value) -> Value {
+    json!({"jobs": [of]})
+}
+
+fn table() -> Vec<Bad> {
+    let bad = |what, options, kind, msg, hint| Bad { what, options, kind, msg, hint };
+    vec![
+        bad(
+            "unknown zone",
+            json!({"jobs": [plain()], "facts": {"hosts": {"web1": {"zone": "Europe/Berln"}}}}),
+            "invalid_option",
+            "cannot plan web1: time zone \"Europe/Berln\" is not known",
+            "Europe/Berlin",
+        ),
+        bad(
+            "two jobs of one name",
+            json!({"jobs": [plain(), plain()]}),
+            "invalid_job",
+            "cannot plan web1: two jobs are named \"shop\"",
+            "a name of its own",
+        ),
+        bad("RPO 0", jobs(shop(json!({"rpo": 0}))), "invalid_job", "objectives.rpo: 0s cannot be held", "24h"),
+        bad(
+            "RPO without a unit that is known",
+            jobs(shop(json!({"rpo": "1 month"}))),
+            "invalid_job",
+            "objectives.rpo: \"1 month\" is not a time span",
+            "docs/configuration.md",
+        ),
+        bad(
+            "contradictory windows",
+            jobs(shop(json!({"rpo": "26h", "window": ["22:00-06:00"], "blackout": ["21:00-07:00"]}))),
+            "invalid_job",
+            "objectives.blackout: it leaves nothing of the window",
+            "Widen `window`",
+        ),
+        bad(
+            "a time outside the window",
+            jobs(shop(json!({"at": ["12:00"], "window": ["22:00-06:00"]}))),
+            "invalid_job",
+            "objectives.at: 12:00 lies outside the window",
+            "Move the time",
+        ),
+        bad(
+            "the 31st",
+            jobs(shop(json!({"on": [31]}))),
+            "invalid_job",
+            "objectives.on: not every month has a day 31",
+            "28",
+        ),
+        bad(
+            "a retention that keeps nothing",
+            jobs(with(plain(), "streams.data.sink.retention", json!({"generations": 0}))),
+            "invalid_job",
+            "streams.data.sink.retention: it keeps nothing",
+            "",
+        ),
+        bad(
+            "a window shorter than what was measured",
+            json!({
+                "jobs": [shop(json!({"rpo": "26h", "window": ["22:00-23:00"]}))],
+                "facts": {"hosts": {"web1": {"jobs": {"shop": {"collect": "90min"}}}}},
+            }),
+            "invalid_job",
+            "cannot plan shop: a collection takes 1 h 30 min, objectives.window leaves 1 h at most",
+            "Widen `window`",
+        ),
+        bad(
+            "an unknown key of a job",
+            jobs(with(plain(), "colour", json!("red"))),
+            "invalid_job",
+            "web1/shop:1:",
+            "use one of: version, job",
+        ),
+        bad(
+            "an unknown key of objectives",
+            jobs(shop(json!({"rop": "26h"}))),
+            "invalid_job",
+            "objectives.rop: unknown key",
+            "rpo",
+        ),
+        bad(
+            "an unknown fact",
+            json!({"jobs": [plain()], "facts": {"hosts": {"web1": {"zoen": "UTC"}}}}),
+            "invalid_option",
+            "hosts.web1.zoen: unknown key",
+            "zone",
+        ),
+        bad(
+            "a fact that is no time",
+            json!({"jobs": [plain()], "facts": {"hosts": {"web1": {"jobs": {"shop": {"collect": "long"}}}}}}),
+            "invalid_option",
+            "hosts.web1.jobs.shop.collect: \"long\" is not a time span",
+            "",
+        ),
+        bad(
+            "cron times that restrict both days",
+            jobs(with(
+                with(plain(), "objectives", Value::Null),
+                "schedule",
+                json!({"collect": ["0 1 * * *", "0 0 1 * 1"]}),
+            )),
+            "invalid_job",
+            "schedule.collect[1]: \"0 0 1 * 1\" restricts the day of the month and the day of the week",
+            "two entries",
+        ),
+        bad(
+            "a carrier that is not there",
+            jobs(shop(json!({"rpo": "3d", "with": "mail"}))),
+            "invalid_job",
+            "cannot plan shop: objectives.with names \"mail\", which is no job of this source",
+            "remove `with`",
+        ),
+        bad("a job that is a word", json!({"jobs": ["shop"]}), "invalid_option", "option jobs: ", ""),
+        bad(
+            "no horizon",
+            json!({"jobs": [plain()], "years": 0}),
+            "invalid_option",
+            "option years: \"0\" is not valid",
+            "",
+        ),
+        bad(
+            "a begin that is no time",
+            json!({"jobs": [plain()], "from": "soon"}),
+            "invalid_option",
+            "option from: \"soon\"",
+            "",
+        ),
+        bad(
+            "two sources of jobs",
+            json!({"jobs": [plain()], "config": "/etc/handover"}),
+            "invalid_option",
+            "cannot be combined with",
+            "",
+        ),
+        bad(
+            "an unknown option",
+            json!({"jobs": [plain()], "job": "shop"}),
+            "invalid_option",
+            "unknown option job",
+            "jobs",
+        ),
+        bad(
+            "a file that is not there",
+            json!({"file": "/nonexistent/fleet.yml"}),
+            "not_found",
+            "cannot read /nonexistent/fleet.yml",
+            "",
+        ),
+        bad(
+            "a host without jobs",
+            json!({"config": "/nonexistent"}),
+            "not_found",
+            "nothing to plan: /nonexistent declares no job of this host",
+            "on a source",
+        ),
+    ]
+}
+
+#[test]
+fn each_bad_input_is_refused_by_its_key_with_a_remedy() {
+    for Bad { what, options, kind, msg, hint } in table() {
+        let answer = planned(options);
+        assert!(answer.failed && !answer.changed, "{what}: {answer:?}");
+        assert_eq!(answer.kind, kind, "{what}: {answer:?}");
+        assert!(answer.msg.contains(msg), "{what}: {}", answer.msg);
+        assert!(answer.hint.contains(hint), "{what}: {}", answer.hint);
+        assert!(answer.entries.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn a_refused_file_names_the_line() {
+    let room = tempfile::tempdir().unwrap();
+    let file = room.path().join("fleet.yml");
+    let good = format!("jobs:\n- {}\n- {}\n", plain(), job("web2", "shop", json!({"rpo": 0})));
+    for (text, part) in [
+        (good, ":3:"),
+        ("jobs: []\n".to_owned(), "no job is declared"),
+        ("jobs:\n  - {".to_owned(), ":2:"),
+        ("hosts: {}\n".to_owned(), "`jobs` is missing"),
+        ("jobs: []\nhost: {}\n".to_owned(), ":2:1: host: unknown key"),
+    ] {
+        fs::write(&file, &text).unwrap();
+        let answer: backup_tests::answer::Answer<Planned> =
+            backup_tests::answer::Answer::of(&cli(&["run", "--file", file.to_str().unwrap(), "--json"]));
+        assert!(answer.msg.contains(part), "{text}: {}", answer.msg);
+        assert!(!answer.hint.is_empty(), "{text}");
+        assert!(["invalid_job", "invalid_option"].contains(&answer.kind.as_str()), "{}", answer.kind);
+        assert_ne!(answer.code, Some(0));
+    }
+}

@@ -1,0 +1,172 @@
+//! Plans by the real executable: from options, from a file, from a host's own documents.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use backup_core::schedule::Purpose;
+use backup_tests::answer::Answer;
+use serde_json::json;
+use std::fs;
+use std::process::Command;
+use support::{EXECUTABLE, FROM, Planned, cli, declare, job, planned, with};
+
+/// The agreement of docs/planning.md as one document.
+fn agreement() -> String {
+    let documents = [
+        include_str!("../../core/tests/plan/sla/mysql.yml"),
+        include_str!("../../core/tests/plan/sla/grafana.yml"),
+        include_str!("../../core/tests/plan/sla/files.yml"),
+    ];
+    let item = |text: &&str| format!("  -\n{}\n", text.lines().map(|line| format!("    {line}\n")).collect::<String>());
+    format!("jobs:\n{}hosts:\n  web1: {{zone: Europe/Berlin}}\n", documents.iter().map(item).collect::<String>())
+}
+
+#[test]
+fn every_caller_gets_the_same_plan() {
+    let room = tempfile::tempdir().unwrap();
+    let shop = job("web1", "shop", json!({"rpo": "26h"}));
+    let options =
+        json!({"jobs": [shop], "from": FROM, "years": "2", "facts": {"hosts": {"web1": {"zone": "Europe/Berlin"}}}});
+    let arguments = room.path().join("arguments");
+    fs::write(&arguments, options.to_string()).unwrap();
+
+    let by_stdin = support::on_stdin(&options);
+    let by_file = Command::new(EXECUTABLE).arg(&arguments).output().unwrap();
+    let facts = options["facts"].to_string();
+    let by_words =
+        cli(&["run", "--jobs", &shop.to_string(), "--facts", &facts, "--from", FROM, "--years", "2", "--json"]);
+    assert_eq!(by_stdin.stdout, by_file.stdout);
+    assert_eq!(by_stdin.stdout, by_words.stdout);
+    let answer: Answer<Planned> = Answer::of(&by_stdin);
+    assert!(answer.feasible && !answer.changed && answer.counter_example.is_empty());
+    assert!(answer.msg.starts_with("feasible until 2028-11-20 13:00: jobs 1, "), "{}", answer.msg);
+    assert_eq!((answer.plans[0].zone.as_str(), answer.plans[0].from.as_str()), ("Europe/Berlin", "2026-11-20 13:00"));
+}
+
+#[test]
+fn what_is_derived_is_told_for_cron_and_for_the_installed_document() {
+    let room = tempfile::tempdir().unwrap();
+    let mut shop =
+        job("web1", "shop", json!({"at": ["22:00", "23:30"], "full": {"on": ["sun"], "at": ["22:00"]}, "gap": "1h"}));
+    shop["schedule"] = json!({"rotate": "30 5 * * *"});
+    let answer = planned(json!({"jobs": [shop]}));
+    assert!(answer.feasible, "{answer:?}");
+    let of = |purpose| answer.entries.iter().filter(move |entry| entry.purpose == purpose);
+    let commands: Vec<_> = of(Purpose::Collect).map(|entry| (entry.cron.as_str(), entry.command.as_str())).collect();
+    assert!(
+        commands.contains(&("0 22 * * 0", "/usr/local/bin/backup_collect run shop --kind full --quiet")),
+        "{commands:?}"
+    );
+    let installed = &answer.schedules["web1/shop"];
+    assert!(installed.schedule.collect.len() > 1);
+    assert!(of(Purpose::Collect).all(|entry| installed.schedule.collect.contains(&entry.cron)));
+    assert_eq!(installed.schedule.rotate, ["30 5 * * *"]);
+    assert_eq!(installed.schedule.derived, ["collect", "transport"], "who wrote the rotation is still known");
+    assert_eq!(installed.retention[&backup_core::StreamName::Data].generations, Some(7));
+
+    // The document as it is installed: the same plan follows from it, on the host itself.
+    let raw: serde_json::Value =
+        serde_json::from_slice(&support::on_stdin(&json!({"jobs": [shop], "from": FROM, "years": 1})).stdout).unwrap();
+    shop["schedule"] = raw["schedules"]["web1/shop"]["schedule"].clone();
+    shop["streams"]["data"]["sink"]["retention"] = raw["schedules"]["web1/shop"]["retention"]["data"].clone();
+    declare(room.path(), &[("shop", &shop)]);
+    let again = planned(json!({"config": room.path()}));
+    assert_eq!(again.entries, answer.entries);
+    assert_eq!(again.schedules, answer.schedules);
+}
+
+#[test]
+fn a_host_plans_its_own_jobs_with_what_is_known_of_it() {
+    let room = tempfile::tempdir().unwrap();
+    let shop = job("web1", "shop", json!({"rpo": "26h"}));
+    let other = job("web2", "shop", json!({"rpo": "26h"}));
+    declare(room.path(), &[("shop", &shop), ("web2/shop", &other)]);
+    fs::write(room.path().join("facts.yml"), "hosts: {web1: {zone: Asia/Tokyo, jobs: {shop: {collect: 40min}}}}\n")
+        .unwrap();
+    let config = room.path().to_str().unwrap();
+    let answer: Answer<Planned> =
+        Answer::of(&cli(&["run", "--config", config, "--from", FROM, "--years", "1", "--json"]));
+    assert_eq!(answer.schedules.keys().collect::<Vec<_>>(), ["web1/shop"], "what is kept for others is theirs to plan");
+    assert_eq!(answer.plans[0].zone, "Asia/Tokyo");
+    assert!(answer.entries.iter().any(|entry| entry.why.contains("40 min")), "{:?}", answer.entries);
+
+    // The option wins, key by key, and what it does not know hides nothing.
+    let facts = json!({"hosts": {"web1": {"jobs": {"shop": {"collect": null, "verify": "5min"}}}}});
+    let laid = planned(json!({"config": config, "facts": facts}));
+    assert_eq!(laid.plans[0].zone, "Asia/Tokyo");
+    assert!(laid.entries.iter().any(|entry| entry.why.contains("40 min")), "{:?}", laid.entries);
+}
+
+#[test]
+fn many_sources_are_planned_at_once() {
+    let jobs: Vec<_> = ["web1", "web2", "web3"]
+        .iter()
+        .flat_map(|source| [job(source, "shop", json!({"rpo": "26h"})), job(source, "mail", json!({"rpo": "26h"}))])
+        .collect();
+    let answer = planned(json!({"jobs": jobs, "facts": {"sinks": {"sink1": {"parallel": 4}}}}));
+    assert!(answer.feasible);
+    assert_eq!(answer.plans.iter().map(|plan| plan.source.as_str()).collect::<Vec<_>>(), ["web1", "web2", "web3"]);
+    assert_eq!(answer.schedules.len(), 6);
+    assert_eq!(answer.streams.iter().filter(|stream| stream.source == "web2").count(), 2);
+    assert!(answer.entries.iter().any(|entry| entry.host == "web3" && entry.purpose == Purpose::Collect));
+}
+
+#[test]
+fn a_pipeline_stops_where_a_promise_cannot_be_held() {
+    let room = tempfile::tempdir().unwrap();
+    let file = room.path().join("fleet.yml");
+    fs::write(&file, agreement()).unwrap();
+    let words = ["run", "--file", file.to_str().unwrap(), "--from", FROM, "--years", "1"];
+    let output = cli(&words);
+    assert_eq!(output.status.code(), Some(12));
+    let (told, story) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(told.contains("on web1\n") && told.contains("FAILED   rpo of mysql data"), "{told}");
+    let expected = "backup_plan: web1: at 2026-11-21 00:00 the collection of files begins 1 h 50 min after the end of the collection of mysql; gap is 2 h\n";
+    assert!(story.starts_with(expected), "{story}");
+    assert!(story.contains("\nhint: It holds with objectives.gap: 1h50min in job mysql"), "{story}");
+
+    let answer: Answer<Planned> = Answer::of(&cli(&[&words[..], &["--json"]].concat()));
+    assert_eq!((answer.kind.as_str(), answer.rc, answer.code, answer.changed), ("infeasible", 12, Some(12), false));
+    assert!(!answer.feasible && answer.msg.ends_with(&answer.counter_example));
+    assert!(!answer.entries.is_empty() && answer.schedules.len() == 3, "the whole report is there");
+    let remedies = answer.checks.iter().flat_map(|check| &check.of.remedies).count();
+    assert!(remedies > 2, "{remedies}");
+
+    // The nearest change that is told, made: that promise holds.
+    let mended = agreement().replace("gap: 2h", "gap: 1h10min").replace("on: [sun, mon]", "on: [sun]");
+    fs::write(&file, mended.replace("rpo: 24h", "rpo: 28h").replace("rpo: 31d", "rpo: 32d")).unwrap();
+    let output = cli(&words);
+    let (told, story) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{story}\n{told}");
+    assert!(told.starts_with("feasible until 2027-11-20 13:00: "), "{told}");
+    assert!(story.is_empty(), "{story}");
+}
+
+#[test]
+fn a_task_that_names_no_jobs_plans_nobody_elses() {
+    for options in [json!({}), json!({"jobs": []}), json!({"jobs": null})] {
+        let answer = planned(options);
+        assert_eq!(
+            (answer.kind.as_str(), answer.msg.as_str()),
+            ("invalid_option", "nothing to plan: no jobs are given")
+        );
+        assert_eq!(answer.hint, "Give jobs, file or config.");
+    }
+}
+
+#[test]
+fn check_mode_and_plan_answer_the_same() {
+    let jobs = json!([with(job("web1", "shop", json!({"rpo": "26h"})), "group", json!("shop"))]);
+    let run = planned(json!({"jobs": jobs}));
+    for options in [json!({"jobs": jobs, "action": "plan"}), json!({"jobs": jobs, "_ansible_check_mode": true})] {
+        let answer = planned(options);
+        assert_eq!((&answer.entries, answer.changed), (&run.entries, false));
+    }
+}
+
+#[test]
+fn the_committed_documentation_is_what_the_executable_prints() {
+    let printed = cli(&["docs"]);
+    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_plan.yml")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&committed), String::from_utf8_lossy(&printed.stdout));
+}
