@@ -37,8 +37,8 @@ struct RunArgs {
     /// A YAML document with complete job documents in the list `jobs`, and `hosts` and `sinks` as in `facts`.
     #[arg(long, conflicts_with = "config")]
     file: Option<PathBuf>,
-    /// Holds this source's job documents in `jobs/`, and what is known of hosts in `facts.yml`. On the command line
-    /// `/etc/handover` unless other jobs are given.
+    /// Holds the job documents in `jobs/`: those of this source are planned, with what `facts.yml` tells of hosts; those kept
+    /// here are measured. `/etc/handover`, unless a task says what to plan.
     #[arg(long)]
     config: Option<PathBuf>,
     /// What is known besides, laid over what a file says. `hosts` maps a source to its `zone` and its `jobs`, with
