@@ -24,10 +24,12 @@ fn plain() -> Value {
     shop(json!({"rpo": "26h"}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write json!(..)")]
 fn jobs(of: Value) -> Value {
     json!({"jobs": [of]})
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn table() -> Vec<Bad> {
     let bad = |what, options, kind, msg, hint| Bad { what, options, kind, msg, hint };
     vec![

@@ -143,6 +143,18 @@ fn a_pipeline_stops_where_a_promise_cannot_be_held() {
 }
 
 #[test]
+fn the_document_that_the_documentation_shows_is_planned() {
+    let text = include_str!("../../../docs/planning.md");
+    let (_, rest) = text.split_once("```yaml\n# fleet.yml\n").unwrap();
+    let room = tempfile::tempdir().unwrap();
+    let file = room.path().join("fleet.yml");
+    fs::write(&file, rest.split_once("```").unwrap().0).unwrap();
+    let answer: Answer<Planned> =
+        Answer::of(&cli(&["run", "--file", file.to_str().unwrap(), "--from", FROM, "--years", "1", "--json"]));
+    assert!(answer.feasible && answer.schedules.contains_key("web1/shop"), "{answer:?}");
+}
+
+#[test]
 fn a_task_that_names_no_jobs_plans_nobody_elses() {
     for options in [json!({}), json!({"jobs": []}), json!({"jobs": null})] {
         let answer = planned(options);
