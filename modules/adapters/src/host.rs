@@ -4,7 +4,7 @@
 
 use crate::sys;
 use backup_core::job;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -63,6 +63,14 @@ pub fn hostname() -> String {
 /// The random id of this boot: two equal readings mean no reboot lay between them.
 pub fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// The zone of this host, as the C library and so cron read it; UTC where nothing is set.
+pub fn zone() -> io::Result<TimeZone> {
+    match std::fs::read("/etc/localtime") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TimeZone::UTC),
+        data => TimeZone::tzif("localtime", &data?).map_err(io::Error::other),
+    }
 }
 
 /// Whether systemd is this host's service manager (the test that `sd_booted` makes).
@@ -163,6 +171,19 @@ mod tests {
         assert_eq!(at(1010, 20).realtime_step_since(at(1000, 10)), Duration::ZERO);
         assert_eq!(at(4610, 20).realtime_step_since(at(1000, 10)), Duration::from_hours(1));
         assert_eq!(at(400, 20).realtime_step_since(at(1000, 10)), Duration::from_secs(610));
+    }
+
+    #[test]
+    fn the_zone_is_what_date_uses() {
+        let date = |when: &str| {
+            let output =
+                std::process::Command::new("date").env_remove("TZ").args(["-d", when, "+%s"]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().parse::<i64>().unwrap()
+        };
+        for when in ["2026-01-15 12:00", "2026-07-15 12:00"] {
+            let local: jiff::civil::DateTime = when.replace(' ', "T").parse().unwrap();
+            assert_eq!(zone().unwrap().to_timestamp(local).unwrap().as_second(), date(when));
+        }
     }
 
     #[test]

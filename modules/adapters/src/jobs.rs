@@ -4,8 +4,11 @@
 
 use crate::publish;
 use backup_core::{DocumentError, Failure, Job, Kind};
+use jiff::Timestamp;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A job by the name it has on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Named {
     pub job: Job,
     /// Whether this host is the job's sink.
     pub is_sink: bool,
+    /// When it was written last.
+    pub declared: Timestamp,
 }
 
 /// A job document that cannot be used.
@@ -86,16 +91,25 @@ pub fn load(config: &Path, name: &str) -> Result<Named, JobsError> {
     if !plain(job) || !source.is_none_or(plain) {
         return Err(not_found());
     }
-    let text = match std::fs::read_to_string(&path) {
+    let (text, modified) = match read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
-        text => text.map_err(|source| JobsError::Read { path: path.clone(), source })?,
+        read => read.map_err(|source| JobsError::Read { path: path.clone(), source })?,
     };
     let document = Job::parse(&text, &path.display().to_string())?;
     if document.job != job || source.is_some_and(|source| document.source != source) {
         let declared = if source.is_some() { format!("{}/{}", document.source, document.job) } else { document.job };
         return Err(JobsError::Misnamed { path, declared, named: name.into() });
     }
-    Ok(Named { job: document, is_sink: source.is_some() })
+    // A time that no calendar has is no time at which a schedule began.
+    let declared = Timestamp::try_from(modified).unwrap_or(Timestamp::MIN);
+    Ok(Named { job: document, is_sink: source.is_some(), declared })
+}
+
+/// A document and when it was written.
+fn read(path: &Path) -> io::Result<(String, SystemTime)> {
+    let file = File::open(path)?;
+    let modified = file.metadata()?.modified()?;
+    Ok((io::read_to_string(file)?, modified))
 }
 
 /// Names of all jobs declared on this host, sorted.

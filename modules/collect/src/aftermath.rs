@@ -39,13 +39,9 @@ impl StreamReport {
         }
     }
 
-    /// Nothing needs to be done.
-    pub(crate) fn fresh(&mut self, newest: GenerationId) {
-        self.fate = Fate::Fresh;
-        self.id = Some(newest);
-        self.reason = Some("the newest generation is younger than max_age".into());
-        // Not this run's question.
-        self.previous_transport_failed.clear();
+    /// Of a stream for which nothing needs to be done. Whether the transport did its work is not this run's question.
+    pub(crate) fn fresh(of: StreamOf<'_>, newest: Option<GenerationId>, why: String) -> Self {
+        Self { fate: Fate::Fresh, id: newest, reason: Some(why), ..Self::of(of, Vec::new()) }
     }
 }
 

@@ -57,6 +57,11 @@ const MODULE: Module = Module {
   backup_collect:
     job: shop
     max_age: 12h
+
+- name: Collect if the scheduled run was missed while the host was off
+  backup_collect:
+    job: shop
+    missed: true
 ",
     returns: || {
         vec![

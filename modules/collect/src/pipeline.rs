@@ -22,7 +22,7 @@ use backup_adapters::{fault, host, lifecycle, notify};
 use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::lifecycle::Lifecycle;
-use backup_core::state::Good;
+use backup_core::state::{CollectState, Good};
 use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
@@ -69,9 +69,20 @@ pub(crate) struct Track<'a> {
     work: Option<Work<'a>>,
 }
 
+impl<'a> Track<'a> {
+    /// Of a stream for which nothing is to be done.
+    fn idle(of: StreamOf<'a>, newest: Option<GenerationId>, why: String) -> Self {
+        Self { of, report: StreamReport::fresh(of, newest, why), failure: None, good: None, work: None }
+    }
+}
+
 /// Collects, and tells everybody how it went.
 pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Result<Outcome> {
     let mut run = Run::new(request, call, interrupt);
+    // Before everything else: what stands in the way of a run is told by those that are due.
+    if request.catch_up.is_some() && run.is_nothing_due()? {
+        return aftermath::answer(run, Ok(()));
+    }
     if call.check {
         if let Some(suspended) = gate::suspended(&request.job, false)? {
             return Ok(gate::declined(call, &suspended, "is collected").with_report(&aftermath::nothing(&request.job)));
@@ -83,6 +94,10 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
     let begun = lifecycle::prepare(&request.job).map_err(Failed::from);
     let _lock = match begun.and_then(|()| run.memory.lock(&format!("collect of {}", request.job.job))) {
         Ok(lock) => lock,
+        Err(failure) if request.catch_up.is_some() && failure.failure().kind() == Kind::Locked => {
+            run.leave_to_the_other();
+            return aftermath::answer(run, Ok(()));
+        }
         Err(failure) => return aftermath::refuse(run, failure),
     };
     // Under the lock: nobody changes the state before the end of the run.
@@ -121,6 +136,9 @@ impl<'a> Run<'a> {
         self.refuse_half_restored()?;
         self.finish_earlier_run()?;
         let id = self.decide()?;
+        if self.request.catch_up.is_some() {
+            self.remember_attempt()?;
+        }
         self.begin_sync()?;
         self.check_room()?;
         if self.is_idle() {
@@ -136,6 +154,36 @@ impl<'a> Run<'a> {
         let started = self.stand_still()?;
         self.seal(id, &instance)?;
         started
+    }
+
+    /// Whether there is nothing to do for any stream; the run is over then.
+    fn is_nothing_due(&mut self) -> Result<bool> {
+        for name in &self.request.streams {
+            let Some(of) = self.request.job.stream(*name) else { continue };
+            let found = survey::look(of, &self.memory)?;
+            let Some(why) = stream::nothing_due(self.request, &found, self.began) else {
+                self.tracks.clear();
+                return Ok(false);
+            };
+            self.tracks.push(Track::idle(of, found.newest, why));
+        }
+        Ok(true)
+    }
+
+    /// What was missed is being done.
+    fn leave_to_the_other(&mut self) {
+        let wanted = |of: &StreamOf<'_>| self.request.streams.contains(&of.name);
+        let why = "another run of this job is at work";
+        self.tracks = self.request.job.streams().filter(wanted).map(|of| Track::idle(of, None, why.into())).collect();
+    }
+
+    /// Catching up is tried once, even if it is killed: the application must not be stopped again every few minutes.
+    fn remember_attempt(&self) -> Result<()> {
+        for track in self.tracks.iter().filter(|track| track.work.is_some()) {
+            let state = CollectState { last_attempt: Some(self.began), ..self.memory.state(track.of.name)? };
+            self.memory.remember(track.of.name, &state)?;
+        }
+        Ok(())
     }
 
     /// Check mode: decides and checks as a run does, and stops there.
@@ -191,13 +239,12 @@ impl<'a> Run<'a> {
             if !self.request.streams.contains(&of.name) {
                 continue;
             }
-            let mut report = StreamReport::of(of, found.left_behind());
-            let decision = stream::decide(self.request, of, found, &self.memory, self.began);
-            let (work, failure) = match decision {
+            let (report, newest_sealed) = (StreamReport::of(of, found.left_behind()), found.newest);
+            let (work, failure) = match stream::decide(self.request, of, found, &self.memory, self.began) {
                 Ok(Decision::Collect(work)) => (Some(*work), None),
-                Ok(Decision::Fresh(id)) => {
-                    report.fresh(id);
-                    (None, None)
+                Ok(Decision::Nothing(why)) => {
+                    self.tracks.push(Track::idle(of, newest_sealed, why));
+                    continue;
                 }
                 Err(failure) => (None, Some(failure)),
             };

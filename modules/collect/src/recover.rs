@@ -20,7 +20,7 @@ impl Recover for Guard {
     const WHAT: &'static str = "run";
 
     fn load(args: &JobArgs) -> Result<Job> {
-        request::load(args)
+        Ok(request::load(args)?.job)
     }
 
     fn one(&self, left: &Left<'_>) -> Result<Vec<String>> {

@@ -13,7 +13,7 @@ pub(crate) enum Fate {
     Planned,
     /// A generation lies in the handover point.
     Sealed,
-    /// The newest one is younger than `max_age`.
+    /// Nothing is due: the newest one is younger than `max_age`, or no run was missed.
     Fresh,
     /// No generation was sealed.
     Failed,

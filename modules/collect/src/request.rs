@@ -3,7 +3,8 @@
 use crate::PROGRAM;
 use crate::decide::Wish;
 use crate::error::{CollectError, Result};
-use backup_common::{JobArgs, StreamArgs, recover};
+use backup_adapters::jobs::Named;
+use backup_common::{CatchUp, JobArgs, StreamArgs, recover};
 use backup_core::units::{Percent, Span};
 use backup_core::{Job, StreamName};
 use backup_interface::Call;
@@ -23,6 +24,9 @@ pub(crate) struct RunArgs {
     /// Do nothing for a stream whose newest good generation is younger, such as `12h`.
     #[arg(long)]
     pub(crate) max_age: Option<Span>,
+    /// Do nothing unless the run that `schedule.collect` asked for last was missed, because the host was off.
+    #[arg(long)]
+    pub(crate) missed: bool,
     /// Instead of the job's `checks.max_shrink`: `100%` accepts that most was removed on purpose.
     #[arg(long)]
     pub(crate) max_shrink: Option<Percent>,
@@ -41,6 +45,8 @@ pub(crate) struct Request {
     pub label: Option<String>,
     /// How young the newest generation must be for nothing to be done.
     pub max_age: Option<Span>,
+    /// Says whether a run was missed, if nothing else is to be caught up.
+    pub catch_up: Option<CatchUp>,
     /// What the rescue runs.
     pub recover: Vec<OsString>,
 }
@@ -48,7 +54,13 @@ pub(crate) struct Request {
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
-        let mut job = load(&args.what.job)?;
+        let named = load(&args.what.job)?;
+        let catch_up = if args.missed {
+            Some(CatchUp::new(&named, "collect", named.job.schedule.collect.as_ref())?)
+        } else {
+            None
+        };
+        let mut job = named.job;
         let streams = args.what.stream.of(&job)?;
         if let Some(max_shrink) = args.max_shrink {
             job.streams.values_mut().for_each(|stream| stream.checks.max_shrink = Some(max_shrink));
@@ -61,7 +73,8 @@ impl Request {
         }
         let failed = |source| CollectError::Io { action: "find", path: "/proc/self/exe".into(), source };
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job).map_err(failed)?;
-        Ok(Self { job, streams, kind: args.kind, label: args.label.clone(), max_age: args.max_age, recover })
+        let (label, max_age) = (args.label.clone(), args.max_age);
+        Ok(Self { job, streams, kind: args.kind, label, max_age, catch_up, recover })
     }
 }
 
@@ -70,10 +83,10 @@ fn is_label(text: &str) -> bool {
 }
 
 /// Reads and checks the document of a job that is collected here.
-pub(crate) fn load(args: &JobArgs) -> Result<Job> {
+pub(crate) fn load(args: &JobArgs) -> Result<Named> {
     let named = args.load()?;
     if named.is_sink {
         return Err(CollectError::NotHere { job: args.job.clone(), host: named.job.source }.into());
     }
-    Ok(named.job)
+    Ok(named)
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// How a job stands.
 pub(crate) fn status(args: &JobArgs, now: Timestamp) -> Result<Outcome> {
-    let job = request::load(args)?;
+    let job = request::load(args)?.job;
     let memory = Memory::of(&job);
     let mut streams = Vec::new();
     for of in job.streams() {

@@ -51,8 +51,8 @@ pub(crate) struct Work<'a> {
 
 /// The decision: do nothing, or do this.
 pub(crate) enum Decision<'a> {
-    /// The newest generation is young enough.
-    Fresh(GenerationId),
+    /// Nothing is due, and why.
+    Nothing(String),
     /// Collect.
     Collect(Box<Work<'a>>),
 }
@@ -65,8 +65,8 @@ pub(crate) fn decide<'a>(
     memory: &Memory,
     now: Timestamp,
 ) -> Result<Decision<'a>> {
-    if let Some(newest) = found.newest.filter(|newest| decide::is_fresh(Some(*newest), request.max_age, now)) {
-        return Ok(Decision::Fresh(newest));
+    if let Some(why) = nothing_due(request, &found, now) {
+        return Ok(Decision::Nothing(why));
     }
     let keep = of.stream.handover.keep;
     if found.waiting.len() >= keep as usize {
@@ -102,6 +102,16 @@ pub(crate) fn decide<'a>(
         written: Vec::new(),
         dumps_began: None,
     })))
+}
+
+/// Why nothing is to be done, if so.
+pub(crate) fn nothing_due(request: &Request, found: &Found, now: Timestamp) -> Option<String> {
+    if decide::is_fresh(found.newest, request.max_age, now) {
+        return Some("the newest generation is younger than max_age".into());
+    }
+    let tried = found.state.last_attempt.max(found.newest.map(GenerationId::time));
+    let is_caught_up = request.catch_up.as_ref().is_some_and(|catch_up| catch_up.missed(tried, now).is_none());
+    is_caught_up.then(|| "no scheduled run was missed".into())
 }
 
 impl Work<'_> {

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Carry what waits in the handover point to the sink's store.
-    Run(StreamArgs),
+    Run(RunArgs),
     /// Say what run would carry.
-    Plan(StreamArgs),
+    Plan(RunArgs),
     /// Say what waits and what is stored.
     Status(StatusArgs),
     /// Bring a generation back from the sink into the restore folder, with its base and receipts.
@@ -22,6 +22,17 @@ pub enum Command {
     /// Serve one request of a peer, as the forced command of its key.
     #[command(hide = true)]
     Serve(ServeArgs),
+}
+
+/// Options of `run` and `plan`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Which job, which streams.
+    #[command(flatten)]
+    pub what: StreamArgs,
+    /// Do nothing unless the run that `schedule.transport` asked for last was missed, because the host was off.
+    #[arg(long)]
+    pub missed: bool,
 }
 
 /// Options of `status`.

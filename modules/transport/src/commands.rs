@@ -1,7 +1,8 @@
 //! The actions: from the caller's options to a report.
 
+use crate::attempt;
 use crate::carry::{self, Line};
-use crate::cli::{AdoptArgs, FetchArgs, ServeArgs, StatusArgs};
+use crate::cli::{AdoptArgs, FetchArgs, RunArgs, ServeArgs, StatusArgs};
 use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
 use crate::error::{Result, TransportError};
 use crate::place::{Place, assume_user, own_streams};
@@ -16,7 +17,7 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
-use backup_common::{StreamArgs, args, gate};
+use backup_common::{CatchUp, args, gate};
 use backup_core::accepted::Accepted;
 use backup_core::job::Mode;
 use backup_core::{Kind, StreamName};
@@ -48,12 +49,15 @@ fn remote(place: &Place) -> Remote {
 }
 
 /// Carries what waits in every stream that this side begins.
-pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
-    let named = args.job.load()?;
-    let streams = own_streams(&named.job, named.is_sink, args.stream)?;
+pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
+    let named = args.what.job.load()?;
+    let streams = own_streams(&named.job, named.is_sink, args.what.stream)?;
     if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
         return Ok(gate::declined(call, &suspended, "is carried").with_report(&RunReport::default()));
     }
+    let time = named.job.schedule.transport.as_ref();
+    let catch_up = if args.missed { Some(CatchUp::new(&named, "transport", time)?) } else { None };
+    let began = host::now().timestamp();
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;
     if !call.check {
@@ -63,10 +67,21 @@ pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
     let mut report = RunReport::default();
     let mut warnings = Vec::new();
     let (mut problems, mut busy) = (Vec::new(), Vec::new());
+    let mut nothing = "nothing is outstanding";
     for name in &streams {
         let place = place(&named, *name, &interrupt)?;
-        let _run = match run_lock(&place, call) {
+        if let Some(catch_up) = &catch_up
+            && catch_up.missed(attempt::last(&place)?, began).is_none()
+        {
+            nothing = "no scheduled run was missed";
+            continue;
+        }
+        let lock = match run_lock(&place, call) {
             Ok(lock) => lock,
+            Err(failed) if catch_up.is_some() && failed.failure().kind() == Kind::Locked => {
+                nothing = "another run is at work";
+                continue;
+            }
             Err(failed) => {
                 busy.push(failed);
                 continue;
@@ -75,6 +90,11 @@ pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
         let mut log = Log::default();
         if let Err(failed) = stream(&place, call, &mut log) {
             log.problems.push(failed);
+        }
+        // A missed run for which nothing waited is still missed: what is caught up elsewhere may come yet.
+        if lock.is_some() && (catch_up.is_none() || log.met_something()) {
+            let remembered = attempt::remember(&place, began);
+            log.warnings.extend(remembered.err().map(|failed| failed.message()));
         }
         warnings.append(&mut log.warnings);
         problems.append(&mut log.problems);
@@ -103,10 +123,16 @@ pub(crate) fn run(args: &StreamArgs, call: &Call) -> Result<Outcome> {
         && busy.is_empty();
     // That another run is at it is told to the caller only: the other run tells what comes of it.
     problems.append(&mut busy);
-    conclude(call, &report, warnings, problems).map_err(|failed| failed.mailed(mailed))
+    conclude(call, &report, nothing, warnings, problems).map_err(|failed| failed.mailed(mailed))
 }
 
-fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Vec<Failed>) -> Result<Outcome> {
+fn conclude(
+    call: &Call,
+    report: &RunReport,
+    nothing: &str,
+    warnings: Vec<String>,
+    problems: Vec<Failed>,
+) -> Result<Outcome> {
     let changed = report.generations.iter().filter(|moved| call.check || moved.moved_to_store).count();
     let mut problems = problems.into_iter();
     if let Some(mut failed) = problems.next() {
@@ -119,7 +145,7 @@ fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Ve
     }
     let generations = if changed == 1 { "generation" } else { "generations" };
     let outcome = match (changed, call.check) {
-        (0, _) => Outcome::unchanged("nothing is outstanding"),
+        (0, _) => Outcome::unchanged(nothing),
         (n, true) => Outcome::changed(format!("{n} {generations} would be carried")).with_answer(report.table()),
         (n, false) => Outcome::changed(format!("carried {n} {generations}")),
     };
@@ -129,7 +155,7 @@ fn conclude(call: &Call, report: &RunReport, warnings: Vec<String>, problems: Ve
 
 /// Makes sure that no other run carries this stream; `None` where this one changes nothing.
 fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
-    let waiting = if place.is_sink { place.incoming() } else { place.handover() };
+    let waiting = place.waiting();
     let folder = waiting.dir().path();
     if call.check || (!place.is_sink && !folder.is_dir()) {
         return Ok(None);

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod arrival;
+pub mod attempt;
 pub mod candidate;
 pub mod carry;
 pub mod cli;
@@ -43,7 +44,7 @@ pub const MODULE: Module = Module {
         "Runs on the source (push) or on the sink (pull), as the job says. An interrupted transfer goes on where it was cut, and only differences to the previous copy travel.",
         "A connection that fails is tried again within the job's window. With nothing outstanding nothing is changed.",
     ],
-    examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n",
+    examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Carry what waits if the scheduled run was missed while the host was off\n  backup_transport:\n    job: shop\n    missed: true\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n",
     returns: || {
         vec![
             Returned::new("action run", &report::RunReport::sample()),

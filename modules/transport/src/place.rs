@@ -52,6 +52,11 @@ impl Place {
         self.below(&if self.is_sink { of.sink_store_root() } else { of.store_root() })
     }
 
+    /// Where generations wait for this side: at the source the handover point, at the sink where they arrive.
+    pub fn waiting(&self) -> StreamStore {
+        if self.is_sink { self.incoming() } else { self.handover() }
+    }
+
     /// Where generations arrive.
     pub fn incoming(&self) -> StreamStore {
         self.below(&self.of().incoming_root())

@@ -52,6 +52,11 @@ pub struct Log {
 }
 
 impl Log {
+    /// Whether there was anything to carry, or to complain about.
+    pub fn met_something(&self) -> bool {
+        !(self.moved.is_empty() && self.outstanding.is_empty() && self.problems.is_empty())
+    }
+
     fn note(&mut self, moved: Moved) {
         self.moved.retain(|old| old.id != moved.id);
         if moved.moved_to_store {

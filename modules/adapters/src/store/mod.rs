@@ -44,8 +44,17 @@ const FILE_MODE: u32 = 0o640;
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 
 /// What may lie beside generations.
-const KNOWN: [&str; 8] =
-    ["receipts", "holds", "quarantine", "accepted.jsonl", "want-full.json", ".told.json", ".lock", ".transport.lock"];
+const KNOWN: [&str; 9] = [
+    "receipts",
+    "holds",
+    "quarantine",
+    "accepted.jsonl",
+    "want-full.json",
+    ".told.json",
+    ".lock",
+    ".transport.lock",
+    ".transport.attempt",
+];
 
 /// The directory of one job's stream.
 #[derive(Debug, Clone)]

@@ -198,8 +198,13 @@ impl Bench {
         mail::take(&self.at("mail"))
     }
 
+    /// Writes the job document, unless it says the same already: its time means something.
     pub fn declare(&self) {
-        fs::write(self.at("config/jobs/shop.yml"), serde_json::to_string_pretty(&self.job).unwrap()).unwrap();
+        let (path, text) = (self.at("config/jobs/shop.yml"), serde_json::to_string_pretty(&self.job).unwrap());
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            return;
+        }
+        fs::write(path, text).unwrap();
     }
 
     /// The executable on a command line, not yet started. It leads a process group, as under cron.

@@ -1,7 +1,8 @@
 //! Objectives in, schedule out: cron times, generation counts and a proof from what a user declares.
 //!
 //! Everything here is integer arithmetic on seconds since the epoch, UTC. Clock, zone and measured durations are arguments.
-//! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry.
+//! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry,
+//! `missed` what it could not run.
 //! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
 //! `history` tells what a store holds of what is delivered.
 
@@ -16,6 +17,7 @@ mod error;
 mod facts;
 mod firings;
 pub mod history;
+mod missed;
 mod pattern;
 mod plan;
 mod proof;
@@ -37,6 +39,7 @@ pub use error::PlanError;
 use facts::Steps;
 pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
+pub use missed::{GRACE, missed};
 use pattern::Pattern;
 pub use plan::{advise, plan, ten_years};
 pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy};

@@ -34,6 +34,8 @@ pub struct Lab {
     pub way: Way,
     pub port: u16,
     sshd: Option<Child>,
+    /// The job's `schedule.transport`, if any.
+    pub schedule: Option<String>,
     /// Lines for the job's `transport:`.
     pub transport: String,
     /// The job's `sink.retention`.
@@ -112,6 +114,7 @@ impl Lab {
             way,
             port: 0,
             sshd: None,
+            schedule: None,
             transport: "window: 0s".into(),
             retention: "{generations: 3}".into(),
         };
@@ -210,13 +213,16 @@ impl Lab {
         let room = self.path().display();
         let (mode, stream) = (if self.way == Way::Push { "push" } else { "pull" }, self.way.stream());
         let document = format!(
-            "version: 1\njob: shop\nsource: web1\nstate: {room}/source/state\n\
+            "version: 1\njob: shop\nsource: web1\n{}state: {room}/source/state\n\
              mail: {{to: [ops], sendmail: {room}/sendmail}}\nstreams:\n  {stream}:\n    include: [/srv/shop]\n    user: root\n\
              \x20   handover: {{path: {room}/source/handover}}\n    store: {{path: {room}/source/store}}\n\
              \x20   restore_folder: {room}/source/restore\n    transport:\n      mode: {mode}\n      {}\n\
              \x20     signers: {room}/signers\n      peer: {{address: 127.0.0.1, port: {}, user: root, identity: {room}/client, known_hosts: {room}/known_hosts}}\n\
              \x20   sink: {{name: sink1, user: root, home: {room}/sink, receipt_key: {room}/receipt, protect: 0s, retention: {}}}\n",
-            self.transport, self.port, self.retention
+            self.schedule.as_ref().map(|time| format!("schedule: {{transport: \"{time}\"}}\n")).unwrap_or_default(),
+            self.transport,
+            self.port,
+            self.retention
         );
         write(&self.path().join("source/etc/jobs/shop.yml"), &document, 0o644);
         write(&self.path().join("sink/etc/jobs/web1/shop.yml"), &document, 0o644);

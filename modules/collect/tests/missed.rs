@@ -1,0 +1,152 @@
+//! Catching up what cron could not begin, with the real executable: once, and only if nobody tried since.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::fs::{self, FileTimes};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+use support::{Answer, Bench, failure};
+
+/// A cron time that was due so long ago, in the host's zone.
+fn daily(ago: Duration) -> String {
+    let then = format!("@{}", (Timestamp::now() - ago).as_second());
+    let output = Command::new("date").env_remove("TZ").args(["-d", &then, "+%-M %-H * * *"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A host whose job was declared yesterday and whose schedule asked for a run half an hour ago.
+fn bench() -> Bench {
+    Bench::new().with(&json!({"schedule": {"collect": daily(Duration::from_mins(30))}}))
+}
+
+/// The job document gets this age: what was scheduled before it was written was never due.
+fn declared(bench: &Bench, ago: Duration) {
+    bench.declare();
+    let file = fs::File::options().write(true).open(bench.at("config/jobs/shop.yml")).unwrap();
+    file.set_times(FileTimes::new().set_modified(SystemTime::now() - ago)).unwrap();
+}
+
+/// As cron's periodic entry calls it, with a document of yesterday.
+fn catch_up(bench: &Bench) -> Answer {
+    catch_up_with(bench, &json!({}))
+}
+
+fn catch_up_with(bench: &Bench, options: &Value) -> Answer {
+    declared(bench, Duration::from_hours(24));
+    let mut options = options.clone();
+    support::merge(&mut options, &json!({"missed": true}));
+    bench.module(&options)
+}
+
+fn did_nothing(bench: &Bench, answer: &Answer, why: &str) {
+    assert!(!answer.changed && !answer.failed, "{answer:?}");
+    assert_eq!(answer.streams[0].fate, "fresh");
+    assert!(answer.streams[0].reason.as_ref().is_some_and(|reason| reason.contains(why)), "{answer:?}");
+    assert_eq!(bench.mail(), "");
+}
+
+/// Sets when something was last tried.
+fn tried(bench: &Bench, ago: Duration) {
+    let mut state = bench.state("data");
+    state["last_attempt"] = json!(Timestamp::now() - ago);
+    fs::write(bench.at("state/shop/data.json"), state.to_string()).unwrap();
+}
+
+#[test]
+fn a_missed_run_is_caught_up_once() {
+    let bench = bench();
+    let check = catch_up_with(&bench, &json!({"_ansible_check_mode": true}));
+    assert!(check.changed && bench.handed_over("data").is_empty(), "{check:?}");
+    let first = catch_up(&bench);
+    assert!(first.changed && first.streams[0].fate == "sealed", "{first:?}");
+    let state = bench.state("data");
+    did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
+    did_nothing(&bench, &catch_up_with(&bench, &json!({"_ansible_check_mode": true})), "no scheduled run was missed");
+    assert_eq!(bench.handed_over("data").len(), 1);
+    assert_eq!(bench.state("data"), state, "asking leaves no trace");
+}
+
+#[test]
+fn whatever_was_tried_after_the_scheduled_time_counts() {
+    let bench = bench().with(&json!({"streams": {"data": {"handover": {"keep": 9}}}}));
+    assert!(catch_up(&bench).changed);
+    // The generation itself is too young to be undone: look only at what is remembered of an older one.
+    let id = bench.handed_over("data").remove(0);
+    fs::remove_dir_all(bench.handover("data").join(&id)).unwrap();
+    let mut state = bench.state("data");
+    state["last_good"] = Value::Null;
+    state["last_full"] = Value::Null;
+    fs::write(bench.at("state/shop/data.json"), state.to_string()).unwrap();
+    tried(&bench, Duration::from_mins(29));
+    did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
+    tried(&bench, Duration::from_mins(32));
+    assert!(catch_up(&bench).changed);
+}
+
+#[test]
+fn a_failed_attempt_is_not_repeated() {
+    let bench = bench();
+    fs::rename(bench.at("srv"), bench.at("elsewhere")).unwrap();
+    let failed = catch_up(&bench);
+    assert!(failed.failed && failed.kind.as_deref() == Some("source_invalid"), "{failed:?}");
+    assert!(bench.mail().contains("source_invalid"));
+    did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
+}
+
+/// A run that hangs in its first hook, and what ends it together with its group.
+fn hanging(bench: &Bench, words: &[&str]) -> impl FnOnce() {
+    let begun = bench.at("begun");
+    bench.script("hook", &format!("touch {}; exec sleep 60", begun.display()));
+    declared(bench, Duration::from_hours(24));
+    let mut child = bench.command(words).spawn().unwrap();
+    support::wait_for("the hook runs", || begun.exists());
+    move || {
+        Command::new("kill").args(["-9", "--", &format!("-{}", child.id())]).status().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+fn bench_with_hook() -> Bench {
+    let bench = bench();
+    let hook = bench.at("bin/hook");
+    bench.with(&json!({"hooks": {"before": [{"run": [hook]}]}}))
+}
+
+#[test]
+fn catching_up_is_tried_once_even_if_it_is_killed() {
+    let bench = bench_with_hook();
+    let kill = hanging(&bench, &["run", "shop", "--missed"]);
+    kill();
+    did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
+}
+
+#[test]
+fn a_scheduled_run_is_not_disturbed_and_is_caught_up_if_it_was_killed() {
+    let bench = bench_with_hook();
+    let kill = hanging(&bench, &["run", "shop"]);
+    did_nothing(&bench, &catch_up(&bench), "another run of this job is at work");
+    kill();
+    bench.script("hook", "exit 0");
+    assert!(catch_up(&bench).changed);
+}
+
+#[test]
+fn nothing_is_missed_before_the_job_was_declared_or_while_cron_may_be_late() {
+    let now = bench();
+    declared(&now, Duration::ZERO);
+    did_nothing(&now, &now.module(&json!({"missed": true})), "no scheduled run was missed");
+    let bench = Bench::new().with(&json!({"schedule": {"collect": daily(Duration::from_mins(2))}}));
+    declared(&bench, Duration::from_mins(10));
+    did_nothing(&bench, &bench.module(&json!({"missed": true})), "no scheduled run was missed");
+}
+
+#[test]
+fn without_a_schedule_the_option_is_refused() {
+    let bench = Bench::new();
+    let (code, text) = failure(&bench.cli(&["run", "shop", "--missed"]));
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("schedule.collect") && text.contains("leave `missed` away"), "{text}");
+}
