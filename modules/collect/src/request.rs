@@ -55,11 +55,8 @@ impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
         let named = load(&args.what.job)?;
-        let catch_up = if args.missed {
-            Some(CatchUp::new(&named, "collect", named.job.schedule.collect.as_ref())?)
-        } else {
-            None
-        };
+        let catch_up =
+            if args.missed { Some(CatchUp::new(&named, "collect", &named.job.schedule.collect)?) } else { None };
         let mut job = named.job;
         let streams = args.what.stream.of(&job)?;
         if let Some(max_shrink) = args.max_shrink {

@@ -10,7 +10,7 @@ use std::io;
 /// What a run with `missed` asks before it does anything.
 #[derive(Debug, Clone)]
 pub struct CatchUp {
-    time: CronTime,
+    times: Vec<CronTime>,
     zone: TimeZone,
     declared: Timestamp,
 }
@@ -53,19 +53,22 @@ impl Failure for CatchUpError {
 }
 
 impl CatchUp {
-    /// About `step` of a job, whose time in `schedule` is `time`.
+    /// About `step` of a job, whose times in `schedule` are `times`.
     ///
     /// # Errors
-    /// There is no such time, or the host's zone cannot be read.
-    pub fn new(named: &Named, step: &'static str, time: Option<&String>) -> Result<Self, CatchUpError> {
-        let no_schedule = || CatchUpError::NoSchedule { job: named.job.job.clone(), step };
-        Ok(Self { time: time.ok_or_else(no_schedule)?.parse()?, zone: host::zone()?, declared: named.declared })
+    /// There is none, or the host's zone cannot be read.
+    pub fn new(named: &Named, step: &'static str, times: &[String]) -> Result<Self, CatchUpError> {
+        if times.is_empty() {
+            return Err(CatchUpError::NoSchedule { job: named.job.job.clone(), step });
+        }
+        let times = times.iter().map(|time| time.parse()).collect::<Result<_, _>>()?;
+        Ok(Self { times, zone: host::zone()?, declared: named.declared })
     }
 
     /// The run that was missed, if the last one was. `tried` is when something was last tried; what was scheduled before
     /// the job document was written was never due.
     pub fn missed(&self, tried: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let since = tried.map_or(self.declared, |tried| tried.max(self.declared));
-        schedule::missed(&self.time, &self.zone, since, now)
+        schedule::missed(&self.times, &self.zone, since, now)
     }
 }

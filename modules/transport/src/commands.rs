@@ -55,8 +55,8 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
         return Ok(gate::declined(call, &suspended, "is carried").with_report(&RunReport::default()));
     }
-    let time = named.job.schedule.transport.as_ref();
-    let catch_up = if args.missed { Some(CatchUp::new(&named, "transport", time)?) } else { None };
+    let catch_up =
+        if args.missed { Some(CatchUp::new(&named, "transport", &named.job.schedule.transport)?) } else { None };
     let began = host::now().timestamp();
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;

@@ -1,6 +1,6 @@
 //! Cron times as text, and what cron makes of clock changes, one by one.
 
-use backup_core::schedule::{Clock, CronTime, Days, TimeError, firings, last_firing, next_firing};
+use backup_core::schedule::{Clock, CronTime, Days, TimeError, firings, last_firing, missed, next_firing};
 use backup_core::{Failure, Kind};
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -194,4 +194,21 @@ fn last_and_next() {
     assert_eq!(ask("30 2 * * *", "2027-01-02T02:29:59.9Z"), pair("2027-01-01T02:30:00Z", "2027-01-02T02:30:00Z"));
     assert_eq!(ask("0 2 28 * *", "2027-03-01T00:00:00Z"), pair("2027-02-28T02:00:00Z", "2027-03-28T02:00:00Z"));
     assert_eq!(ask("0 0 29 2 *", "2101-01-01T00:00:00Z"), pair("2096-02-29T00:00:00Z", "2104-02-29T00:00:00Z"));
+}
+
+#[test]
+fn a_run_is_missed_if_nothing_was_tried_since_its_time() {
+    let times = [time("0 22 * * 1-6"), time("0 1 * * 0")];
+    let berlin = zone(BERLIN);
+    let ask = |tried: &str, now: &str| {
+        let missed = missed(&times, &berlin, tried.parse().unwrap(), now.parse().unwrap());
+        missed.map_or("none".to_owned(), |at| at.to_string())
+    };
+    // Saturday 21 November 2026, 22:00 in Berlin; Sunday 01:00.
+    assert_eq!(ask("2026-11-20T21:00:01Z", "2026-11-21T21:30:00Z"), "2026-11-21T21:00:00Z");
+    assert_eq!(ask("2026-11-20T21:00:01Z", "2026-11-23T12:00:00Z"), "2026-11-22T00:00:00Z", "the last of several");
+    assert_eq!(ask("2026-11-22T00:00:00Z", "2026-11-23T12:00:00Z"), "none", "tried at its time");
+    assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:04:59Z"), "none", "cron may be late");
+    assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:05:00Z"), "2026-11-22T00:00:00Z");
+    assert_eq!(ask("2026-12-01T00:00:00Z", "2026-11-23T12:00:00Z"), "none", "a clock that went back");
 }
