@@ -91,7 +91,7 @@ fn a_failed_attempt_is_not_repeated() {
     let bench = bench();
     fs::rename(bench.at("srv"), bench.at("elsewhere")).unwrap();
     let failed = catch_up(&bench);
-    assert!(failed.failed && failed.kind.as_deref() == Some("source_invalid"), "{failed:?}");
+    assert!(failed.failed && failed.kind == "source_invalid", "{failed:?}");
     assert!(bench.mail().contains("source_invalid"));
     did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
 }
