@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod aftermath;
+mod catch_up;
 mod commands;
 mod decide;
 mod dump;

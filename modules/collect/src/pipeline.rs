@@ -22,7 +22,7 @@ use backup_adapters::{fault, host, lifecycle, notify};
 use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::lifecycle::Lifecycle;
-use backup_core::state::{CollectState, Good};
+use backup_core::state::Good;
 use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
@@ -66,21 +66,14 @@ pub(crate) struct Track<'a> {
     /// What it sealed.
     pub(crate) good: Option<Good>,
     /// What is to be done; `None` once it is done, has failed or is not needed.
-    work: Option<Work<'a>>,
-}
-
-impl<'a> Track<'a> {
-    /// Of a stream for which nothing is to be done.
-    fn idle(of: StreamOf<'a>, newest: Option<GenerationId>, why: String) -> Self {
-        Self { of, report: StreamReport::fresh(of, newest, why), failure: None, good: None, work: None }
-    }
+    pub(crate) work: Option<Work<'a>>,
 }
 
 /// Collects, and tells everybody how it went.
 pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Result<Outcome> {
     let mut run = Run::new(request, call, interrupt);
     // Before everything else: what stands in the way of a run is told by those that are due.
-    if request.catch_up.is_some() && run.is_nothing_due()? {
+    if run.is_caught_up()? {
         return aftermath::answer(run, Ok(()));
     }
     if call.check {
@@ -136,9 +129,7 @@ impl<'a> Run<'a> {
         self.refuse_half_restored()?;
         self.finish_earlier_run()?;
         let id = self.decide()?;
-        if self.request.catch_up.is_some() {
-            self.remember_attempt()?;
-        }
+        self.remember_attempt()?;
         self.begin_sync()?;
         self.check_room()?;
         if self.is_idle() {
@@ -154,36 +145,6 @@ impl<'a> Run<'a> {
         let started = self.stand_still()?;
         self.seal(id, &instance)?;
         started
-    }
-
-    /// Whether there is nothing to do for any stream; the run is over then.
-    fn is_nothing_due(&mut self) -> Result<bool> {
-        for name in &self.request.streams {
-            let Some(of) = self.request.job.stream(*name) else { continue };
-            let found = survey::look(of, &self.memory)?;
-            let Some(why) = stream::nothing_due(self.request, &found, self.began) else {
-                self.tracks.clear();
-                return Ok(false);
-            };
-            self.tracks.push(Track::idle(of, found.newest, why));
-        }
-        Ok(true)
-    }
-
-    /// What was missed is being done.
-    fn leave_to_the_other(&mut self) {
-        let wanted = |of: &StreamOf<'_>| self.request.streams.contains(&of.name);
-        let why = "another run of this job is at work";
-        self.tracks = self.request.job.streams().filter(wanted).map(|of| Track::idle(of, None, why.into())).collect();
-    }
-
-    /// Catching up is tried once, even if it is killed: the application must not be stopped again every few minutes.
-    fn remember_attempt(&self) -> Result<()> {
-        for track in self.tracks.iter().filter(|track| track.work.is_some()) {
-            let state = CollectState { last_attempt: Some(self.began), ..self.memory.state(track.of.name)? };
-            self.memory.remember(track.of.name, &state)?;
-        }
-        Ok(())
     }
 
     /// Check mode: decides and checks as a run does, and stops there.

@@ -1,0 +1,54 @@
+//! A run that only catches up: it does nothing unless a scheduled one was missed.
+
+use crate::error::Result;
+use crate::pipeline::{Run, Track};
+use crate::report::StreamReport;
+use crate::{stream, survey};
+use backup_core::GenerationId;
+use backup_core::job::StreamOf;
+use backup_core::state::CollectState;
+
+impl<'a> Track<'a> {
+    /// Of a stream for which nothing is to be done.
+    pub(crate) fn idle(of: StreamOf<'a>, newest: Option<GenerationId>, why: String) -> Self {
+        Self { of, report: StreamReport::fresh(of, newest, why), failure: None, good: None, work: None }
+    }
+}
+
+impl Run<'_> {
+    /// Whether there is nothing to catch up for any stream; the run is over then.
+    pub(crate) fn is_caught_up(&mut self) -> Result<bool> {
+        if self.request.catch_up.is_none() {
+            return Ok(false);
+        }
+        for name in &self.request.streams {
+            let Some(of) = self.request.job.stream(*name) else { continue };
+            let found = survey::look(of, &self.memory)?;
+            let Some(why) = stream::nothing_due(self.request, &found, self.began) else {
+                self.tracks.clear();
+                return Ok(false);
+            };
+            self.tracks.push(Track::idle(of, found.newest, why));
+        }
+        Ok(true)
+    }
+
+    /// What was missed is being done.
+    pub(crate) fn leave_to_the_other(&mut self) {
+        let wanted = |of: &StreamOf<'_>| self.request.streams.contains(&of.name);
+        let why = "another run of this job is at work";
+        self.tracks = self.request.job.streams().filter(wanted).map(|of| Track::idle(of, None, why.into())).collect();
+    }
+
+    /// Catching up is tried once, even if it is killed: the application must not be stopped again every few minutes.
+    pub(crate) fn remember_attempt(&self) -> Result<()> {
+        if self.request.catch_up.is_none() {
+            return Ok(());
+        }
+        for track in self.tracks.iter().filter(|track| track.work.is_some()) {
+            let state = CollectState { last_attempt: Some(self.began), ..self.memory.state(track.of.name)? };
+            self.memory.remember(track.of.name, &state)?;
+        }
+        Ok(())
+    }
+}
