@@ -33,7 +33,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn new(name: String, Named { job, is_sink }: Named) -> Self {
+    fn new(name: String, Named { job, is_sink, .. }: Named) -> Self {
         Self { name, job, is_sink }
     }
 
