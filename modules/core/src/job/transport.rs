@@ -93,6 +93,7 @@ pub struct Sink {
     /// Holds `incoming`, `verifying` and `store`; default `/home/<user>`.
     pub home: Option<PathBuf>,
     /// What is kept.
+    #[serde(default)]
     pub retention: Policy,
     /// Nothing younger than this by receipt time is deleted.
     #[serde(default = "default_protect")]

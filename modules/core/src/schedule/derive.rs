@@ -1,7 +1,7 @@
 //! From objectives to times: declared ones as they are, the others the rarest and least crowded that hold the RPO.
 
 use super::{
-    Carry, Clock, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Steps, Timeline, Week,
+    Carry, Clock, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
     facts::minutes,
     rpo,
@@ -21,7 +21,7 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
     let mut drafts = Vec::with_capacity(jobs.len());
     for job in jobs {
         let measured = facts.hosts.get(&job.source).and_then(|host| host.jobs.get(&job.job));
-        drafts.push(Draft::new(job, Steps::of(job, measured))?);
+        drafts.push(Draft::new(job, measured)?);
     }
     let mut host = Host { busy: Week::new(false), avoid: changing_minutes(&clocks.source), clocks, drafts };
     host.all()?;
@@ -95,7 +95,7 @@ impl Host<'_, '_> {
 
     fn runs(&self, draft: &Draft<'_>) -> Result<(Vec<Run>, String), PlanError> {
         let objectives = &draft.objectives;
-        let explicit = &draft.job.schedule.collect;
+        let explicit = &draft.schedule.collect;
         if !explicit.is_empty() {
             let runs = times(draft.job, "collect", explicit)?.into_iter().map(Run::explicit).collect();
             return Ok((runs, "as `schedule.collect` says".into()));
@@ -188,7 +188,7 @@ impl Host<'_, '_> {
         let carrier = self.carrier(draft)?.map(|index| &self.drafts[index]);
         let mut carries = Vec::new();
         for (position, of) in draft.job.streams().enumerate() {
-            let explicit = &draft.job.schedule.transport;
+            let explicit = &draft.schedule.transport;
             let times = match carrier {
                 _ if !explicit.is_empty() => times(draft.job, "transport", explicit)?,
                 Some(carrier) => {

@@ -1,9 +1,13 @@
 //! What one job does and when, before it becomes cron entries.
 
-use super::{CronTime, Days, Pattern, PlanError, Steps, Week, facts::minutes, pattern::days};
+use super::{
+    CronTime, Days, Pattern, PlanError, Steps, Week,
+    facts::{Measured, minutes, sizes},
+    pattern::days,
+};
 use crate::{
     Job, StreamName,
-    job::{Mode, Objectives},
+    job::{Mode, Objectives, Schedule, objectives::Sizes},
 };
 use std::collections::BTreeSet;
 
@@ -61,8 +65,12 @@ pub(super) struct Draft<'a> {
     pub job: &'a Job,
     /// Its objectives; the defaults if it has none.
     pub objectives: Objectives,
+    /// The times that somebody wrote.
+    pub schedule: Schedule,
     /// How long its steps take.
     pub steps: Steps,
+    /// Stored size of a generation, if it is known.
+    pub sizes: Option<Sizes>,
     /// What windows and blackouts leave.
     pub allowed: Week,
     /// What collects.
@@ -78,7 +86,8 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// If no window is long enough for a collection.
-    pub(super) fn new(job: &'a Job, steps: Steps) -> Result<Self, PlanError> {
+    pub(super) fn new(job: &'a Job, measured: Option<&Measured>) -> Result<Self, PlanError> {
+        let steps = Steps::of(job, measured);
         let objectives = job.objectives.clone().unwrap_or_default();
         let allowed = Week::allowed(&objectives.window, &objectives.blackout);
         if i64::from(allowed.longest()) < minutes(steps.collect) && allowed.longest() < Week::MINUTES {
@@ -88,12 +97,24 @@ impl<'a> Draft<'a> {
                 leaves: super::story::span(i64::from(allowed.longest()) * 60),
             });
         }
-        Ok(Self { job, objectives, steps, allowed, runs: Vec::new(), carries: Vec::new(), why: String::new() })
+        let sizes = sizes(objectives.size, measured);
+        let schedule = job.schedule.declared();
+        Ok(Self {
+            job,
+            objectives,
+            schedule,
+            steps,
+            sizes,
+            allowed,
+            runs: Vec::new(),
+            carries: Vec::new(),
+            why: String::new(),
+        })
     }
 
     /// Whether its times are for the planner to choose.
     pub(super) fn is_free(&self) -> bool {
-        self.job.schedule.collect.is_empty() && self.objectives.at.is_empty()
+        self.schedule.collect.is_empty() && self.objectives.at.is_empty()
     }
 
     /// Minutes that a collection takes.

@@ -3,15 +3,13 @@
 use super::{
     Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
     result::{Entry, Purpose},
+    stored::rotations,
     upkeep::{self, Sort},
 };
 use crate::job::Mode;
 
 /// Where the executables are.
 const BIN: &str = "/usr/local/bin";
-
-/// When a rotation apart from transports runs unless `schedule.rotate` says.
-const NOON: &str = "0 12 * * *";
 
 /// How often it is looked for what was missed, in minutes.
 const CATCH_UP: u16 = 15;
@@ -71,7 +69,7 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
     for carry in &draft.carries {
         let Some(of) = draft.job.stream(carry.stream) else { continue };
         let why = match &draft.objectives.with {
-            _ if !draft.job.schedule.transport.is_empty() => "as `schedule.transport` says".into(),
+            _ if !draft.schedule.transport.is_empty() => "as `schedule.transport` says".into(),
             Some(with) => format!("with the transport of {with}, as `objectives.with` says"),
             None => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
         };
@@ -95,19 +93,11 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
     entries
 }
 
-/// Rotation runs at the end of each transport. Where `max_age` ends copies between transports, it needs an entry.
+/// Rotation runs at the end of each transport; apart from that where it has to.
 fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for of in draft.job.streams() {
-        let ages = of.stream.sink.retention.max_age.is_some();
-        let daily = draft.carries.iter().filter(|carry| carry.stream == of.name).flat_map(|carry| &carry.times);
-        let daily = daily
-            .map(Pattern::of)
-            .any(|pattern| pattern.weekdays().0 == 0x7f && !matches!(pattern.days, Days::Month(_)));
-        let (times, why) = match draft.job.schedule.rotate.as_slice() {
-            [] if ages && !daily => (vec![NOON.into()], "`max_age` ends copies on days without a transport, too"),
-            explicit => (explicit.to_vec(), "as `schedule.rotate` says"),
-        };
+        let (times, why) = rotations(draft, &of);
         let job = format!("{}/{}", draft.job.source, draft.job.job);
         entries.extend(times.into_iter().map(|cron| Entry {
             host: of.stream.sink.name.clone(),

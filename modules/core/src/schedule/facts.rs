@@ -3,6 +3,7 @@
 use super::PlanError;
 use crate::{
     Job,
+    job::objectives::Sizes,
     units::{Bytes, Span},
 };
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -128,4 +129,12 @@ impl Steps {
 /// Whole minutes, rounded up: what cron can wait.
 pub(super) fn minutes(seconds: i64) -> i64 {
     (seconds + 59).div_euclid(60)
+}
+
+/// Stored size of a generation: declared or measured, whichever is larger.
+pub(super) fn sizes(declared: Option<Sizes>, measured: Option<&Measured>) -> Option<Sizes> {
+    let measured = measured.copied().unwrap_or_default();
+    let full = declared.map(|sizes| sizes.full).max(measured.full)?;
+    let incremental = declared.and_then(|sizes| sizes.incremental).max(measured.incremental);
+    Some(Sizes { full, incremental })
 }

@@ -23,6 +23,7 @@ mod plan;
 mod proof;
 mod result;
 mod rpo;
+mod stored;
 mod story;
 mod suggest;
 mod text;

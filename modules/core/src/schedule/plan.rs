@@ -1,12 +1,15 @@
 //! The whole of it: from the jobs of one source to its plan.
 
 use super::{
-    Check, Clock, Clocks, Draft, Facts, PlanError, Timeline, derive, entries,
+    Check, Clock, Clocks, Draft, Facts, Line, PlanError, Timeline, derive, entries,
+    history::{Loss, window},
     proof::Case,
     result::{Attained, Outcome, Plan},
-    rpo, story, suggest, zone,
+    rpo,
+    stored::Stored,
+    story, suggest, zone,
 };
-use crate::Job;
+use crate::{Job, job::Mode};
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +24,7 @@ pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> R
         return Err(PlanError::NoHorizon);
     }
     let clocks = clocks(jobs, facts, from, until)?;
-    let Proven { drafts, timelines, checks } = prove(jobs, facts, &clocks)?;
+    let Proven { drafts, timelines, stores, checks } = prove(jobs, facts, &clocks)?;
     let failed = || checks.iter().filter(|check| check.outcome == Outcome::Failed);
     let first = failed().min_by_key(|check| check.instant.unwrap_or(i64::MAX));
     let both = || drafts.iter().zip(&timelines);
@@ -36,7 +39,10 @@ pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> R
         feasible: first.is_none(),
         counter_example: first.map(|check| check.text.clone()),
         entries,
-        streams: both().flat_map(|(draft, timeline)| attained(draft, timeline, &clocks)).collect(),
+        streams: both()
+            .zip(&stores)
+            .flat_map(|((draft, timeline), stores)| attained(draft, timeline, stores, &clocks))
+            .collect(),
         checks,
     })
 }
@@ -67,6 +73,7 @@ const TRIALS: [SignedDuration; 2] = [SignedDuration::from_hours(24 * 62), Signed
 pub(super) struct Proven<'a> {
     pub(super) drafts: Vec<Draft<'a>>,
     pub(super) timelines: Vec<Timeline>,
+    pub(super) stores: Vec<Vec<Option<Stored>>>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -74,8 +81,10 @@ pub(super) struct Proven<'a> {
 pub(super) fn prove<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Result<Proven<'a>, PlanError> {
     let drafts = derive(jobs, facts, clocks)?;
     let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, clocks)).collect();
-    let checks = Case { drafts: &drafts, timelines: &timelines, clocks, facts }.checks();
-    Ok(Proven { drafts, timelines, checks })
+    let stores: Vec<Vec<_>> =
+        drafts.iter().zip(&timelines).map(|(draft, timeline)| stored(draft, timeline, clocks)).collect();
+    let checks = Case { drafts: &drafts, timelines: &timelines, stores: &stores, clocks, facts }.checks();
+    Ok(Proven { drafts, timelines, stores, checks })
 }
 
 /// The end of the usual horizon.
@@ -116,9 +125,17 @@ fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Res
     Ok(Clocks { source: Clock::new(&zone(&zone_name(facts, source), source)?, from, until), sinks })
 }
 
-fn attained(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Attained> {
-    let line = |line: &super::Line| {
+fn stored(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Option<Stored>> {
+    let of = |line: &Line| Stored::of(draft, line, clocks.of(Mode::Pull, &line.sink));
+    timeline.lines.iter().map(of).collect()
+}
+
+fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], clocks: &Clocks) -> Vec<Attained> {
+    let line = |(line, stored): (&Line, &Option<Stored>)| {
         let worst = rpo::worst(&line.deliveries, draft.objectives.tolerate);
+        let stored = stored.as_ref();
+        let most = stored.and_then(|stored| stored.replay.as_ref()).map(|replay| replay.most).unwrap_or_default();
+        let loss = stored.and_then(|stored| window(&line.deliveries, &stored.places()));
         Attained {
             job: draft.job.job.clone(),
             stream: line.stream,
@@ -126,8 +143,12 @@ fn attained(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Atta
             effective_rpo: worst.map(|worst| worst.age()),
             worst: worst.map(|worst| story::when(&clocks.source, worst.until)),
             collections: timeline.collections.len(),
-            retention: draft.job.stream(line.stream).map(|of| of.stream.sink.retention.clone()).unwrap_or_default(),
+            retention: stored.map(|stored| stored.policy.clone()).unwrap_or_default(),
+            retention_derived: stored.is_some_and(|stored| stored.derived),
+            restorable: loss.map(Loss::age),
+            fulls: most.fulls,
+            incrementals: most.incrementals,
         }
     };
-    timeline.lines.iter().map(line).collect()
+    timeline.lines.iter().zip(stores).map(line).collect()
 }

@@ -90,6 +90,14 @@ pub struct Attained {
     pub collections: usize,
     /// What the sink keeps: as declared, or derived from `objectives.history`.
     pub retention: Policy,
+    /// Whether it is derived, and has to be installed with the job's document.
+    pub retention_derived: bool,
+    /// For how long each collection can be restored at least, in seconds; `None`: nothing expires within the horizon.
+    pub restorable: Option<i64>,
+    /// Fulls on the sink at the most, bases included.
+    pub fulls: u32,
+    /// Incrementals there at that time.
+    pub incrementals: u32,
 }
 
 /// How a check ended.

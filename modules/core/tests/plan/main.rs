@@ -4,3 +4,4 @@
 mod properties;
 mod simulator;
 mod sla;
+mod speed;

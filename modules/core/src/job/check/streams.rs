@@ -140,7 +140,10 @@ impl Found {
         self.login(&format!("{key}.user"), &sink.user);
         self.path(&format!("{key}.home"), &of.sink_home());
         self.path(&format!("{key}.receipt_key"), &sink.receipt_key);
-        if sink.retention.is_empty() {
+        let derived = of.job.objectives.as_ref().is_some_and(|objectives| objectives.history.is_some());
+        if sink.retention.is_empty() && derived {
+            // The plan derives it; an empty one is never executed.
+        } else if sink.retention.is_empty() {
             self.empty_policy(&format!("{key}.retention"));
         } else if sink.retention.keeps_nothing() {
             self.add(

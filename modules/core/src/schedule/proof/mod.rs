@@ -3,14 +3,17 @@
 mod busy;
 mod calendar;
 mod freshness;
+mod history;
 mod order;
 
-use super::{Check, Clocks, Draft, Facts, Timeline};
+use super::{Check, Clocks, Draft, Facts, Line, Timeline, stored::Stored};
 
 /// All that a proof is about.
 pub(super) struct Case<'c, 'a> {
     pub drafts: &'c [Draft<'a>],
     pub timelines: &'c [Timeline],
+    /// Per job, in the order of its lines.
+    pub stores: &'c [Vec<Option<Stored>>],
     pub clocks: &'c Clocks,
     pub facts: &'c Facts,
 }
@@ -21,9 +24,22 @@ impl<'c, 'a> Case<'c, 'a> {
         self.drafts.iter().zip(self.timelines)
     }
 
+    /// Each stream of each job with what is stored of it.
+    fn stores(&self) -> impl Iterator<Item = (&'c Draft<'a>, &'c Line, &'c Stored)> + use<'c, 'a> {
+        self.jobs().zip(self.stores).flat_map(|((draft, timeline), stores)| {
+            timeline.lines.iter().zip(stores).filter_map(move |(line, stored)| Some((draft, line, stored.as_ref()?)))
+        })
+    }
+
     /// Every check.
     pub(super) fn checks(&self) -> Vec<Check> {
-        let parts = [freshness::checks(self), busy::checks(self), calendar::checks(self), order::checks(self)];
+        let parts = [
+            freshness::checks(self),
+            busy::checks(self),
+            calendar::checks(self),
+            order::checks(self),
+            history::checks(self),
+        ];
         parts.into_iter().flatten().collect()
     }
 }

@@ -1,0 +1,163 @@
+//! Retention: what can be restored at each instant, what grows too old, how much room it takes.
+
+use super::Case;
+use crate::{
+    schedule::{
+        Check, Draft, Line, Outcome,
+        history::{Replay, ages, first_lost, window},
+        stored::Stored,
+        story::{span, when},
+    },
+    units::{Bytes, Span},
+};
+use std::collections::BTreeMap;
+
+pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (draft, line, stored) in case.stores() {
+        let Some(replay) = &stored.replay else { continue };
+        checks.push(history(case, draft, line, stored));
+        checks.extend(over_age(case, draft, line, stored, replay));
+        checks.extend(base(case, draft, line, replay));
+    }
+    checks.extend(space(case));
+    checks
+}
+
+fn seconds(span: Span) -> i64 {
+    i64::try_from(span.0).unwrap_or(i64::MAX)
+}
+
+fn history(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored) -> Check {
+    let clock = &case.clocks.source;
+    let check = |outcome, text: String| Check::new("history", outcome, text).of(&draft.job.job).on(line.stream);
+    let places = stored.places();
+    let provider = if stored.provider.is_some() { ", the provider's backup counted" } else { "" };
+    let window = window(&line.deliveries, &places);
+    let reach = match window {
+        None => "nothing expires within the horizon".to_owned(),
+        Some(loss) => format!(
+            "each collection can be restored for {} at least{provider}; the copy of {} goes at {}",
+            span(loss.age()),
+            when(clock, loss.data),
+            when(clock, loss.gone)
+        ),
+    };
+    let figure = |check: Check| match window {
+        Some(loss) => check.figure("window", loss.age()).at(clock, loss.gone),
+        None => check,
+    };
+    let Some(promised) = draft.objectives.history else {
+        return figure(check(Outcome::Ok, reach));
+    };
+    match first_lost(&line.deliveries, &places, promised) {
+        None => figure(check(Outcome::Ok, format!("{reach}; history is {}", span(seconds(promised))))),
+        Some(loss) => {
+            let text = format!(
+                "at {} the copy of {} cannot be restored any more, {} after its collection{provider}; history is {}",
+                when(clock, loss.gone),
+                when(clock, loss.data),
+                span(loss.age()),
+                span(seconds(promised))
+            );
+            check(Outcome::Failed, text).at(clock, loss.gone).figure("window", loss.age())
+        }
+    }
+}
+
+/// What `max_age` leaves.
+fn over_age(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored, replay: &Replay) -> Vec<Check> {
+    let clock = &case.clocks.source;
+    let check = |text: String| Check::new("max_age", Outcome::Warning, text).of(&draft.job.job).on(line.stream);
+    let Some(max_age) = stored.policy.max_age else { return Vec::new() };
+    let of = |tolerate| ages(&line.deliveries, &stored.keeping(), replay, max_age, tolerate);
+    let limit = span(seconds(max_age));
+    let mut checks = Vec::new();
+    let Some(found) = of(draft.objectives.tolerate) else { return checks };
+    let stale = |spell: crate::schedule::history::Spell, what: &str| {
+        let text = format!(
+            "{what} from {} until {} the newest verified copy on {}, of {}, is older than {limit}; it stays as the last",
+            when(clock, spell.from),
+            when(clock, spell.until),
+            line.sink,
+            when(clock, spell.data)
+        );
+        check(text).at(clock, spell.from).figure("over", spell.until - spell.from)
+    };
+    if let Some(spell) = found.stale {
+        checks.push(stale(spell, "even if no run is missed,"));
+    }
+    if let Some(spell) = of(draft.objectives.tolerate + 1).and_then(|found| found.stalest) {
+        checks.push(stale(spell, "if one run is missed,"));
+    }
+    let fewest = found.fewest.map_or(0, |fewest| fewest.count);
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let told = match (fewest, found.most.count) {
+        (0, 1) => "none or one copy".to_owned(),
+        (few, most) if few == most => format!("{few} copies"),
+        (few, most) => format!("{few} to {most} copies"),
+    };
+    let mut few = check(format!("what is kept leaves {told} no older than {limit} on {}", line.sink));
+    if let (Some(least), true) = (found.fewest, fewest != found.most.count) {
+        let (least, most) = (when(clock, least.at), when(clock, found.most.at));
+        few.text = format!("{} (fewest first at {least}, most first at {most})", few.text);
+    }
+    few.outcome = if fewest < 2 { Outcome::Warning } else { Outcome::Ok };
+    let at = found.fewest.map_or(found.most.at, |fewest| fewest.at);
+    checks.push(few.at(clock, at).figure("fewest", count(fewest)).figure("most", count(found.most.count)));
+    if let Some(spell) = found.overstays {
+        let text = format!(
+            "the copy of {} stays until {}, longer than {limit}: `sink.protect` forbids to delete it before",
+            when(clock, spell.data),
+            when(clock, spell.until)
+        );
+        checks.push(check(text).at(clock, spell.from));
+    }
+    checks
+}
+
+/// An incremental whose base the sink has deleted is refused there.
+fn base(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, replay: &Replay) -> Option<Check> {
+    let orphan = &line.deliveries[replay.orphan?];
+    let clock = &case.clocks.source;
+    let text = format!(
+        "at {} the incremental of {} comes to {} after its base was deleted; the sink refuses it and asks for a full",
+        when(clock, orphan.arrives),
+        when(clock, orphan.data),
+        line.sink
+    );
+    Some(Check::new("base", Outcome::Failed, text).of(&draft.job.job).on(line.stream).at(clock, orphan.arrives))
+}
+
+/// The sum of the largest that each store becomes, per sink. They need not be largest at once: it is a bound.
+fn space(case: &Case<'_, '_>) -> Vec<Check> {
+    let mut sinks: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
+    for (draft, line, stored) in case.stores() {
+        let (sum, unknown) = sinks.entry(&line.sink).or_default();
+        match (draft.sizes, &stored.replay) {
+            (Some(sizes), Some(replay)) => *sum = sum.saturating_add(replay.largest.bytes(sizes)),
+            _ => unknown.push(&draft.job.job),
+        }
+    }
+    let mut checks = Vec::new();
+    for (sink, (bytes, unknown)) in sinks {
+        let capacity = case.facts.sinks.get(sink).and_then(|facts| facts.capacity);
+        if bytes == 0 && capacity.is_none() {
+            continue;
+        }
+        let needed = format!("the stores on {sink} take {} at most", Bytes(bytes));
+        let known = unknown.is_empty();
+        let (outcome, text) = match capacity {
+            Some(capacity) if bytes > capacity.0 => (Outcome::Failed, format!("{needed}; {capacity} are there")),
+            Some(capacity) if known => (Outcome::Ok, format!("{needed}; {capacity} are there")),
+            Some(capacity) => {
+                let jobs = unknown.join(", ");
+                (Outcome::Unknown, format!("{needed}, without {jobs}, whose sizes are unknown; {capacity} are there"))
+            }
+            None => (Outcome::Unknown, format!("{needed}; how much is there is unknown")),
+        };
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        checks.push(Check::new("space", outcome, text).figure("bytes", bytes));
+    }
+    checks
+}
