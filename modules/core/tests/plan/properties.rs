@@ -159,7 +159,7 @@ fn assert_exact(plan: &Plan, jobs: &[Job], seen: &Seen) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_accepted_holds_and_what_is_refused_is_broken(world in world()) {
