@@ -1,7 +1,9 @@
 //! A job's state as this host remembers it. Root writes it; transport and rotation, which are not root, read it.
 
+use crate::lock::{Lock, LockError};
 use crate::publish::{self, PublishError};
 use backup_core::lifecycle::{Lifecycle, LifecycleError, Suspended};
+use backup_core::state::LOCK;
 use backup_core::{Failure, Job, Kind};
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -34,6 +36,9 @@ pub enum StateError {
     /// It cannot be written.
     #[error(transparent)]
     Write(#[from] PublishError),
+    /// Somebody is at work.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The job is not active.
     #[error(transparent)]
     Suspended(#[from] Suspended),
@@ -45,6 +50,7 @@ impl Failure for StateError {
             Self::Read { source, .. } => publish::kind_of(source),
             Self::Refused { source, .. } => source.kind(),
             Self::Write(error) => error.kind(),
+            Self::Lock(error) => error.kind(),
             Self::Suspended(error) => error.kind(),
         }
     }
@@ -58,6 +64,7 @@ impl Failure for StateError {
             Self::Read { .. } => None,
             Self::Refused { source, .. } => source.hint(),
             Self::Write(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
             Self::Suspended(error) => error.hint(),
         }
     }
@@ -89,6 +96,15 @@ pub fn require_active(job: &Job, is_sink: bool) -> Result<(), StateError> {
 pub fn write(job: &Job, is_sink: bool, lifecycle: &Lifecycle) -> Result<(), StateError> {
     prepare(job)?;
     Ok(publish::write_atomic(&job.lifecycle_file(is_sink), &lifecycle.to_bytes(), FILE_MODE, None)?)
+}
+
+/// Takes the lock of whoever collects, restores or changes the state on the source. Makes the job's state directory, closed
+/// to everybody but root.
+pub fn lock(job: &Job, what: &str) -> Result<Lock, StateError> {
+    prepare(job)?;
+    let directory = job.state_dir();
+    publish::create_dirs(&directory, 0o700, None)?;
+    Ok(Lock::take(&directory.join(LOCK), what)?)
 }
 
 /// Makes the folder of the states, or opens one that an earlier version made for root alone.

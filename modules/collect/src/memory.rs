@@ -5,7 +5,7 @@ use crate::error::{CollectError, Result};
 use backup_adapters::lock::Lock;
 use backup_adapters::{host, publish};
 use backup_archive::Index;
-use backup_core::state::{CollectState, INSTANCE, LOCK, RESTORE_JOURNAL};
+use backup_core::state::{CollectState, INSTANCE, RESTORE_JOURNAL};
 use backup_core::{GenerationId, GenerationRef, InstanceId, Job, StreamName};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,12 +37,6 @@ impl Memory {
     /// The directory itself.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// The lock of whoever collects or restores for this job. Makes the directory, closed to everybody but its owner.
-    pub(crate) fn lock(&self, what: &str) -> Result<Lock> {
-        publish::create_dirs(&self.directory, 0o700, None)?;
-        Ok(Lock::take(&self.directory.join(LOCK), what)?)
     }
 
     /// Whether a restore was cut short: trees may be half exchanged, and services belong to its own recovery.

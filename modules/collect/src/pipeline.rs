@@ -23,7 +23,7 @@ use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::lifecycle::Lifecycle;
 use backup_core::state::Good;
-use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
+use backup_core::{Failure as _, GenerationId, GenerationKind, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -84,14 +84,13 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         return aftermath::answer(run, result);
     }
     // Held to the end: hooks and state belong to the run.
-    let begun = lifecycle::prepare(&request.job).map_err(Failed::from);
-    let _lock = match begun.and_then(|()| run.memory.lock(&format!("collect of {}", request.job.job))) {
+    let _lock = match lifecycle::lock(&request.job, &format!("collect of {}", request.job.job)) {
         Ok(lock) => lock,
-        Err(failure) if request.catch_up.is_some() && failure.failure().kind() == Kind::Locked => {
+        Err(error) if request.catch_up.is_some() && error.kind() == Kind::Locked => {
             run.leave_to_the_other();
             return aftermath::answer(run, Ok(()));
         }
-        Err(failure) => return aftermath::refuse(run, failure),
+        Err(error) => return aftermath::refuse(run, error.into()),
     };
     // Under the lock: nobody changes the state before the end of the run.
     match gate::suspended(&request.job, false) {

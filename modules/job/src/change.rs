@@ -10,7 +10,6 @@ use backup_adapters::lock::Lock;
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::{fault, host, lifecycle, publish};
 use backup_core::lifecycle::{Action, Lifecycle, State};
-use backup_core::state::LOCK;
 use backup_interface::{Call, Failed, Outcome};
 
 /// What is asked for.
@@ -146,11 +145,9 @@ fn perform(target: &Target, action: Action, begun: &Lifecycle, ended: &Lifecycle
 /// Keeps others from changing the state, and on a source from collecting and restoring.
 fn lock(target: &Target) -> Result<Lock> {
     let what = format!("change of the state of {}", target.name);
-    lifecycle::prepare(&target.job)?;
-    if target.is_sink {
-        let path = target.job.lifecycle_file(true).with_extension("lock");
-        return Ok(Lock::take(&path, &what)?);
+    if !target.is_sink {
+        return Ok(lifecycle::lock(&target.job, &what)?);
     }
-    publish::create_dirs(&target.job.state_dir(), 0o700, None)?;
-    Ok(Lock::take(&target.job.state_dir().join(LOCK), &what)?)
+    lifecycle::prepare(&target.job)?;
+    Ok(Lock::take(&target.job.lifecycle_file(true).with_extension("lock"), &what)?)
 }

@@ -59,12 +59,12 @@ impl Sink {
     fn state_file(&self) -> PathBuf {
         self.at(&format!("state/{SOURCE}--{JOB}.state.json"))
     }
+}
 
-    /// Whether `nobody` may.
-    fn nobody_can(&self, what: &str) -> bool {
-        let words = ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", what];
-        Command::new("setpriv").args(words).current_dir("/").output().unwrap().status.success()
-    }
+/// Whether `nobody` may.
+fn nobody_can(what: &str) -> bool {
+    let words = ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c", what];
+    Command::new("setpriv").args(words).current_dir("/").output().unwrap().status.success()
 }
 
 #[test]
@@ -72,14 +72,14 @@ fn the_accounts_of_the_job_read_the_state_and_only_root_writes_it() {
     let sink = Sink::new();
     sink.call(&["stop"]).good();
     let (file, folder) = (sink.state_file(), sink.at("state"));
-    assert!(sink.nobody_can(&format!("grep -q stopped {}", file.display())));
-    assert!(!sink.nobody_can(&format!("ls {}", folder.display())));
-    assert!(!sink.nobody_can(&format!("echo x >> {}", file.display())));
-    assert!(!sink.nobody_can(&format!("rm -f {}", file.display())));
+    assert!(nobody_can(&format!("grep -q stopped {}", file.display())));
+    assert!(!nobody_can(&format!("ls {}", folder.display())));
+    assert!(!nobody_can(&format!("echo x >> {}", file.display())));
+    assert!(!nobody_can(&format!("rm -f {}", file.display())));
     let before = fs::read(&file).unwrap();
     let own =
         format!("{} restart {SOURCE}/{JOB} --config {}", env!("CARGO_BIN_EXE_backup_job"), sink.at("config").display());
-    assert!(!sink.nobody_can(&own));
+    assert!(!nobody_can(&own));
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
@@ -135,7 +135,7 @@ struct Answer {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "the fields are the contract")]
+#[allow(dead_code, clippy::struct_field_names, reason = "the fields are the contract")]
 struct Job {
     job: String,
     group: String,

@@ -14,11 +14,10 @@ use crate::staging::Staging;
 use crate::swap::{self, Place};
 use crate::target::Target;
 use crate::unpack::unpack;
-use backup_adapters::lock::Lock;
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::services::with_triggers;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{declared, fault, host, publish, space, users};
+use backup_adapters::{declared, fault, host, lifecycle, space, users};
 use backup_archive::order;
 use backup_common::notify;
 use backup_core::Job;
@@ -65,9 +64,8 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         }
         None
     } else {
-        publish::create_dirs(&state, 0o700, None)?;
         // Collect takes the same one: neither sees the other's half.
-        let lock = Lock::take(&state.join("collect.lock"), &format!("restore of {}", request.job.job))?;
+        let lock = lifecycle::lock(&request.job, &format!("restore of {}", request.job.job))?;
         report.recovered = recover::leftovers(&state, Some(&request.job))?;
         Some(lock)
     };

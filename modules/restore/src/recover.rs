@@ -8,6 +8,7 @@ use backup_adapters::lock::{Lock, LockError};
 use backup_common::JobArgs;
 use backup_common::recover::{Left, Recover};
 use backup_core::Job;
+use backup_core::state::LOCK;
 use std::path::{Path, PathBuf};
 
 /// Undoes, or finishes what was approved.
@@ -42,7 +43,7 @@ fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<S
     if !state.is_dir() {
         return Ok(Vec::new());
     }
-    match Lock::take(&state.join("collect.lock"), &format!("recover of {name}")) {
+    match Lock::take(&state.join(LOCK), &format!("recover of {name}")) {
         Ok(_lock) => leftovers(state, job),
         // Its owner lives. Only what is overdue is its rescue's business.
         Err(LockError::Locked { .. }) => services(state, false),
