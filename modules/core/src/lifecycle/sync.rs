@@ -124,7 +124,6 @@ impl SourceFacts {
         match known {
             _ if self.acknowledged => Some(Phase::Complete),
             None => self.full_waits.then_some(Phase::Transferring),
-            Some(sync) if sync.generation.is_some() => Some(sync.phase.max(Phase::Transferring)),
             Some(sync) => Some(sync.phase),
         }
     }

@@ -110,7 +110,13 @@ fn state_files_of_others_are_refused() {
     assert!(matches!(Lifecycle::parse(b""), Err(LifecycleError::Syntax(_))));
     assert!(matches!(Lifecycle::parse(b"{}"), Err(LifecycleError::Syntax(_))));
     assert!(matches!(Lifecycle::parse(br#"{"format": 1, "state": "asleep"}"#), Err(LifecycleError::Syntax(_))));
-    assert_eq!(Lifecycle::parse(br#"{"format": 2, "state": {}}"#), Err(LifecycleError::Newer(2)));
+    let newer = Lifecycle::parse(br#"{"format": 2, "state": {}}"#).unwrap_err();
+    assert_eq!(newer, LifecycleError::Newer(2));
+    assert_eq!(newer.kind(), Kind::VersionMismatch);
+    assert!(newer.hint().unwrap().contains("version"));
+    let damaged = Lifecycle::parse(b"").unwrap_err();
+    assert_eq!(damaged.kind(), Kind::Damaged);
+    assert!(damaged.hint().unwrap().contains("active"));
 }
 
 #[test]
@@ -130,6 +136,9 @@ fn when_a_full_is_an_initial_sync() {
     assert_eq!(due(Some(&sealed), false, None), None, "it waits for transport");
     assert_eq!(due(Some(&sealed), false, Some("lost")), Some(Sync::begin(now, Some("lost".into()))));
     assert_eq!(due(Some(&complete), false, None), None);
+    let forgotten = Sync { generation: None, ..complete.clone() };
+    assert_eq!(due(Some(&forgotten), false, None), None);
+    assert_eq!(Sync::begin(now, None).progress, Progress { slices_total: 1, ..Progress::default() });
     assert_eq!(due(Some(&complete), true, Some("lost")), Some(Sync::begin(now, Some("lost".into()))));
 }
 
