@@ -1,12 +1,14 @@
 //! The whole path on real parts: collect → handover → transport → store → rotate → fetch → restore, pushed and pulled.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
-use backup_tests::executables::{Executable, sh};
+use backup_core::units::{Bytes, Span};
+use backup_tests::executables::{Done, Executable, sh};
 use backup_tests::lab::{Host, Lab, Way, within};
 use backup_tests::oracle;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn fill(srv: &Path) {
     sh(&format!(
@@ -60,6 +62,27 @@ fn restore_elsewhere(lab: &Lab, id: &str, wanted: &Path) {
     oracle::same(wanted, &within(&target, &lab.srv()));
 }
 
+/// What the sink measured of a full and an incremental, and that a plan takes it.
+fn measured(lab: &Lab, store: &Path, ids: [&str; 2]) {
+    let plan = |words: &[&str]| Done::of(Command::new(Executable::Plan.path()).args(words).arg("--json")).good();
+    let answer = plan(&["measure", "--config", lab.at("sink/etc").to_str().unwrap()]);
+    assert_eq!(answer["samples"]["web1/shop"]["data"], 2, "{answer}");
+    let shop = &answer["facts"]["hosts"]["web1"]["jobs"]["shop"];
+    for (key, id) in ["full", "incremental"].into_iter().zip(ids) {
+        let stored = sh(&format!("cat {}/{id}/* | wc -c", store.display()));
+        let bytes: Bytes = shop[key].as_str().unwrap().parse().unwrap();
+        assert_eq!(bytes.0.to_string(), stored.trim(), "{key}: {answer}");
+    }
+    for step in ["collect", "transport", "verify"] {
+        let took: Span = shop[step].as_str().unwrap().parse().unwrap();
+        assert!((1..60).contains(&took.0), "{step}: {answer}");
+    }
+    let config = lab.at("source/etc");
+    let planned =
+        plan(&["run", "--config", config.to_str().unwrap(), "--facts", &answer["facts"].to_string(), "--years", "1"]);
+    assert_eq!(planned["plans"][0]["source"], "web1", "{planned}");
+}
+
 fn whole_path(way: Way) {
     let lab = Lab::new(way);
     let (store, signers) = (lab.there("data", "store"), lab.at("signers"));
@@ -88,6 +111,7 @@ fn whole_path(way: Way) {
     lab.call(Host::Sink, Executable::Rotate, &["run"]).good();
     assert_eq!(oracle::digests(&store), before, "three are kept, and there are two");
 
+    measured(&lab, &store, [&full, &incremental]);
     plain_tools_restore(&store, &full, true, &lab, &at_full);
     plain_tools_restore(&store, &incremental, false, &lab, &at_incremental);
 

@@ -20,6 +20,8 @@ pub enum Executable {
     Restore,
     /// `backup_job`
     Job,
+    /// `backup_plan`
+    Plan,
 }
 
 impl Executable {
@@ -31,6 +33,7 @@ impl Executable {
             Self::Rotate => "backup_rotate",
             Self::Restore => "backup_restore",
             Self::Job => "backup_job",
+            Self::Plan => "backup_plan",
         }
     }
 

@@ -73,6 +73,16 @@ pub fn zone() -> io::Result<TimeZone> {
     }
 }
 
+/// The name of [`zone`] as the time zone database has it, where the host says it: `Europe/Berlin`.
+pub fn zone_name() -> Option<String> {
+    match std::fs::read_link("/etc/localtime") {
+        Ok(link) => link.to_str()?.split_once("/zoneinfo/").map(|(_, name)| name.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("UTC".into()),
+        // A copy instead of a link: Debian keeps the name beside it.
+        Err(_) => std::fs::read_to_string("/etc/timezone").ok().map(|name| name.trim().to_owned()),
+    }
+}
+
 /// Whether systemd is this host's service manager (the test that `sd_booted` makes).
 pub fn has_systemd() -> bool {
     std::path::Path::new("/run/systemd/system").is_dir()

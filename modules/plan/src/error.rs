@@ -15,6 +15,14 @@ pub(crate) enum InputError {
     /// No document of a job of this host.
     #[error("nothing to plan: {} declares no job of this host", .0.display())]
     NoJobs(PathBuf),
+    /// Times would be planned in a zone that the host does not have.
+    #[error("cannot plan {source_host}: the zone of this host has no name in /etc/localtime, and {} names none", path.display())]
+    NoZone {
+        /// The facts.
+        path: PathBuf,
+        /// This host.
+        source_host: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -43,7 +51,7 @@ impl Failure for InputError {
     fn kind(&self) -> Kind {
         match self {
             Self::Nothing | Self::Facts(_) | Self::Horizon { .. } => Kind::InvalidOption,
-            Self::NoJobs(_) => Kind::NotFound,
+            Self::NoJobs(_) | Self::NoZone { .. } => Kind::NotFound,
             Self::Read { source, .. } => backup_adapters::publish::kind_of(source),
             Self::Document(error) => error.kind(),
         }
@@ -53,6 +61,9 @@ impl Failure for InputError {
         match self {
             Self::Nothing => Some("Give jobs, file or config.".into()),
             Self::NoJobs(_) => Some("Run it on a source, or give jobs or file.".into()),
+            Self::NoZone { path, source_host } => {
+                Some(format!("Write `hosts: {{{source_host}: {{zone: Europe/Berlin}}}}` to {}.", path.display()))
+            }
             Self::Read { .. } => None,
             Self::Document(error) | Self::Facts(error) => error.hint(),
             Self::Horizon { .. } => Some("Give an earlier begin, or fewer years.".into()),

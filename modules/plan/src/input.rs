@@ -5,7 +5,7 @@ use crate::error::InputError;
 use backup_adapters::{host, jobs};
 use backup_core::Job;
 use backup_core::fleet::Fleet;
-use backup_core::schedule::{Facts, PlanError};
+use backup_core::schedule::{Facts, HostFacts, PlanError};
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Failed};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -68,7 +68,7 @@ fn document((index, mapping): (usize, &Mapping)) -> Result<Job, InputError> {
     Ok(Job::parse(&Value::from(mapping.0.clone()).to_string(), &name)?)
 }
 
-/// The jobs of this source, and what is known of its hosts.
+/// The jobs of this source, and what is known of its hosts. Where nothing is told of this host, it has its own zone.
 fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
     let mut documents = Vec::new();
     for name in jobs::known(&config.join("jobs")) {
@@ -81,10 +81,17 @@ fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
         return Err(InputError::NoJobs(config.to_owned()).into());
     }
     let path = config.join("facts.yml");
-    let facts = match read(&path) {
+    let mut facts = match read(&path) {
         Err(InputError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Facts::default(),
         text => Facts::parse(&text?, &path.display().to_string()).map_err(InputError::Facts)?,
     };
+    for job in &documents {
+        if !facts.hosts.contains_key(&job.source) {
+            let zone =
+                host::zone_name().ok_or(InputError::NoZone { path: path.clone(), source_host: job.source.clone() })?;
+            facts.hosts.insert(job.source.clone(), HostFacts { zone, ..HostFacts::default() });
+        }
+    }
     Ok((documents, facts))
 }
 

@@ -78,9 +78,12 @@ fn what_is_derived_is_told_for_cron_and_for_the_installed_document() {
 #[test]
 fn a_host_plans_its_own_jobs_with_what_is_known_of_it() {
     let room = tempfile::tempdir().unwrap();
-    let shop = job("web1", "shop", json!({"rpo": "26h"}));
+    let (shop, sh) = (job("web1", "shop", json!({"rpo": "26h"})), "readlink /etc/localtime | sed s,.*/zoneinfo/,,");
+    let own = Command::new("sh").args(["-c", sh]).output().unwrap().stdout;
     let other = job("web2", "shop", json!({"rpo": "26h"}));
     declare(room.path(), &[("shop", &shop), ("web2/shop", &other)]);
+    let bare = planned(json!({"config": room.path()}));
+    assert_eq!(bare.plans[0].zone, if own.is_empty() { "UTC" } else { std::str::from_utf8(&own).unwrap().trim() });
     fs::write(room.path().join("facts.yml"), "hosts: {web1: {zone: Asia/Tokyo, jobs: {shop: {collect: 40min}}}}\n")
         .unwrap();
     let config = room.path().to_str().unwrap();
