@@ -8,7 +8,7 @@ export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build test lint unit molecule docs lab clean bootstrap
+.PHONY: help demo build test lint unit molecule mutants docs lab clean bootstrap
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,10 @@ unit: ## Run the tests of the Rust workspace
 molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
 	$(bootstrap) build lab rust python
 	@scripts/test.sh build molecule
+
+mutants: ## Change the pure code in many ways and see that tests notice each (takes an hour; not part of test)
+	$(bootstrap) build test rust python cargo mutants
+	@cargo mutants --package backup-core
 
 docs: ## Write the documentation of modules and roles from their declarations
 	$(bootstrap) build rust python

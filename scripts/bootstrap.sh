@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what the given parts of the project need and is not there yet; says what it installs, by name.
-# Parts: build test lab (packages of scripts/packages.txt), rust, python, cargo. Nothing to do takes a moment.
+# Parts: build test lab (packages of scripts/packages.txt), rust, python, cargo, mutants. Nothing to do takes a moment.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 cargo_tools=(cargo-nextest@0.9.143 cargo-deny@0.20.2)
+mutants_tool=cargo-mutants@27.1.0
 rust_targets=(x86_64-unknown-linux-musl aarch64-unknown-linux-musl)
 
 # --- packages -------------------------------------------------------------------------------------------------------
@@ -132,7 +133,8 @@ for part in "$@"; do
         build | test | lab) ;;
         rust) install_rust_targets ;;
         python) install_python_tools ;;
+        mutants) install_cargo_tool "$mutants_tool" ;;
         cargo) for tool in "${cargo_tools[@]}"; do install_cargo_tool "$tool"; done ;;
-        *) die "unknown part \`$part\`: known are build, test, lab, rust, python, cargo" ;;
+        *) die "unknown part \`$part\`: known are build, test, lab, rust, python, cargo, mutants" ;;
     esac
 done
