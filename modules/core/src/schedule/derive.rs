@@ -1,7 +1,7 @@
 //! From objectives to times: declared ones as they are, the others the rarest and least crowded that hold the RPO.
 
 use super::{
-    Carry, Clock, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
+    Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
     facts::minutes,
     rpo,
@@ -20,8 +20,7 @@ const TRIES: usize = 6;
 pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Result<Vec<Draft<'a>>, PlanError> {
     let mut drafts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let measured = facts.hosts.get(&job.source).and_then(|host| host.jobs.get(&job.job));
-        drafts.push(Draft::new(job, measured)?);
+        drafts.push(Draft::new(job, facts.hosts.get(&job.source))?);
     }
     let mut host = Host { busy: Week::new(false), avoid: changing_minutes(&clocks.source), clocks, drafts };
     host.all()?;
@@ -122,7 +121,7 @@ impl Host<'_, '_> {
     /// The rarest collections that hold the RPO on the whole horizon.
     fn for_rpo(&self, draft: &Draft<'_>, rpo: i64) -> Result<(Vec<Run>, String), PlanError> {
         let in_a_row = i64::from(draft.objectives.tolerate) + 1;
-        let latency = draft.steps.latency();
+        let latency = draft.steps.latency() + i64::from(draft.delay) * 60;
         let long_enough = |cadence: &&Cadence| cadence.longest >= draft.busy_minutes().min(Week::DAY);
         let fits = |cadence: &&Cadence| i64::from(cadence.longest) * 60 * in_a_row + latency <= rpo;
         let mut first = None;
@@ -205,8 +204,8 @@ impl Host<'_, '_> {
 
     /// Transports as soon as collecting, and carrying the streams before, has ended.
     fn after(&self, draft: &Draft<'_>, runs: &[Run], position: usize, of: &StreamOf<'_>) -> Vec<CronTime> {
-        let before =
-            minutes(draft.steps.collect) + minutes(draft.steps.transport) * i64::try_from(position).unwrap_or_default();
+        let ready = minutes(draft.steps.collect) + i64::from(draft.delay);
+        let before = ready + minutes(draft.steps.transport) * i64::try_from(position).unwrap_or_default();
         let shift = self.sink_shift(of);
         let mut times: Vec<CronTime> = Vec::new();
         for run in runs {
@@ -214,13 +213,25 @@ impl Host<'_, '_> {
             let pattern = match (&run.pattern.days, shift) {
                 // The day of the month is another one there at times: transport daily, which does nothing when nothing waits.
                 (super::Days::Month(_), shift) if shift != 0 => {
-                    &Pattern::new(run.pattern.minutes.clone(), super::Days::Every)
+                    Pattern::new(run.pattern.minutes.clone(), super::Days::Every)
                 }
-                _ => &run.pattern,
+                _ => run.pattern.clone(),
             };
+            let again = self.again(&pattern, before);
+            let pattern = Pattern { minutes: pattern.minutes.union(&again).copied().collect(), ..pattern };
             times.extend(pattern.later(by).iter().flat_map(Pattern::cron_times));
         }
         merged(&times)
+    }
+
+    /// Where clocks may go forward during a collection, its transport would begin before its end that night: it is tried
+    /// again later by as much. On all other days nothing waits then.
+    fn again(&self, pattern: &Pattern, takes: i64) -> BTreeSet<u16> {
+        let gaps = self.clocks.source.changes().filter(ClockChange::is_gap).map(|change| change.after - change.before);
+        let forward = u16::try_from(gaps.max().unwrap_or_default() / 60).unwrap_or_default();
+        let takes = u32::try_from(takes).unwrap_or(Week::MINUTES);
+        let meets = |&&minute: &&u16| !self.avoid.is_free(minute.into(), takes);
+        pattern.minutes.iter().filter(meets).map(|minute| minute + forward).filter(|&minute| minute < 1440).collect()
     }
 
     /// Minutes to add to the source's local time where the sink's cron begins the transport and its clock differs: as

@@ -2,7 +2,7 @@
 
 use super::{
     CronTime, Days, Pattern, PlanError, Steps, Week,
-    facts::{Measured, minutes, sizes},
+    facts::{HostFacts, minutes, sizes},
     pattern::days,
 };
 use crate::{
@@ -69,6 +69,8 @@ pub(super) struct Draft<'a> {
     pub schedule: Schedule,
     /// How long its steps take.
     pub steps: Steps,
+    /// Minutes from the end of a collection to its transport.
+    pub delay: u32,
     /// Stored size of a generation, if it is known.
     pub sizes: Option<Sizes>,
     /// What windows and blackouts leave.
@@ -86,7 +88,9 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// If no window is long enough for a collection.
-    pub(super) fn new(job: &'a Job, measured: Option<&Measured>) -> Result<Self, PlanError> {
+    pub(super) fn new(job: &'a Job, host: Option<&HostFacts>) -> Result<Self, PlanError> {
+        let measured = host.and_then(|host| host.jobs.get(&job.job));
+        let delay = host.and_then(|host| host.delays.get(&job.job)).map_or(0, |delay| delay.0.div_ceil(60));
         let steps = Steps::of(job, measured);
         let objectives = job.objectives.clone().unwrap_or_default();
         let allowed = Week::allowed(&objectives.window, &objectives.blackout);
@@ -99,10 +103,12 @@ impl<'a> Draft<'a> {
         }
         let sizes = sizes(objectives.size, measured);
         let schedule = job.schedule.declared();
+        let delay = u32::try_from(delay).unwrap_or(Week::MINUTES);
         Ok(Self {
             job,
             objectives,
             schedule,
+            delay,
             steps,
             sizes,
             allowed,
@@ -127,7 +133,8 @@ impl<'a> Draft<'a> {
         let transports = if self.objectives.with.is_some() { 0 } else { self.job.streams().count() };
         let transport = u32::try_from(minutes(self.steps.transport)).unwrap_or(Week::MINUTES);
         let transports = u32::try_from(transports).unwrap_or_default();
-        self.collect_minutes().saturating_add(transport.saturating_mul(transports)).min(Week::MINUTES)
+        let before = self.collect_minutes().saturating_add(self.delay);
+        before.saturating_add(transport.saturating_mul(transports)).min(Week::MINUTES)
     }
 
     /// Minutes of the gap.

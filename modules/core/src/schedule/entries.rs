@@ -11,8 +11,9 @@ use crate::job::Mode;
 /// Where the executables are.
 const BIN: &str = "/usr/local/bin";
 
-/// How often it is looked for what was missed, in minutes.
+/// How often it is looked for what was missed, in minutes; for missed transports so many minutes after collections.
 const CATCH_UP: u16 = 15;
+const CATCH_UP_TRANSPORT: u16 = 7;
 
 /// All entries of one job.
 pub(super) fn entries(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
@@ -51,9 +52,7 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
             entries.push(on_source(draft, Purpose::Collect, time, &command, format!("{what}: {}{wild}", draft.why)));
         }
     }
-    // What runs every hour is soon made up for anyway.
-    let rare = draft.runs.iter().all(|run| run.pattern.minutes.len() < 24);
-    if draft.objectives.catch_up && rare && !draft.runs.is_empty() {
+    if catches_up(draft, draft.runs.iter().map(|run| run.pattern.minutes.len()).sum()) {
         let every = Pattern::new((0..1440).step_by(CATCH_UP.into()), Days::Every);
         let why = "collects once what was missed while the host was off; does nothing otherwise";
         for time in draft.within(&every).iter().flat_map(Pattern::cron_times) {
@@ -64,7 +63,14 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
     entries
 }
 
+/// Whether what was missed is made up for. What runs hourly is soon made up for anyway; without objectives nothing is
+/// promised, and nothing is installed but what somebody wrote.
+fn catches_up(draft: &Draft<'_>, runs_of_a_day: usize) -> bool {
+    draft.objectives.catch_up && draft.job.objectives.is_some() && (1..24).contains(&runs_of_a_day)
+}
+
 fn transport(draft: &Draft<'_>) -> Vec<Entry> {
+    let late = Pattern::new((CATCH_UP_TRANSPORT..1440).step_by(CATCH_UP.into()), Days::Every);
     let mut entries = Vec::new();
     for carry in &draft.carries {
         let Some(of) = draft.job.stream(carry.stream) else { continue };
@@ -73,21 +79,25 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
             Some(with) => format!("with the transport of {with}, as `objectives.with` says"),
             None => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
         };
-        for time in &carry.times {
-            let (host, job) = match carry.mode {
-                Mode::Push => (&draft.job.source, draft.job.job.clone()),
-                Mode::Pull => (&carry.sink, format!("{}/{}", draft.job.source, draft.job.job)),
-            };
-            entries.push(Entry {
-                host: host.clone(),
-                user: of.own_user().into(),
-                purpose: Purpose::Transport,
-                cron: time.to_string(),
-                command: format!("{BIN}/backup_transport run {job} --stream {} --quiet", carry.stream),
-                install: true,
-                why: why.clone(),
-                job,
-            });
+        let (host, job) = match carry.mode {
+            Mode::Push => (&draft.job.source, draft.job.job.clone()),
+            Mode::Pull => (&carry.sink, format!("{}/{}", draft.job.source, draft.job.job)),
+        };
+        let entry = |purpose, time: &CronTime, option: &str, why: &str| Entry {
+            host: host.clone(),
+            user: of.own_user().into(),
+            job: job.clone(),
+            purpose,
+            cron: time.to_string(),
+            command: format!("{BIN}/backup_transport run {job} --stream {}{option} --quiet", carry.stream),
+            install: true,
+            why: why.into(),
+        };
+        entries.extend(carry.times.iter().map(|time| entry(Purpose::Transport, time, "", &why)));
+        if catches_up(draft, carry.times.iter().map(|time| Pattern::of(time).minutes.len()).sum()) {
+            let why = "carries once what was missed while the host was off; does nothing otherwise";
+            let times = late.cron_times();
+            entries.extend(times.iter().map(|time| entry(Purpose::CatchUp, time, " --missed", why)));
         }
     }
     entries

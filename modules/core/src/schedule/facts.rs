@@ -28,6 +28,8 @@ pub struct HostFacts {
     pub zone: String,
     /// What was measured, by job.
     pub jobs: BTreeMap<String, Measured>,
+    /// How much later than right after collecting the transports of a job begin: the place among all that use a sink.
+    pub delays: BTreeMap<String, Span>,
 }
 
 /// What was measured of a job, at p95.
@@ -66,7 +68,7 @@ pub struct SinkFacts {
 
 impl Default for HostFacts {
     fn default() -> Self {
-        Self { zone: "UTC".into(), jobs: BTreeMap::new() }
+        Self { zone: "UTC".into(), jobs: BTreeMap::new(), delays: BTreeMap::new() }
     }
 }
 

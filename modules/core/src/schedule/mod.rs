@@ -7,6 +7,7 @@
 //! `history` tells what a store holds of what is delivered.
 
 mod cadence;
+mod calendar;
 mod clock;
 mod cron;
 mod delivery;
@@ -31,6 +32,7 @@ mod timeline;
 mod upkeep;
 mod week;
 
+pub use calendar::{Calendar, CalendarDay, Event};
 pub use clock::{Clock, ClockChange};
 pub use cron::{CronTime, Days, TimeError};
 pub use delivery::Delivery;

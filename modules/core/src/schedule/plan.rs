@@ -125,6 +125,10 @@ fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Res
     Ok(Clocks { source: Clock::new(&zone(&zone_name(facts, source), source)?, from, until), sinks })
 }
 
+fn freedom(rpo: u64, effective: i64) -> i64 {
+    i64::try_from(rpo).unwrap_or(i64::MAX).saturating_sub(effective).max(0)
+}
+
 fn stored(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Option<Stored>> {
     let of = |line: &Line| Stored::of(draft, line, clocks.of(Mode::Pull, &line.sink));
     timeline.lines.iter().map(of).collect()
@@ -141,6 +145,7 @@ fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], c
             stream: line.stream,
             sink: line.sink.clone(),
             effective_rpo: worst.map(|worst| worst.age()),
+            freedom: draft.objectives.rpo.zip(worst).map(|(rpo, worst)| freedom(rpo.0, worst.age())),
             worst: worst.map(|worst| story::when(&clocks.source, worst.until)),
             collections: timeline.collections.len(),
             retention: stored.map(|stored| stored.policy.clone()).unwrap_or_default(),

@@ -84,6 +84,9 @@ pub struct Attained {
     pub sink: String,
     /// The greatest age that the newest verified copy's data reach, in seconds, with the tolerated runs missed.
     pub effective_rpo: Option<i64>,
+    /// So many seconds later its transports could begin without breaking the RPO: the freedom to place them among all that
+    /// use a sink. `None`: no RPO is declared.
+    pub freedom: Option<i64>,
     /// The moment before which it is reached first, local time.
     pub worst: Option<String>,
     /// Collections within the horizon.

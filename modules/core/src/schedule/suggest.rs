@@ -8,6 +8,7 @@ use crate::{
         Objectives,
         objectives::{TimeOfDay, Window},
     },
+    retention::Policy,
     units::Span,
 };
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ fn failed(checks: &[Check]) -> BTreeSet<Key> {
 
 /// One changed value of one setting.
 struct Proposal {
-    setting: &'static str,
+    setting: String,
     value: String,
     job: Job,
 }
@@ -48,9 +49,8 @@ pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks:
         };
         let nearest = |proposals: Vec<Proposal>| proposals.into_iter().find(&holds);
         let settings = settings(&check.check).iter().filter_map(|setting| nearest(setting(&jobs[index], check)));
-        check.remedies = settings
-            .map(|found| Remedy { job: found.job.job, setting: found.setting.into(), value: found.value })
-            .collect();
+        check.remedies =
+            settings.map(|found| Remedy { job: found.job.job, setting: found.setting, value: found.value }).collect();
     }
 }
 
@@ -67,6 +67,7 @@ fn settings(check: &str) -> &'static [Setting] {
         "handover" => &[keep, at],
         "full_day" => &[full_on],
         "rto" => &[rto],
+        "history" => &[history, retention, max_age],
         "verification" => &[verify_at],
         "drill" => &[drill_at],
         _ => &[],
@@ -76,7 +77,7 @@ fn settings(check: &str) -> &'static [Setting] {
 fn propose(setting: &'static str, value: String, job: &Job, change: impl FnOnce(&mut Objectives)) -> Proposal {
     let mut job = job.clone();
     change(job.objectives.get_or_insert_default());
-    Proposal { setting, value, job }
+    Proposal { setting: setting.into(), value, job }
 }
 
 fn figure(check: &Check, name: &str) -> Option<u64> {
@@ -98,6 +99,48 @@ fn rto(job: &Job, _: &Check) -> Vec<Proposal> {
     let restore = job.objectives.as_ref().and_then(|objectives| objectives.durations.restore);
     let value = restore.map(|restore| whole_minutes(restore.0));
     value.map(|value| propose("objectives.rto", value.to_string(), job, |o| o.rto = Some(value))).into_iter().collect()
+}
+
+fn history(job: &Job, check: &Check) -> Vec<Proposal> {
+    // Shorter than the age at which the first copy goes, in whole hours.
+    let value =
+        figure(check, "window").map(|window| Span(window.saturating_sub(1) / 3600 * 3600)).filter(|value| value.0 > 0);
+    value
+        .map(|value| propose("objectives.history", value.to_string(), job, |o| o.history = Some(value)))
+        .into_iter()
+        .collect()
+}
+
+fn change_policy(
+    job: &Job,
+    check: &Check,
+    key: &str,
+    values: impl Iterator<Item = Span>,
+    set: fn(&mut Policy, Span),
+) -> Vec<Proposal> {
+    let Some(stream) = check.stream else { return Vec::new() };
+    let change = |value: Span| {
+        let mut job = job.clone();
+        job.streams.get_mut(&stream).into_iter().for_each(|of| set(&mut of.sink.retention, value));
+        Proposal { setting: format!("streams.{stream}.sink.retention.{key}"), value: value.to_string(), job }
+    };
+    values.map(change).collect()
+}
+
+/// The history, and a day more and more.
+fn longer(job: &Job) -> impl Iterator<Item = Span> + use<> {
+    let history = job.objectives.as_ref().and_then(|objectives| objectives.history).unwrap_or_default();
+    (0..40).map(move |days| Span(history.0 + days * 86_400))
+}
+
+fn retention(job: &Job, check: &Check) -> Vec<Proposal> {
+    change_policy(job, check, "within", longer(job), |policy, value| policy.within = Some(value))
+}
+
+fn max_age(job: &Job, check: &Check) -> Vec<Proposal> {
+    let declared = check.stream.and_then(|stream| job.stream(stream)).and_then(|of| of.stream.sink.retention.max_age);
+    let values = longer(job).filter(move |&value| declared.is_some_and(|now| value > now));
+    change_policy(job, check, "max_age", values, |policy, value| policy.max_age = Some(value))
 }
 
 fn tolerate(job: &Job, _: &Check) -> Vec<Proposal> {
@@ -122,15 +165,11 @@ fn keep(job: &Job, check: &Check) -> Vec<Proposal> {
     else {
         return Vec::new();
     };
-    let setting = match stream {
-        StreamName::Data => "streams.data.handover.keep",
-        StreamName::Logs => "streams.logs.handover.keep",
-    };
     let mut job = job.clone();
     if let Some(of) = job.streams.get_mut(&stream) {
         of.handover.keep = waiting;
     }
-    vec![Proposal { setting, value: waiting.to_string(), job }]
+    vec![Proposal { setting: format!("streams.{stream}.handover.keep"), value: waiting.to_string(), job }]
 }
 
 fn full_on(job: &Job, _: &Check) -> Vec<Proposal> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod properties;
+mod refusals;
 mod simulator;
 mod sla;
 mod speed;

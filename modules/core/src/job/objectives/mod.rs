@@ -6,6 +6,7 @@ mod check;
 mod times;
 
 pub(super) use check::problems;
+pub(crate) use times::WEEKDAYS;
 pub use times::{Blackout, Day, TimeOfDay, TimesError, Weekdays, Window};
 
 use crate::units::{Bytes, Span};

@@ -1,0 +1,167 @@
+//! What no plan is made for: each with the key, the value, and the remedy.
+
+use backup_core::{
+    Failure, Job, Kind,
+    schedule::{Facts, HostFacts, Measured, PlanError, plan, ten_years},
+    units::Span,
+};
+
+fn job(name: &str, objectives: &str) -> Job {
+    let text = format!(
+        "version: 1
+job: {name}
+source: web1
+objectives: {objectives}
+streams:
+  data:
+    include: [/srv/{name}]
+    transport: {{mode: push, peer: {{address: sink1}}}}
+    sink: {{name: sink1, retention: {{generations: 7}}}}
+"
+    );
+    Job::parse(&text, name).unwrap()
+}
+
+fn berlin(collect: &str) -> Facts {
+    let measured = Measured { collect: Some(collect.parse().unwrap()), ..Measured::default() };
+    let host = HostFacts {
+        zone: "Europe/Berlin".into(),
+        jobs: [("shop".to_owned(), measured)].into(),
+        ..HostFacts::default()
+    };
+    Facts { hosts: [("web1".to_owned(), host)].into(), ..Facts::default() }
+}
+
+fn refused(jobs: &[Job], facts: &Facts) -> PlanError {
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    plan(jobs, facts, from, ten_years(from)).expect_err("must be refused")
+}
+
+#[test]
+fn contradictions_across_jobs_and_facts() {
+    let shop = |objectives| job("shop", objectives);
+    let night = "{rpo: 26h, window: [\"22:00-02:00\", \"sat 01:00-04:30\"]}";
+    let mut elsewhere = shop("{rpo: 26h}");
+    elsewhere.source = "web2".into();
+    let mut lost = berlin("1min");
+    lost.hosts.get_mut("web1").unwrap().zone = "Europe/Berln".into();
+    // (jobs, facts, parts of the message, part of the remedy)
+    let cases: [(Vec<Job>, Facts, &[&str], &str); 8] = [
+        (Vec::new(), Facts::default(), &["no job"], "at least one"),
+        (vec![shop("{rpo: 26h}"), shop("{rpo: 2d}")], Facts::default(), &["web1", "\"shop\""], "name of its own"),
+        (vec![shop("{rpo: 26h}"), elsewhere], Facts::default(), &["\"shop\"", "\"web2\""], "by itself"),
+        (vec![shop("{rpo: 26h}")], lost, &["\"Europe/Berln\"", "web1"], "Europe/Berlin"),
+        (vec![shop(night)], berlin("7h"), &["objectives.window", "7 h", "6 h 30 min"], "Widen `window` to 7 h"),
+        (
+            vec![shop("{rpo: 26h, with: files}")],
+            Facts::default(),
+            &["\"files\"", "no job of this source"],
+            "remove `with`",
+        ),
+        (
+            vec![shop("{rpo: 26h, with: files}"), job("files", "{rpo: 26h, with: more}"), job("more", "{rpo: 26h}")],
+            Facts::default(),
+            &["\"files\"", "itself carried"],
+            "transport of its own",
+        ),
+        (
+            vec![shop("{rpo: 26h, with: shop2}"), job("shop2", "{rpo: 26h, with: shop}")],
+            Facts::default(),
+            &["itself carried"],
+            "transport of its own",
+        ),
+    ];
+    for (jobs, facts, parts, remedy) in cases {
+        let error = refused(&jobs, &facts);
+        for part in parts {
+            assert!(error.to_string().contains(part), "{part}: {error}");
+        }
+        assert!(error.hint().unwrap().contains(remedy), "{error}: {:?}", error.hint());
+        assert!(matches!(error.kind(), Kind::InvalidJob | Kind::InvalidOption));
+    }
+}
+
+#[test]
+fn a_job_that_outgrows_its_window_is_told_before_it_collides() {
+    let jobs = [job("shop", "{rpo: 2d, at: [\"01:00\"], window: [\"00:00-04:00\"]}")];
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let outcome = |collect| plan(&jobs, &berlin(collect), from, ten_years(from)).unwrap();
+    assert!(outcome("2h").feasible, "{}", outcome("2h"));
+    let grown = outcome("3h30min");
+    assert!(!grown.feasible);
+    let story = grown.counter_example.as_ref().unwrap();
+    assert!(
+        story.contains("begins at 2026-11-21 01:00 and takes 3 h 30 min is outside the window at 2026-11-21 04:00"),
+        "{story}"
+    );
+}
+
+#[test]
+fn ninety_minutes_become_an_hour_and_say_so() {
+    let jobs = [job("shop", "{rpo: 2h, durations: {collect: 10min, transport: 10min, verify: 10min}}")];
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let plan = plan(&jobs, &berlin("10min"), from, ten_years(from)).unwrap();
+    assert!(plan.feasible, "{plan}");
+    let why = &plan.entries[0].why;
+    assert!(
+        why.contains("hourly: the RPO of 2 h less 30 min for collect, transport and verification leaves 1 h 30 min"),
+        "{why}"
+    );
+    assert_eq!(plan.streams[0].effective_rpo, Some(90 * 60));
+}
+
+#[test]
+fn retention_is_derived_from_the_promised_history() {
+    let mut shop = job(
+        "shop",
+        "{rpo: 26h, history: 3w, at: [\"22:00\"], durations: {collect: 1min, transport: 1min, verify: 1min}}",
+    );
+    shop.streams.values_mut().for_each(|of| of.sink.retention = backup_core::retention::Policy::default());
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let plan = plan(&[shop], &berlin("1min"), from, ten_years(from)).unwrap();
+    assert!(plan.feasible, "{plan}");
+    let attained = &plan.streams[0];
+    assert!(attained.retention_derived && !attained.retention.is_empty());
+    assert!(attained.restorable.unwrap() > i64::try_from("3w".parse::<Span>().unwrap().0).unwrap());
+}
+
+#[test]
+fn the_calendar_shows_the_next_days() {
+    use backup_core::schedule::Calendar;
+    let jobs =
+        [job("shop", "{rpo: 2d, at: [\"22:00\"], durations: {collect: 10min, transport: 10min, verify: 10min}}")];
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let facts = berlin("10min");
+    let plan = plan(&jobs, &facts, from, ten_years(from)).unwrap();
+    let calendar = Calendar::of(&plan, &jobs, &facts, from, 2).unwrap();
+    let text = "web1, local time of Europe/Berlin
+fri 2026-11-20
+  22:00 collect    shop on web1, 10 min
+  22:10 transport  shop on web1, 20 min
+sat 2026-11-21
+  22:00 collect    shop on web1, 10 min
+  22:10 transport  shop on web1, 20 min
+sun 2026-11-22
+";
+    assert_eq!(calendar.to_string(), text);
+    let svg = calendar.svg();
+    assert_eq!(svg.matches("<rect").count(), 4 + 7, "{svg}");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+}
+
+#[test]
+fn transports_have_the_freedom_that_is_told_and_no_more() {
+    let jobs =
+        [job("shop", "{rpo: 27h, at: [\"22:00\"], durations: {collect: 10min, transport: 10min, verify: 10min}}")];
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let with = |delay: i64| {
+        let mut facts = berlin("10min");
+        let delay = Span(delay.unsigned_abs());
+        facts.hosts.get_mut("web1").unwrap().delays.insert("shop".into(), delay);
+        plan(&jobs, &facts, from, ten_years(from)).unwrap()
+    };
+    let freedom = with(0).streams[0].freedom.unwrap();
+    assert_eq!(freedom, 90 * 60, "27 h less 25 h for the longest day and 30 min for the steps");
+    assert!(with(freedom).feasible, "{}", with(freedom));
+    assert!(!with(freedom + 60).feasible);
+}
