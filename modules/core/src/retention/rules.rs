@@ -65,7 +65,7 @@ impl Rule {
     /// or else the oldest that is kept.
     pub(super) fn instead_of(&self, copies: &[Copied], n: usize) -> Option<usize> {
         match self {
-            Self::Newest(rule) => (rule.of > 0 && !copies.is_empty()).then(|| rule.oldest()),
+            Self::Newest(rule) => (rule.of > 0).then(|| rule.oldest()),
             Self::OnePer(rule) => rule.instead_of(n),
             Self::Within(rule) => (0..copies.len()).find(|&n| rule.keeps(copies, n).is_some()),
         }

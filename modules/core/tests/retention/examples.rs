@@ -62,6 +62,33 @@ fn max_age_ends_what_other_rules_keep_also_the_second_full() {
 }
 
 #[test]
+fn a_copy_of_max_age_to_the_second_is_not_over_age() {
+    // Received at 23:00.
+    let store = nights(1, 3);
+    let left = |now| stay(&store, "{generations: 9, max_age: 7d}", &sink(now));
+    assert_eq!(left("2026-11-08T23:00:00Z"), ["20261101", "20261102", "20261103"]);
+    assert_eq!(left("2026-11-08T23:00:01Z"), ["20261102", "20261103"]);
+}
+
+#[test]
+fn of_copies_received_in_one_second_the_id_tells_which_came_first() {
+    let received = |candidate: Candidate| candidate.change(|c| c.receipt = full("2026-11-05T10:00:00").receipt);
+    let store = [
+        received(full("2026-11-01T10:00:00")),
+        received(full("2026-11-02T10:00:00")),
+        received(full("2026-11-03T10:00:00")),
+        full("2026-11-06"),
+        full("2026-11-07"),
+    ];
+    for rule in ["daily: 5", "weekly: 5", "daily: 3", "{generations: 1, monthly: 2}"] {
+        assert_eq!(stay(&store, rule, &sink(LATER)), ["20261101", "20261106", "20261107"], "{rule}");
+    }
+    // On a source the last of a day stays, and the oldest of all while the rule is not filled.
+    assert_eq!(stay(&store, "monthly: 1", &source(LATER)), ["20261107"]);
+    assert_eq!(stay(&store, "monthly: 2", &source(LATER)), ["20261101", "20261107"]);
+}
+
+#[test]
 fn two_fulls_stay_unless_fewer_are_asked_for() {
     let base = full("2026-11-08");
     let mut store = vec![full("2026-11-01"), base.clone()];
