@@ -37,7 +37,7 @@ molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
 	$(bootstrap) build lab rust python
 	@scripts/test.sh build molecule
 
-mutants: ## Change the pure code in many ways and see that tests notice each (takes an hour; not part of test)
+mutants: ## Change the pure code in many ways and see that tests notice each (takes hours; not part of test)
 	$(bootstrap) build test rust python cargo mutants
 	@cargo mutants --package backup-core
 
