@@ -2,6 +2,7 @@
 
 use crate::report::first_broken;
 use backup_core::schedule::{Plan, Remedy};
+use backup_core::units::Span;
 use backup_core::{DocumentError, Failure, Kind};
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ pub(crate) enum InputError {
         /// This host.
         source_host: String,
     },
+    /// Nothing, or more than anybody reads.
+    #[error("option calendar: {0} is no length of a calendar")]
+    Calendar(Span),
     /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -50,7 +54,7 @@ pub(crate) enum InputError {
 impl Failure for InputError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Nothing | Self::Facts(_) | Self::Horizon { .. } => Kind::InvalidOption,
+            Self::Nothing | Self::Calendar(_) | Self::Facts(_) | Self::Horizon { .. } => Kind::InvalidOption,
             Self::NoJobs(_) | Self::NoZone { .. } => Kind::NotFound,
             Self::Read { source, .. } => backup_adapters::publish::kind_of(source),
             Self::Document(error) => error.kind(),
@@ -64,6 +68,7 @@ impl Failure for InputError {
             Self::NoZone { path, source_host } => {
                 Some(format!("Write `hosts: {{{source_host}: {{zone: Europe/Berlin}}}}` to {}.", path.display()))
             }
+            Self::Calendar(_) => Some("Give 1d to 400d, such as 14d.".into()),
             Self::Read { .. } => None,
             Self::Document(error) | Self::Facts(error) => error.hint(),
             Self::Horizon { .. } => Some("Give an earlier begin, or fewer years.".into()),

@@ -1,17 +1,20 @@
 //! Plan: objectives in, cron entries and a proof out.
 //!
 //! `backup_core::schedule` derives and proves; this crate finds the jobs and what is known of their hosts (`input`),
-//! answers (`report`), and measures on a sink what plans need to know (`measure`).
+//! answers (`report`, `calendar`), and measures on a sink what plans need to know (`measure`).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod calendar;
 mod error;
 mod input;
 mod measure;
 mod report;
 
 use backup_core::schedule::{self, Plan};
+use backup_core::units::Span;
 use backup_interface::scalar::Mapping;
-use backup_interface::{Call, Failed, Module, Outcome, Returned};
+use backup_interface::{Call, Diff, Failed, Module, Outcome, Returned};
+use calendar::Picture;
 use error::Infeasible;
 use input::Input;
 use jiff::Timestamp;
@@ -46,6 +49,13 @@ struct RunArgs {
     /// `parallel`, `reserve`, `bandwidth` and `capacity`.
     #[arg(long)]
     facts: Option<Mapping>,
+    /// So many days from the begin on are shown as a calendar, such as `14d`.
+    #[arg(long)]
+    calendar: Option<Span>,
+    /// Where the calendar is written as a picture, of 14 days unless `calendar` says more or less. With several sources
+    /// one each, with the source in its name: `calendar.svg` becomes `calendar.web1.svg`.
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// The begin of what is proven, such as `2026-11-20T12:00:00Z`; default is now.
     #[arg(long)]
     from: Option<Timestamp>,
@@ -108,12 +118,32 @@ pub fn main() -> std::process::ExitCode {
 fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     let input = Input::of(args, call)?;
     let plans = plans(&input)?;
-    let report = PlanReport::of(&input, &plans);
-    let text = plans.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    match Infeasible::first(&plans) {
-        Some(refused) => Err(Failed::from(refused).with_answer(text).with_report(&report)),
-        None => Ok(Outcome::unchanged(report.sentence()).with_answer(text).with_report(&report)),
+    let calendars = calendar::calendars(args, &input, &plans)?;
+    let report = PlanReport::of(&input, &plans, args.calendar.map(|_| joined(&calendars)));
+    let mut text = joined(&plans);
+    if let Some(calendar) = &report.calendar {
+        text = text + "\n" + calendar;
     }
+    if let Some(refused) = Infeasible::first(&plans) {
+        return Err(Failed::from(refused).with_answer(text).with_report(&report));
+    }
+    let mut differences = String::new();
+    if let Some(path) = &args.svg {
+        for picture in Picture::of(path, &calendars) {
+            if picture.write(call.check)? {
+                differences = differences + &picture.difference() + "\n";
+            }
+        }
+    }
+    let outcome = match differences.as_str() {
+        "" => Outcome::unchanged(report.sentence()),
+        differences => Outcome::changed(report.sentence()).with_diff(Diff::prepared(differences)),
+    };
+    Ok(outcome.with_answer(text).with_report(&report))
+}
+
+fn joined(texts: &[impl ToString]) -> String {
+    texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn plans(input: &Input) -> Result<Vec<Plan>, Failed> {

@@ -32,6 +32,9 @@ report! {
         /// By `<source>/<job>`: what the installed document says, `schedule` (`derived` names the times that were not
         /// declared) and by stream `retention`.
         pub(crate) schedules: BTreeMap<String, Installed>,
+        /// The next days as text, if they were asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) calendar: Option<String>,
     }
 }
 
@@ -69,8 +72,9 @@ struct Times {
 }
 
 impl PlanReport {
-    pub(crate) fn of(input: &Input, plans: &[Plan]) -> Self {
+    pub(crate) fn of(input: &Input, plans: &[Plan], calendar: Option<String>) -> Self {
         Self {
+            calendar,
             feasible: plans.iter().all(|plan| plan.feasible),
             counter_example: first_broken(plans).map(|(_, check)| check.text.clone()),
             entries: plans.iter().flat_map(|plan| plan.entries.iter().cloned()).collect(),
@@ -104,7 +108,7 @@ impl PlanReport {
         let input =
             Input { sources: BTreeMap::from([("web1".into(), vec![job])]), facts: Facts::default(), from, until };
         let plan = plan(&input.sources["web1"], &input.facts, from, until).expect("the sample can be planned");
-        let mut sample = Self::of(&input, &[plan]);
+        let mut sample = Self::of(&input, &[plan], Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
         sample.counter_example = Some(
             "at 2026-11-22 00:49 the newest verified copy on sink1 holds data of 2026-11-20 22:00, 26 h 49 min old"
                 .into(),

@@ -141,6 +141,13 @@ fn table() -> Vec<Bad> {
         ),
         bad("a job that is a word", json!({"jobs": ["shop"]}), "invalid_option", "option jobs: ", ""),
         bad(
+            "an empty calendar",
+            json!({"jobs": [plain()], "calendar": "0d"}),
+            "invalid_option",
+            "option calendar: 0s",
+            "14d",
+        ),
+        bad(
             "no horizon",
             json!({"jobs": [plain()], "years": 0}),
             "invalid_option",

@@ -202,6 +202,33 @@ fn check_mode_and_plan_answer_the_same() {
 }
 
 #[test]
+fn a_calendar_is_told_and_drawn() {
+    let room = tempfile::tempdir().unwrap();
+    let svg = room.path().join("calendar.svg");
+    let jobs = json!([job("web1", "shop", json!({"at": ["22:00"]}))]);
+    let options = json!({"jobs": jobs, "calendar": "2d", "svg": svg, "_ansible_diff": true});
+
+    let mut checked = options.clone();
+    checked["_ansible_check_mode"] = true.into();
+    assert!(planned(checked).changed && !svg.exists(), "check mode says so and writes nothing");
+    let answer = planned(options.clone());
+    assert!(answer.changed && answer.diff[0].prepared.contains("calendar.svg"), "{answer:?}");
+    for part in ["fri 2026-11-20\n", "22:00 collect    shop on web1", "sat 2026-11-21\n", "transport  shop on web1"] {
+        assert!(answer.calendar.contains(part), "{part}: {}", answer.calendar);
+    }
+    assert!(!planned(options.clone()).changed, "it is there");
+    // A reader of XML that is not ours.
+    let read = "import sys, xml.dom.minidom as x; print(x.parse(sys.argv[1]).documentElement.tagName)";
+    let read = Command::new("python3").args(["-c", read]).arg(&svg).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout), "svg\n", "{}", String::from_utf8_lossy(&read.stderr));
+
+    let mut both = options;
+    both["jobs"] = json!([job("web1", "shop", json!({"at": ["22:00"]})), job("web2", "shop", json!({"at": ["22:00"]}))]);
+    assert!(planned(both).calendar.contains("web2, local time of UTC"));
+    assert!(room.path().join("calendar.web1.svg").exists() && room.path().join("calendar.web2.svg").exists());
+}
+
+#[test]
 fn the_committed_documentation_is_what_the_executable_prints() {
     let printed = cli(&["docs"]);
     let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_plan.yml")).unwrap();
