@@ -45,7 +45,7 @@ struct RunArgs {
     #[arg(long)]
     config: Option<PathBuf>,
     /// What is known besides, laid over what a file says. `hosts` maps a source to its `zone` and its `jobs`, with
-    /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each; `sinks` maps a sink to its `zone`,
+    /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each, and `delays`; `sinks` maps a sink to its `zone`,
     /// `parallel`, `reserve`, `bandwidth` and `capacity`.
     #[arg(long)]
     facts: Option<Mapping>,

@@ -21,7 +21,7 @@ report! {
         /// The cron entries of all hosts: `host`, `user`, `job` as that host names it, `purpose`, `cron` (the five fields),
         /// `command`, `install` (false for what is planned only) and `why`.
         pub(crate) entries: Vec<Entry>,
-        /// What each stream attains: `source`, `job`, `stream`, `sink`, `effective_rpo` in seconds, the `worst` moment,
+        /// What each stream attains: `source`, `job`, `stream`, `sink`, `effective_rpo` in seconds, the `worst` moment, `freedom`,
         /// `collections`, and the `retention` that its sink needs.
         pub(crate) streams: Vec<Of<Attained>>,
         /// The proof: `source`, `check`, `job`, `stream`, `outcome` (`ok`, `warning`, `unknown`, `failed`), `text`,
@@ -108,7 +108,8 @@ impl PlanReport {
         let input =
             Input { sources: BTreeMap::from([("web1".into(), vec![job])]), facts: Facts::default(), from, until };
         let plan = plan(&input.sources["web1"], &input.facts, from, until).expect("the sample can be planned");
-        let mut sample = Self::of(&input, &[plan], Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
+        let mut sample =
+            Self::of(&input, &[plan], Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
         sample.counter_example = Some(
             "at 2026-11-22 00:49 the newest verified copy on sink1 holds data of 2026-11-20 22:00, 26 h 49 min old"
                 .into(),

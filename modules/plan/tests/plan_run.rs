@@ -76,6 +76,20 @@ fn what_is_derived_is_told_for_cron_and_for_the_installed_document() {
 }
 
 #[test]
+fn what_the_promised_history_needs_is_installed() {
+    let mut shop = job("web1", "shop", json!({"at": ["22:00"], "history": "3w"}));
+    shop["streams"]["data"]["sink"].as_object_mut().unwrap().remove("retention");
+    let first = planned(json!({"jobs": [shop]}));
+    assert!(first.feasible, "{first:?}");
+    let installed = &first.schedules["web1/shop"].retention[&backup_core::StreamName::Data];
+    assert!(installed.generations.is_some_and(|count| count >= 21) || installed.within.is_some(), "{installed:?}");
+    // With the policy that was derived, and now declared, the promise holds as well.
+    shop["streams"]["data"]["sink"]["retention"] = serde_json::to_value(installed).unwrap();
+    let again = planned(json!({"jobs": [shop]}));
+    assert!(again.feasible && again.schedules == first.schedules, "{again:?}");
+}
+
+#[test]
 fn a_host_plans_its_own_jobs_with_what_is_known_of_it() {
     let room = tempfile::tempdir().unwrap();
     let (shop, sh) = (job("web1", "shop", json!({"rpo": "26h"})), "readlink /etc/localtime | sed s,.*/zoneinfo/,,");
@@ -223,7 +237,8 @@ fn a_calendar_is_told_and_drawn() {
     assert_eq!(String::from_utf8_lossy(&read.stdout), "svg\n", "{}", String::from_utf8_lossy(&read.stderr));
 
     let mut both = options;
-    both["jobs"] = json!([job("web1", "shop", json!({"at": ["22:00"]})), job("web2", "shop", json!({"at": ["22:00"]}))]);
+    both["jobs"] =
+        json!([job("web1", "shop", json!({"at": ["22:00"]})), job("web2", "shop", json!({"at": ["22:00"]}))]);
     assert!(planned(both).calendar.contains("web2, local time of UTC"));
     assert!(room.path().join("calendar.web1.svg").exists() && room.path().join("calendar.web2.svg").exists());
 }
