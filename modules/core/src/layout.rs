@@ -90,6 +90,11 @@ impl StreamDir {
         self.0.join(".transport.lock")
     }
 
+    /// When a transport was last tried, beside its lock.
+    pub fn transport_attempt(&self) -> PathBuf {
+        self.0.join(".transport.attempt")
+    }
+
     /// The lock of whoever changes this directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join(".lock")

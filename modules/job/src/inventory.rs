@@ -178,7 +178,7 @@ impl Inventory {
             Entry::Offer(id) => Some(dir.offer(id)),
             _ => None,
         });
-        for path in offers.chain([dir.accepted(), dir.want_full(), dir.told()]) {
+        for path in offers.chain([dir.accepted(), dir.want_full(), dir.told(), dir.transport_attempt()]) {
             if let Ok(meta) = path.symlink_metadata() {
                 self.note(stream, place, path, meta.len());
             }

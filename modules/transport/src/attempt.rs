@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// Beside the lock of the run, one line: a time.
-const FILE: &str = ".transport.attempt";
-
+/// One line: a time.
 fn file(place: &Place) -> PathBuf {
-    place.waiting().dir().path().join(FILE)
+    place.waiting().dir().transport_attempt()
 }
 
 /// When this side last tried to carry the stream, whatever came of it.
