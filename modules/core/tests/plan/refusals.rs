@@ -165,3 +165,24 @@ fn transports_have_the_freedom_that_is_told_and_no_more() {
     assert!(with(freedom).feasible, "{}", with(freedom));
     assert!(!with(freedom + 60).feasible);
 }
+
+#[test]
+fn nothing_is_collected_on_days_of_a_blackout() {
+    let objectives = "{rpo: 3d, at: [\"22:00\"], blackout: [\"12-24\", \"12-25\"], durations: {collect: 10min}}";
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    let told = |objectives: &str| plan(&[job("shop", objectives)], &berlin("10min"), from, ten_years(from)).unwrap();
+    let crons = |objectives| told(objectives).entries.into_iter().take(2).map(|entry| entry.cron).collect::<Vec<_>>();
+    assert_eq!(crons(objectives), ["0 22 * 1-11 *", "0 22 1-23,26-31 12 *"]);
+    let story = told(objectives).counter_example.unwrap();
+    assert!(
+        story.contains(
+            "at 2026-12-26 22:39 the newest verified copy on sink1 holds data of 2026-12-23 22:00, 3 d 39 min old"
+        ),
+        "{story}"
+    );
+    let enough = objectives.replace("3d", "4d");
+    assert!(told(&enough).feasible);
+    // Cron cannot leave out a date among weekdays: the proof tells.
+    let weekly = told("{rpo: 15d, on: [thu], at: [\"22:00\"], blackout: [\"12-24\"]}");
+    assert!(weekly.counter_example.unwrap().contains("on a day of `blackout` at 2026-12-24 22:00"));
+}

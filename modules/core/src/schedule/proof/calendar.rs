@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::{
-    job::objectives::{Blackout, Day},
+    job::objectives::Day,
     schedule::{
         Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Timeline, Week,
         facts::minutes,
@@ -46,17 +46,12 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
     }
     let clock = &case.clocks.source;
     let check = |outcome, text: String| Check::new("window", outcome, text).of(&draft.job.job);
-    let dates: Vec<(i8, i8)> = objectives
-        .blackout
-        .iter()
-        .filter_map(|blackout| match blackout {
-            Blackout::Yearly { month, day } => Some((month.cast_signed(), day.cast_signed())),
-            Blackout::Weekly(_) => None,
-        })
-        .collect();
+    let dates = draft.blackout_dates();
     let ends = |start: i64| [start, start + draft.steps.collect.max(1) - 1].map(|at| civil(clock.local(at)));
-    let on_blackout =
-        |start: i64| !dates.is_empty() && ends(start).iter().any(|time| dates.contains(&(time.month(), time.day())));
+    let on_blackout = |start: i64| {
+        !dates.is_empty()
+            && ends(start).iter().any(|time| dates.contains(&(time.month().unsigned_abs(), time.day().unsigned_abs())))
+    };
     for &(start, _) in &timeline.collections {
         let found = outside(draft, clock, start).map(|at| (at, "outside the window"));
         let found = found.or_else(|| on_blackout(start).then_some((start, "on a day of `blackout`")));
