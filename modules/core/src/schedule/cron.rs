@@ -118,7 +118,13 @@ impl Set {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = u8> + Clone {
-        (0..64).filter(move |&n| self.has(n))
+        // Bit by bit and not number by number: ten years of firings are made of this.
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let least = u8::try_from(rest.trailing_zeros()).ok().filter(|&n| n < 64)?;
+            rest &= rest - 1;
+            Some(least)
+        })
     }
 }
 
