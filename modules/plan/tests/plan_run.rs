@@ -17,7 +17,9 @@ fn agreement() -> String {
         include_str!("../../core/tests/plan/sla/grafana.yml"),
         include_str!("../../core/tests/plan/sla/files.yml"),
     ];
-    let item = |text: &&str| text.lines().fold("  -\n".to_owned(), |item, line| item + "    " + line + "\n");
+    let item = |text: &&str| {
+        text.lines().filter(|line| *line != "---").fold("  -\n".to_owned(), |item, line| item + "    " + line + "\n")
+    };
     format!("jobs:\n{}hosts:\n  web1: {{zone: Europe/Berlin}}\n", documents.iter().map(item).collect::<String>())
 }
 
