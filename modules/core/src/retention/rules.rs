@@ -10,7 +10,7 @@
 use super::{Period, Reason, before};
 use crate::units::Span;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 /// A copy that counts, as rules see it. Its number is its place in the order of ids.
 #[derive(Debug, Clone, Copy)]
@@ -172,17 +172,17 @@ impl OnePer {
             return;
         }
         self.groups.insert(start, Group { any: n, full: copies[n].full.then_some(n) });
-        if self.groups.len() == self.of {
-            lost.extend(self.oldest);
-        } else if self.groups.len() > self.of {
+        match self.groups.len().cmp(&self.of) {
+            Ordering::Less => {}
+            Ordering::Equal => lost.extend(self.oldest),
             // A period that is out of the count stays out: only newer ones come.
-            lost.extend(self.groups.pop_first().map(|(_, group)| group.stands(self.period)));
+            Ordering::Greater => lost.extend(self.groups.pop_first().map(|(_, group)| group.stands(self.period))),
         }
     }
 
     fn forget(&mut self, copies: &[Copied], n: usize) {
         if self.oldest == Some(n) {
-            self.oldest = (n + 1..copies.len()).find(|&n| !copies[n].gone);
+            self.oldest = (n..copies.len()).find(|&n| !copies[n].gone);
         }
         let start = self.starts[n];
         let Some(group) = self.groups.get(&start).copied() else { return };
