@@ -297,6 +297,11 @@ impl World<'_> {
                 self.seen.crowded.insert((self.jobs[job].job.clone(), step.start));
             }
         }
+        // Of two that begin at once each is too close to the other.
+        let twin = |other: &Step| other.start == step.start && other.leader != step.leader;
+        if step.leader == step.job && self.living[step.job].gap > 0 && self.running.iter().any(twin) {
+            self.seen.crowded.insert((self.jobs[step.job].job.clone(), step.start));
+        }
         if step.leader == step.job {
             let ended = self.ended.entry(step.job).or_insert(step.end);
             *ended = step.end.max(*ended);

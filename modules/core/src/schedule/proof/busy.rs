@@ -96,8 +96,10 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
     let mut closest: Vec<Option<(i64, usize, usize)>> = vec![None; case.drafts.len()];
     let mut first: Vec<Option<(usize, usize)>> = vec![None; case.drafts.len()];
     for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.gap > 0 && step.leader == step.job) {
-        let next = steps[index + 1..].iter().position(|other| other.leader != step.leader);
-        let Some(next) = next.map(|next| index + 1 + next) else { continue };
+        // What begins at the same instant is next, too, wherever it is in the list.
+        let same = steps[..index].partition_point(|other| other.start < step.start);
+        let next = steps[same..].iter().position(|other| other.leader != step.leader);
+        let Some(next) = next.map(|next| same + next) else { continue };
         let time = steps[next].start - step.end;
         if closest[step.job].is_none_or(|(least, ..)| time < least) {
             closest[step.job] = Some((time, index, next));
