@@ -40,11 +40,11 @@ play() {
     sed -nE 's/^(source|sink) +: (.*) unreachable.*/\1: \2/p' "$folder/log" | indent
 }
 
-# until_on HOST WHAT SCRIPT: waits for a condition; cron begins something every minute.
+# until_on HOST WHAT SCRIPT: waits for a condition; cron begins something every three minutes.
 until_on() {
-    local deadline=$((SECONDS + 180))
+    local deadline=$((SECONDS + 300))
     until on "$1" "$3" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$deadline" ] || die "waited for 3 minutes in vain: $2"
+        [ "$SECONDS" -lt "$deadline" ] || die "waited for 5 minutes in vain: $2"
         sleep 1
     done
 }
@@ -94,8 +94,8 @@ step "Orders come in"
 order tea
 order coffee
 
-step "Cron collects and pushes; nobody does anything"
-on source 'grep -h "^[*]" /etc/cron.d/handover-shop' | indent
+step "Cron collects and pushes, as planned; nobody does anything"
+on source 'grep -h -B1 "^[*0-9]" /etc/cron.d/handover-shop' | indent
 until_on sink "a full has arrived" "$(is_held data full)"
 show_store
 

@@ -6,3 +6,4 @@ mod refusals;
 mod simulator;
 mod sla;
 mod speed;
+mod streams;

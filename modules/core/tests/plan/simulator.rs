@@ -284,8 +284,10 @@ impl World<'_> {
 
     fn occupy(&mut self, step: Step) {
         self.running.retain(|other| other.end > step.start);
-        let together =
-            |other: &Step| other.transport && step.transport && other.leader == step.leader && other.job != step.job;
+        let together = |other: &Step| {
+            let apart = other.job == step.job && other.start != step.start;
+            other.transport && step.transport && other.leader == step.leader && !apart
+        };
         if self.running.iter().any(|other| !together(other)) {
             self.seen.overlaps.insert(step.start);
         }

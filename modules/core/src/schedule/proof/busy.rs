@@ -57,8 +57,11 @@ fn steps(case: &Case<'_, '_>) -> Vec<Step> {
 }
 
 impl Step {
+    /// What a carrier takes along, and both streams of a job where they begin together: they share the way, not the
+    /// application. A transport that begins while the job's last one is running is none of these.
     fn is_same_transport(&self, other: &Self) -> bool {
-        self.transport && other.transport && self.leader == other.leader && self.job != other.job
+        let together = self.job != other.job || self.start == other.start;
+        self.transport && other.transport && self.leader == other.leader && together
     }
 
     fn told(&self, case: &Case<'_, '_>) -> String {
