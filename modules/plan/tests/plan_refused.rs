@@ -71,9 +71,9 @@ fn table() -> Vec<Bad> {
         ),
         bad(
             "the 31st",
-            jobs(shop(json!({"on": [31]}))),
+            jobs(shop(json!({"days": [31]}))),
             "invalid_job",
-            "objectives.on: not every month has a day 31",
+            "objectives.days: not every month has a day 31",
             "28",
         ),
         bad(

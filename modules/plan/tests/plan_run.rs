@@ -49,7 +49,7 @@ fn every_caller_gets_the_same_plan() {
 fn what_is_derived_is_told_for_cron_and_for_the_installed_document() {
     let room = tempfile::tempdir().unwrap();
     let mut shop =
-        job("web1", "shop", json!({"at": ["22:00", "23:30"], "full": {"on": ["sun"], "at": ["22:00"]}, "gap": "1h"}));
+        job("web1", "shop", json!({"at": ["22:00", "23:30"], "full": {"days": ["sun"], "at": ["22:00"]}, "gap": "1h"}));
     shop["schedule"] = json!({"rotate": "30 5 * * *"});
     let answer = planned(json!({"jobs": [shop]}));
     assert!(answer.feasible, "{answer:?}");

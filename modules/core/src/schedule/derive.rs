@@ -105,7 +105,7 @@ impl Host<'_, '_> {
                 "as `objectives.at` says".into(),
             ));
         }
-        if !objectives.on.is_empty() || (objectives.full.is_some() && objectives.rpo.is_none()) {
+        if !objectives.days.is_empty() || (objectives.full.is_some() && objectives.rpo.is_none()) {
             let build = |phase: u32| draft.on_declared_days([u16::try_from(phase % Week::DAY).unwrap_or_default()]);
             let whole = starts(&build(0)).len();
             let search = Search { phases: Week::DAY, daily: true, whole, build: &build };

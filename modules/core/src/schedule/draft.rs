@@ -156,7 +156,7 @@ impl<'a> Draft<'a> {
 
     /// Collections at these times on the declared days, fulls on theirs.
     pub(super) fn on_declared_days(&self, at: impl IntoIterator<Item = u16>) -> Vec<Run> {
-        self.with_fulls(vec![Pattern::new(at, days(&self.objectives.on))])
+        self.with_fulls(vec![Pattern::new(at, days(&self.objectives.days))])
     }
 
     /// Gives the days with a full to fulls. What remains are incrementals; without declared fulls, either.
@@ -165,7 +165,7 @@ impl<'a> Draft<'a> {
         let Some(full) = &self.objectives.full else {
             return patterns.into_iter().map(|pattern| Run::new(pattern, Planned::Auto, &dates)).collect();
         };
-        let full_days = days(&full.on);
+        let full_days = days(&full.days);
         let minutes: BTreeSet<u16> = if full.at.is_empty() {
             patterns.iter().flat_map(|pattern| pattern.minutes.iter().copied()).collect()
         } else {

@@ -175,10 +175,10 @@ fn keep(job: &Job, check: &Check) -> Vec<Proposal> {
 fn full_on(job: &Job, _: &Check) -> Vec<Proposal> {
     let Some(objectives) = &job.objectives else { return Vec::new() };
     let Some(full) = &objectives.full else { return Vec::new() };
-    let without: Vec<_> = full.on.iter().copied().filter(|day| !objectives.on.contains(day)).collect();
+    let without: Vec<_> = full.days.iter().copied().filter(|day| !objectives.days.contains(day)).collect();
     let value = format!("[{}]", without.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
-    let change = |o: &mut Objectives| o.full.iter_mut().for_each(|full| full.on.clone_from(&without));
-    if without.is_empty() { Vec::new() } else { vec![propose("objectives.full.on", value, job, change)] }
+    let change = |o: &mut Objectives| o.full.iter_mut().for_each(|full| full.days.clone_from(&without));
+    if without.is_empty() { Vec::new() } else { vec![propose("objectives.full.days", value, job, change)] }
 }
 
 /// Times of day, moved by quarters of an hour; then more of them.

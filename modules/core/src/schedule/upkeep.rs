@@ -62,7 +62,7 @@ fn upkeep(sort: Sort, recurrence: &Recurrence, line: &Line, clock: &Clock) -> Up
 
 /// The days: declared, or the rarest that hold the interval.
 fn pattern(recurrence: &Recurrence) -> Pattern {
-    let Some(every) = recurrence.every else { return Pattern::new([], days(&recurrence.on)) };
+    let Some(every) = recurrence.every else { return Pattern::new([], days(&recurrence.days)) };
     let holds = LADDER.iter().find(|cadence| u64::from(cadence.longest) * 60 <= every.0 && cadence.is_daily());
     holds.map_or_else(|| Pattern::new([], Days::Every), |cadence| cadence.pattern(0))
 }

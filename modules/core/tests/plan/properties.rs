@@ -36,8 +36,8 @@ fn rhythm() -> impl Strategy<Value = Vec<(&'static str, Value)>> {
     prop_oneof![
         4 => rpo().prop_map(|rpo| vec![rpo]),
         3 => (rpo(), times()).prop_map(|(rpo, at)| vec![rpo, ("at", at)]),
-        2 => (rpo(), times(), days()).prop_map(|(rpo, at, on)| vec![rpo, ("at", at), ("on", on)]),
-        1 => (rpo(), days()).prop_map(|(rpo, on)| vec![rpo, ("on", on)]),
+        2 => (rpo(), times(), days()).prop_map(|(rpo, at, on)| vec![rpo, ("at", at), ("days", on)]),
+        1 => (rpo(), days()).prop_map(|(rpo, on)| vec![rpo, ("days", on)]),
     ]
 }
 
@@ -70,13 +70,14 @@ fn job(index: usize) -> impl Strategy<Value = Value> {
                 objectives["with"] = json!("job0");
             }
             if full {
-                objectives["full"] = json!({"on": full_on});
+                objectives["full"] = json!({"days": full_on});
             }
+            // Everything is kept: what stores delete is the subject of the tests of history.
             let stream = |path: &str| {
                 json!({
                     "include": [path],
                     "transport": {"mode": if pull { "pull" } else { "push" }, "peer": {"address": "peer"}},
-                    "sink": {"name": "sink1", "retention": {"generations": 7}},
+                    "sink": {"name": "sink1", "retention": {"within": "500d"}},
                 })
             };
             let mut streams = json!({"data": stream(&format!("/srv/{index}"))});

@@ -183,6 +183,6 @@ fn nothing_is_collected_on_days_of_a_blackout() {
     let enough = objectives.replace("3d", "4d");
     assert!(told(&enough).feasible);
     // Cron cannot leave out a date among weekdays: the proof tells.
-    let weekly = told("{rpo: 15d, on: [thu], at: [\"22:00\"], blackout: [\"12-24\"]}");
+    let weekly = told("{rpo: 15d, days: [thu], at: [\"22:00\"], blackout: [\"12-24\"]}");
     assert!(weekly.counter_example.unwrap().contains("on a day of `blackout` at 2026-12-24 22:00"));
 }

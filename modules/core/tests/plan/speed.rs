@@ -7,7 +7,7 @@ use backup_core::{
 use std::time::Duration;
 
 fn jobs() -> Vec<Job> {
-    let rhythms = ["rpo: 4h", "rpo: 26h", "rpo: 26h, history: 3w", "at: [\"03:30\"], rpo: 2d", "on: [sun], rpo: 10d"];
+    let rhythms = ["rpo: 4h", "rpo: 26h", "rpo: 26h, history: 3w", "at: [\"03:30\"], rpo: 2d", "days: [sun], rpo: 10d"];
     let job = |n: usize| {
         let text = format!(
             "version: 1

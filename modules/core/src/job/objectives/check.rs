@@ -31,29 +31,29 @@ impl Found {
                 "Give the age that the newest copy may reach, such as 24h.",
             );
         }
-        let timed = !objectives.at.is_empty() || !objectives.on.is_empty() || objectives.full.is_some();
+        let timed = !objectives.at.is_empty() || !objectives.days.is_empty() || objectives.full.is_some();
         let explicit = job.schedule.declared().collect;
         match (explicit.is_empty(), timed) {
             (false, true) => self.add(
-                if objectives.at.is_empty() { "on" } else { "at" },
+                if objectives.at.is_empty() { "days" } else { "at" },
                 format!("`schedule.collect: {}` says already when to collect", explicit.join(", ")),
-                "Keep either `schedule.collect`, or `at`, `on` and `full`.",
+                "Keep either `schedule.collect`, or `at`, `days` and `full`.",
             ),
             (true, false) if objectives.rpo.is_none() => self.0.push(Problem {
                 key: "objectives".into(),
                 message: "nothing says when to collect".into(),
-                remedy: "Give `rpo`, `at`, `on` or `schedule.collect`.".into(),
+                remedy: "Give `rpo`, `at`, `days` or `schedule.collect`.".into(),
             }),
             _ => {}
         }
         self.spans(objectives);
-        self.days("on", &objectives.on);
+        self.days("days", &objectives.days);
         self.times("at", &objectives.at);
         if let Some(full) = &objectives.full {
-            if full.on.is_empty() {
-                self.add("full.on", "no day is given", "Give weekdays such as [sun], or days of the month.");
+            if full.days.is_empty() {
+                self.add("full.days", "no day is given", "Give weekdays such as [sun], or days of the month.");
             }
-            self.days("full.on", &full.on);
+            self.days("full.days", &full.days);
             self.times("full.at", &full.at);
         }
         self.windows(objectives);
@@ -144,16 +144,16 @@ impl Found {
     }
 
     fn recurrence(&mut self, key: &str, recurrence: &Recurrence) {
-        if recurrence.every.is_some() != recurrence.on.is_empty() {
-            self.add(key, "it is not clear when", "Give either `every` or `on`.");
+        if recurrence.every.is_some() != recurrence.days.is_empty() {
+            self.add(key, "it is not clear when", "Give either `every` or `days`.");
         }
         if recurrence.every.is_some_and(|every| every.0 < 86_400) {
             self.add(&format!("{key}.every"), "less than a day is not planned", "Give a day or more, such as 7d.");
         }
-        if recurrence.on.is_empty() && !recurrence.at.is_empty() {
-            self.add(&format!("{key}.at"), "times need days", "Give `on`, too.");
+        if recurrence.days.is_empty() && !recurrence.at.is_empty() {
+            self.add(&format!("{key}.at"), "times need days", "Give `days`, too.");
         }
-        self.days(&format!("{key}.on"), &recurrence.on);
+        self.days(&format!("{key}.days"), &recurrence.days);
         self.times(&format!("{key}.at"), &recurrence.at);
     }
 }
@@ -169,10 +169,10 @@ mod tests {
     #[test]
     fn all_objectives_at_once() {
         let text = with(
-            "{rpo: 26h, rto: 1h, tolerate: 1, history: 3w, at: [\"22:00\"], on: [mon, tue, sun],
+            "{rpo: 26h, rto: 1h, tolerate: 1, history: 3w, at: [\"22:00\"], days: [mon, tue, sun],
               window: [\"22:00-06:00\", \"sat 00:00-24:00\"], blackout: [\"12-24\", \"mon 08:00-18:00\"],
-              full: {on: [sun]}, gap: 2h, with: files, durations: {collect: 10min, transport: 20min, verify: 1min, restore: 30min},
-              catch_up: false, verify: {every: 7d}, drill: {on: [mon], at: [\"08:00\"]}, snapshots: {every: 6h},
+              full: {days: [sun]}, gap: 2h, with: files, durations: {collect: 10min, transport: 20min, verify: 1min, restore: 30min},
+              catch_up: false, verify: {every: 7d}, drill: {days: [mon], at: [\"08:00\"]}, snapshots: {every: 6h},
               checkpoints: {every: 1h}, provider: {days: 14}, size: {full: 10GB, incremental: 500MB}}",
         );
         let job = Job::parse(&text, "shop.yml").unwrap();
@@ -188,10 +188,10 @@ mod tests {
             ("{history: 3w}", "objectives", "nothing says when", "`rpo`"),
             ("{rpo: 0}", "objectives.rpo", "0s", "24h"),
             ("{rpo: soon}", "objectives.rpo", "soon", ""),
-            ("{on: [31]}", "objectives.on", "day 31", "day up to 28"),
-            ("{on: [29]}", "objectives.on", "day 29", "day up to 28"),
-            ("{on: [sun, 28]}", "objectives.on", "mixed", "weekdays only"),
-            ("{on: [sun, sun]}", "objectives.on", "sun is given twice", "once"),
+            ("{days: [31]}", "objectives.days", "day 31", "day up to 28"),
+            ("{days: [29]}", "objectives.days", "day 29", "day up to 28"),
+            ("{days: [sun, 28]}", "objectives.days", "mixed", "weekdays only"),
+            ("{days: [sun, sun]}", "objectives.days", "sun is given twice", "once"),
             ("{at: [\"25:00\"]}", "objectives.at[0]", "25:00", ""),
             ("{at: [\"12:00\"], window: [\"22:00-06:00\"]}", "objectives.at", "12:00 lies outside", "widen"),
             (
@@ -202,9 +202,9 @@ mod tests {
             ),
             ("{rpo: 1d, window: [\"22:00-22:00\"]}", "objectives.window[0]", "22:00-22:00", ""),
             ("{rpo: 1d, with: shop}", "objectives.with", "itself", "remove"),
-            ("{rpo: 1d, full: {on: []}}", "objectives.full.on", "no day", "[sun]"),
-            ("{rpo: 1d, verify: {}}", "objectives.verify", "not clear", "`every` or `on`"),
-            ("{rpo: 1d, verify: {every: 7d, on: [mon]}}", "objectives.verify", "not clear", "`every` or `on`"),
+            ("{rpo: 1d, full: {days: []}}", "objectives.full.days", "no day", "[sun]"),
+            ("{rpo: 1d, verify: {}}", "objectives.verify", "not clear", "`every` or `days`"),
+            ("{rpo: 1d, verify: {every: 7d, days: [mon]}}", "objectives.verify", "not clear", "`every` or `days`"),
             ("{rpo: 1d, drill: {every: 1h}}", "objectives.drill.every", "less than a day", "7d"),
             ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
             ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),

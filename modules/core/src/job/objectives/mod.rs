@@ -27,7 +27,7 @@ pub struct Objectives {
     /// Collections begin at these times.
     pub at: Vec<TimeOfDay>,
     /// Collections are made on these days only: weekdays, or days of the month.
-    pub on: Vec<Day>,
+    pub days: Vec<Day>,
     /// Collections begin and end within one of these.
     pub window: Vec<Window>,
     /// Nothing is collected within these.
@@ -64,7 +64,7 @@ impl Default for Objectives {
             tolerate: 0,
             history: None,
             at: Vec::new(),
-            on: Vec::new(),
+            days: Vec::new(),
             window: Vec::new(),
             blackout: Vec::new(),
             full: None,
@@ -87,7 +87,7 @@ impl Default for Objectives {
 #[serde(deny_unknown_fields)]
 pub struct FullTimes {
     /// Weekdays, or days of the month.
-    pub on: Vec<Day>,
+    pub days: Vec<Day>,
     /// Times on these days; default: the job's.
     #[serde(default)]
     pub at: Vec<TimeOfDay>,
@@ -114,7 +114,7 @@ pub struct Recurrence {
     /// The longest interval.
     pub every: Option<Span>,
     /// Weekdays, or days of the month.
-    pub on: Vec<Day>,
+    pub days: Vec<Day>,
     /// Times on these days; default: once what it needs has arrived.
     pub at: Vec<TimeOfDay>,
 }

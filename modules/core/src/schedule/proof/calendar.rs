@@ -71,23 +71,23 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
 /// Times that are given to a full and to an incremental, and fulls on several days.
 fn full_day(draft: &Draft<'_>) -> Option<Check> {
     let full = draft.objectives.full.as_ref()?;
-    let twice: Vec<&Day> = full.on.iter().filter(|day| draft.objectives.on.contains(day)).collect();
+    let twice: Vec<&Day> = full.days.iter().filter(|day| draft.objectives.days.contains(day)).collect();
     let check = |outcome, text: String| Check::new("full_day", outcome, text).of(&draft.job.job);
     let named = |days: &[&Day]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
     let at = full.at.first().or(draft.objectives.at.first()).map_or(String::new(), |time| format!(" {time}"));
     if twice.is_empty() {
-        let text = format!("fulls on {}{at}, incrementals otherwise", named(&full.on.iter().collect::<Vec<_>>()));
+        let text = format!("fulls on {}{at}, incrementals otherwise", named(&full.days.iter().collect::<Vec<_>>()));
         return Some(check(Outcome::Ok, text));
     }
-    let all: Vec<String> = full.on.iter().map(|day| format!("{day}{at}")).collect();
-    let text = if full.on.len() > 1 {
+    let all: Vec<String> = full.days.iter().map(|day| format!("{day}{at}")).collect();
+    let text = if full.days.len() > 1 {
         format!(
-            "the full's day is given twice: {}; `objectives.on` gives {} to an incremental. Keep one of them in `full.on`",
+            "the full's day is given twice: {}; `objectives.days` gives {} to an incremental. Keep one of them in `full.days`",
             all.join(" and "),
             named(&twice)
         )
     } else {
-        format!("{} is given to a full and to an incremental. Remove it from `objectives.on`", named(&twice))
+        format!("{} is given to a full and to an incremental. Remove it from `objectives.days`", named(&twice))
     };
     Some(check(Outcome::Failed, text))
 }
