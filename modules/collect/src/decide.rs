@@ -17,7 +17,7 @@ pub(crate) enum Wish {
     Auto,
     /// A full.
     Full,
-    /// An incremental; refused where there is no base.
+    /// An incremental, whatever the job's rule says; a full where there is no base.
     Incremental,
 }
 
@@ -131,17 +131,12 @@ impl Choice {
     }
 }
 
-/// Chooses the kind of the next generation. `Err` only if an incremental was asked for and cannot be made: the reason.
+/// Chooses the kind of the next generation. Where there is no base it is a full, even if an incremental was asked for: cron
+/// asks for incrementals on most days, and a copy that is larger is better than none.
 ///
 /// An incremental needs a base that the sink has: the newest full that has both an index here and a receipt. A receipt
 /// of mere arrival counts only where the job wants no verification.
-pub(crate) fn next_kind(
-    wish: Wish,
-    rule: FullRule,
-    verify: Verify,
-    now: Timestamp,
-    history: &History,
-) -> Result<Choice, Reason> {
+pub(crate) fn next_kind(wish: Wish, rule: FullRule, verify: Verify, now: Timestamp, history: &History) -> Choice {
     let base = if history.only_dumps {
         Err(Reason::OnlyDumps)
     } else if history.sink_wants_full {
@@ -150,14 +145,13 @@ pub(crate) fn next_kind(
         base(verify, &history.candidates)
     };
     match (wish, base) {
-        (Wish::Full, _) => Ok(Choice::full(Reason::Asked)),
-        (Wish::Incremental, Ok(base)) => Ok(Choice { base: Some(base), reason: Reason::Asked }),
-        (Wish::Incremental, Err(reason)) => Err(reason),
-        (Wish::Auto, Err(reason)) => Ok(Choice::full(reason)),
-        (Wish::Auto, Ok(base)) => Ok(match full_due(rule, now, &base, history) {
+        (Wish::Full, _) => Choice::full(Reason::Asked),
+        (Wish::Incremental, Ok(base)) => Choice { base: Some(base), reason: Reason::Asked },
+        (Wish::Incremental | Wish::Auto, Err(reason)) => Choice::full(reason),
+        (Wish::Auto, Ok(base)) => match full_due(rule, now, &base, history) {
             Some(reason) => Choice::full(reason),
             None => Choice { reason: Reason::Base(base.id), base: Some(base) },
-        }),
+        },
     }
 }
 
@@ -253,10 +247,9 @@ mod tests {
             .collect()
     }
 
-    fn choose(wish: Wish, verify: Verify, history: &History) -> Result<(Option<GenerationId>, String), String> {
-        next_kind(wish, FullRule::default(), verify, NOW.parse().unwrap(), history)
-            .map(|choice| (choice.base.map(|base| base.id), choice.reason.to_string()))
-            .map_err(|reason| reason.to_string())
+    fn choose(wish: Wish, verify: Verify, history: &History) -> (Option<GenerationId>, String) {
+        let choice = next_kind(wish, FullRule::default(), verify, NOW.parse().unwrap(), history);
+        (choice.base.map(|base| base.id), choice.reason.to_string())
     }
 
     #[test]
@@ -278,24 +271,24 @@ mod tests {
         ];
         for (fulls, verify, base, part) in table {
             let history = History { candidates: candidates(fulls), ..History::default() };
-            let (got, reason) = choose(Wish::Auto, *verify, &history).unwrap();
+            let (got, reason) = choose(Wish::Auto, *verify, &history);
             assert_eq!(got, base.map(id), "{fulls:?}");
             assert!(reason.contains(part), "{fulls:?}: {reason}");
         }
     }
 
     #[test]
-    fn wishes_are_granted_or_refused_with_the_reason() {
+    fn wishes_are_granted_where_there_is_a_base() {
         let none = History::default();
         let some = History { candidates: candidates(&[(X, Receipt::Verified)]), ..History::default() };
-        assert_eq!(choose(Wish::Full, Verify::Hash, &some).unwrap().0, None);
-        assert_eq!(choose(Wish::Incremental, Verify::Hash, &some).unwrap().0, Some(id(X)));
-        assert!(choose(Wish::Incremental, Verify::Hash, &none).unwrap_err().contains("no full"));
+        assert_eq!(choose(Wish::Full, Verify::Hash, &some).0, None);
+        assert_eq!(choose(Wish::Incremental, Verify::Hash, &some).0, Some(id(X)));
+        assert!(choose(Wish::Incremental, Verify::Hash, &none).1.contains("no full"));
         let wanted = History { sink_wants_full: true, ..some.clone() };
-        assert!(choose(Wish::Auto, Verify::Hash, &wanted).unwrap().1.contains("the sink"));
-        assert!(choose(Wish::Incremental, Verify::Hash, &wanted).unwrap_err().contains("the sink"));
+        assert!(choose(Wish::Auto, Verify::Hash, &wanted).1.contains("the sink"));
+        assert!(choose(Wish::Incremental, Verify::Hash, &wanted).1.contains("the sink"));
         let dumps = History { only_dumps: true, ..some };
-        assert!(choose(Wish::Auto, Verify::Hash, &dumps).unwrap().1.contains("dumps"));
+        assert!(choose(Wish::Auto, Verify::Hash, &dumps).1.contains("dumps"));
     }
 
     #[test]
@@ -327,7 +320,7 @@ mod tests {
                 waiting_full: waiting_full.map(id),
                 ..History::default()
             };
-            let reason = next_kind(Wish::Auto, rule, Verify::Hash, now, &history).unwrap().reason.to_string();
+            let reason = next_kind(Wish::Auto, rule, Verify::Hash, now, &history).reason.to_string();
             assert!(reason.contains(part), "{rule:?} {history:?}: {reason}");
         }
     }

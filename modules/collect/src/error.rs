@@ -1,6 +1,5 @@
 //! How a collection can fail, beyond what the adapters say themselves.
 
-use crate::decide::Reason;
 use crate::limits::Implausible;
 use backup_adapters::command::CommandError;
 use backup_core::{Failure, Kind, StreamName};
@@ -30,14 +29,6 @@ pub(crate) enum CollectError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
-    },
-    /// An incremental was asked for.
-    #[error("option kind: stream {stream} cannot have an incremental now: {reason}")]
-    NoBase {
-        /// The stream.
-        stream: StreamName,
-        /// Why not.
-        reason: Reason,
     },
     /// The bound of the handover point is reached.
     #[error("the handover point {} holds {waiting} generations, {keep} may wait", path.display())]
@@ -117,7 +108,7 @@ impl Failure for CollectError {
     fn kind(&self) -> Kind {
         match self {
             Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
-            Self::NotHere { .. } | Self::NoBase { .. } => Kind::InvalidOption,
+            Self::NotHere { .. } => Kind::InvalidOption,
             Self::HandoverFull { .. } => Kind::HandoverFull,
             Self::Missing(_)
             | Self::Empty(_)
@@ -138,7 +129,6 @@ impl Failure for CollectError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotHere { host, .. } => format!("Call it on {host}."),
-            Self::NoBase { .. } => "Use kind=auto, or wait until the sink has acknowledged a full.".into(),
             Self::HandoverFull { .. } => {
                 "Find out why the transport does not take them; nothing is overwritten, and nothing new is collected until it does.".into()
             }

@@ -22,8 +22,7 @@ pub(crate) fn status(args: &JobArgs, now: Timestamp) -> Result<Outcome> {
     for of in job.streams() {
         let found = survey::look(of, &memory)?;
         let rule = of.stream.full;
-        let next = decide::next_kind(Wish::Auto, rule, of.stream.transport.verify, now, &found.history)
-            .map_err(|reason| CollectError::NoBase { stream: of.name, reason })?;
+        let next = decide::next_kind(Wish::Auto, rule, of.stream.transport.verify, now, &found.history);
         streams.push(StreamStatus {
             stream: of.name,
             last_good: found.newest,

@@ -77,8 +77,7 @@ pub(crate) fn decide<'a>(
     let mut history = found.history.clone();
     let (choice, base) = loop {
         let rule = of.stream.full;
-        let choice = decide::next_kind(request.kind, rule, of.stream.transport.verify, now, &history)
-            .map_err(|reason| CollectError::NoBase { stream: of.name, reason })?;
+        let choice = decide::next_kind(request.kind, rule, of.stream.transport.verify, now, &history);
         let Some(base) = &choice.base else { break (choice, None) };
         match memory.load_index(of.name, base) {
             Ok(index) => break (choice, Some(index)),

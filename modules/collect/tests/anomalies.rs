@@ -440,7 +440,6 @@ fn bad_calls_are_refused_with_option_value_and_remedy() {
     let table = [
         (json!({"stream": "logs"}), "invalid_option", "no stream logs"),
         (json!({"stream": "both"}), "invalid_option", "both"),
-        (json!({"kind": "incremental"}), "invalid_option", "only dumps"),
         (json!({"max_age": "soon"}), "invalid_option", "soon"),
         (json!({"label": "two\nlines"}), "invalid_option", "label"),
         (json!({"nonsense": 1}), "invalid_option", "nonsense"),
