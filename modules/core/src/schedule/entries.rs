@@ -55,7 +55,8 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
     if catches_up(draft, draft.runs.iter().map(|run| run.pattern.minutes.len()).sum()) {
         let every = Pattern::new((0..1440).step_by(CATCH_UP.into()), Days::Every);
         let why = "collects once what was missed while the host was off; does nothing otherwise";
-        for time in draft.within(&every).iter().flat_map(Pattern::cron_times) {
+        let blackout = draft.blackout_dates();
+        for time in draft.within(&every).iter().flat_map(|pattern| pattern.cron_times_but(&blackout)) {
             let command = format!("backup_collect run {job} --missed --quiet");
             entries.push(on_source(draft, Purpose::CatchUp, &time, &command, why.into()));
         }

@@ -2,9 +2,10 @@
 
 use backup_core::{
     Failure, Job, Kind,
-    schedule::{Facts, HostFacts, Measured, PlanError, plan, ten_years},
+    schedule::{Clock, Entry, Facts, Firing, HostFacts, Measured, PlanError, firings, plan, ten_years, zone},
     units::Span,
 };
+use jiff::Timestamp;
 
 fn job(name: &str, objectives: &str) -> Job {
     let text = format!(
@@ -173,6 +174,16 @@ fn nothing_is_collected_on_days_of_a_blackout() {
     let told = |objectives: &str| plan(&[job("shop", objectives)], &berlin("10min"), from, ten_years(from)).unwrap();
     let crons = |objectives| told(objectives).entries.into_iter().take(2).map(|entry| entry.cron).collect::<Vec<_>>();
     assert_eq!(crons(objectives), ["0 22 * 1-11 *", "0 22 1-23,26-31 12 *"]);
+    let collects = |entry: &Entry| entry.command.contains("backup_collect ");
+    let berlin_time = zone("Europe/Berlin", "web1").unwrap();
+    let clock = Clock::new(&berlin_time, from, ten_years(from));
+    for entry in told(objectives).entries.iter().filter(|entry| collects(entry)) {
+        let on_a_day = |firing: Firing| {
+            let date = Timestamp::from_second(firing.at).unwrap().to_zoned(berlin_time.clone()).date();
+            date.month() == 12 && [24, 25].contains(&date.day())
+        };
+        assert!(!firings(&entry.cron.parse().unwrap(), &clock).any(on_a_day), "{}: {}", entry.command, entry.cron);
+    }
     let story = told(objectives).counter_example.unwrap();
     assert!(
         story.contains(
