@@ -57,11 +57,14 @@ pub(crate) fn delete(target: &Target, inventory: &Inventory) -> Result<()> {
         let stores = inventory::places(target, &of);
         for item in inventory.items.iter().filter(|item| item.stream == of.name) {
             let store = stores.iter().find(|(place, _)| *place == item.place).map(|(_, store)| store);
-            // Root's own: what collect was writing, and what it remembers.
-            let is_roots = item.place == Place::State || (item.place, item.what) == (Place::Handover, What::Rest);
-            if is_roots {
-                remove(item, store)?;
-            } else {
+            // Root's own is what collect remembers, and what it was writing. Whatever else lies beside that belongs to
+            // the owner of the folders, who may have put links there.
+            match (item.place, item.what, item.id, store) {
+                (Place::State, ..) => remove(item, store)?,
+                (Place::Handover, What::Rest, Some(id), Some(store)) => store.remove_rest(id)?,
+                _ => {}
+            }
+            if item.place != Place::State {
                 as_owner(target.owner(&of), || remove(item, store))?;
             }
             fault::point("job.item");

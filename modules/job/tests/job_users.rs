@@ -113,6 +113,32 @@ fn copies_are_deleted_as_their_owner() {
     assert_eq!(left, "");
 }
 
+/// On a source, too: what root removes of an interrupted collection does not lead to what others keep.
+#[test]
+fn links_beside_the_rest_of_a_collection_lead_nowhere() {
+    let sink = Sink::new();
+    let (jobs, kept) = (sink.at("config/jobs"), sink.store.path().to_owned());
+    fs::write(sink.store.receipt("20261120T220000Z".parse().unwrap()), "{}").unwrap();
+    fs::rename(jobs.join(format!("{SOURCE}/{JOB}.yml")), jobs.join(format!("{JOB}.yml"))).unwrap();
+    sh(&format!(
+        "cd {}; chown -R root home; mkdir -p handover/{JOB}/data/20261120T220000Z; ln -s {} handover/{JOB}/data/receipts; chown -hR nobody handover",
+        sink.room.path().display(),
+        kept.join("receipts").display()
+    ));
+    let before = sh(&format!("cd {}; find . | sort", kept.display()));
+    let call = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_backup_job"));
+        Done::of(command.args(words).args(["--json", "--config"]).arg(sink.at("config")))
+    };
+    call(&["stop", JOB]).good();
+    call(&["terminate", JOB, "--confirm", JOB]).failed("permission");
+    assert_eq!(sh(&format!("cd {}; find . | sort", kept.display())), before);
+    sh(&format!("rm {}", sink.at(&format!("handover/{JOB}/data/receipts")).display()));
+    call(&["terminate", JOB, "--confirm", JOB]).good();
+    assert_eq!(sh(&format!("cd {}; find . | sort", kept.display())), before);
+    assert!(!sink.at(&format!("handover/{JOB}/data/20261120T220000Z")).exists());
+}
+
 /// Everything that the module may answer; another key is a failure of the test.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

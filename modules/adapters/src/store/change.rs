@@ -136,8 +136,8 @@ impl StreamStore {
         Ok(cleaned)
     }
 
-    /// Removes both unsealed forms of a generation.
-    fn remove_rest(&self, id: GenerationId) -> Result<()> {
+    /// Removes both unsealed forms of a generation, and nothing that is kept beside it.
+    pub fn remove_rest(&self, id: GenerationId) -> Result<()> {
         let (named, partial) = (self.dir().generation(id), self.dir().partial(id));
         publish::remove_tree(&partial, &[])?;
         if is_dir(&named) {
