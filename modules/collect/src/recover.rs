@@ -17,7 +17,6 @@ pub(crate) struct Guard(pub(crate) Option<Duration>);
 
 impl Recover for Guard {
     const PROGRAM: &'static str = crate::PROGRAM;
-    const WHAT: &'static str = "run";
 
     fn load(args: &JobArgs) -> Result<Job> {
         Ok(request::load(args)?.job)
@@ -50,7 +49,11 @@ impl Recover for Guard {
         format!("started {}", services.join(", "))
     }
 
-    fn advice() -> &'static str {
+    fn what(_done: &[String]) -> &'static str {
+        "run"
+    }
+
+    fn advice(_done: &[String]) -> &'static str {
         "If it was killed, it has sealed nothing; if it could not start them, it has told so itself."
     }
 }

@@ -49,8 +49,6 @@ pub fn command(program: &str, call: &Call, config: &Path, job: &Job) -> std::io:
 pub trait Recover {
     /// The executable.
     const PROGRAM: &'static str;
-    /// What was interrupted.
-    const WHAT: &'static str;
 
     /// Reads the document of a job that this executable may recover.
     ///
@@ -67,8 +65,11 @@ pub trait Recover {
     /// What was done, in half a sentence.
     fn summary(done: &[String]) -> String;
 
+    /// What was interrupted, by what had to be done.
+    fn what(done: &[String]) -> &'static str;
+
     /// What the mail says besides.
-    fn advice() -> &'static str;
+    fn advice(done: &[String]) -> &'static str;
 }
 
 /// What may have been left of a job.
@@ -161,9 +162,9 @@ impl Round {
 
     /// A rescue has no terminal and no caller: somebody must hear of it nevertheless.
     fn done<R: Recover>(&mut self, left: &Left<'_>, done: &[String]) {
-        let (name, what) = (left.name, R::WHAT);
+        let (name, what) = (left.name, R::what(done));
         let subject = format!("interrupted {what} of {name} on {}", host::hostname());
-        let text = format!("A {what} of job {name} was interrupted. {}.\n{}\n", R::summary(done), R::advice());
+        let text = format!("A {what} of job {name} was interrupted. {}.\n{}\n", R::summary(done), R::advice(done));
         let Some(job) = left.job else {
             Logger::new(R::PROGRAM).log(Severity::Error, &format!("{subject}: {text}"));
             self.is_for_caller = true;
@@ -208,7 +209,7 @@ impl Round {
         let summary = R::summary(&report.recovered);
         let outcome = Outcome::changed(summary.clone())
             .with_report(&report)
-            .with_warning(format!("a {} was interrupted: {summary}", R::WHAT));
+            .with_warning(format!("a {} was interrupted: {summary}", R::what(&report.recovered)));
         Ok(self.warnings.into_iter().fold(outcome, Outcome::with_warning).mailed(is_told))
     }
 }

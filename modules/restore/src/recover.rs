@@ -16,7 +16,6 @@ pub(crate) struct Undo;
 
 impl Recover for Undo {
     const PROGRAM: &'static str = crate::PROGRAM;
-    const WHAT: &'static str = "restore";
 
     fn load(args: &JobArgs) -> Result<Job> {
         request::load(args)
@@ -30,10 +29,26 @@ impl Recover for Undo {
         done.join("; ")
     }
 
-    fn advice() -> &'static str {
-        "What was put back is as before the restore; restore again when you know what interrupted it."
+    /// Where only services were off, it may as well have been a collect: cron calls this program first.
+    fn what(done: &[String]) -> &'static str {
+        if touched_trees(done) { "restore" } else { "run or restore" }
+    }
+
+    fn advice(done: &[String]) -> &'static str {
+        if touched_trees(done) {
+            "What was put back is as before the restore; restore again when you know what interrupted it."
+        } else {
+            "If it was killed, no copy was made and no tree was touched."
+        }
     }
 }
+
+fn touched_trees(done: &[String]) -> bool {
+    done.iter().any(|done| !done.starts_with(STARTED))
+}
+
+/// Begins what is said of a service.
+const STARTED: &str = "started ";
 
 fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<String>> {
     if check {
@@ -72,7 +87,7 @@ pub(crate) fn leftovers(state: &Path, job: Option<&Job>) -> Result<Vec<String>> 
 
 fn services(state: &Path, force: bool) -> Result<Vec<String>> {
     Ok(match intent::recover(state, force)? {
-        Recovery::Restored(services) => services.iter().map(|name| format!("started {name}")).collect(),
+        Recovery::Restored(services) => services.iter().map(|name| format!("{STARTED}{name}")).collect(),
         Recovery::Nothing | Recovery::Running(_) => Vec::new(),
     })
 }
