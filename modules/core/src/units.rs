@@ -1,6 +1,5 @@
 //! Quantities as people write them in a job document: `64MiB`, `7d`, `30%`.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// Why a quantity was not understood.
@@ -19,36 +18,38 @@ fn split(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim())
 }
 
-macro_rules! quantity {
-    ($name:ident) => {
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+/// Written and read as text, through `Display` and `FromStr`; a plain number is read as its digits.
+macro_rules! as_text {
+    ($name:ident, $expected:expr) => {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;
-                impl de::Visitor<'_> for Visitor {
+                impl serde::de::Visitor<'_> for Visitor {
                     type Value = $name;
-                    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                        f.write_str($name::EXPECTED)
+                    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                        f.write_str($expected)
                     }
-                    fn visit_u64<E: de::Error>(self, v: u64) -> Result<$name, E> {
+                    fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<$name, E> {
                         v.to_string().parse().map_err(E::custom)
                     }
-                    fn visit_i64<E: de::Error>(self, v: i64) -> Result<$name, E> {
+                    fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<$name, E> {
                         v.to_string().parse().map_err(E::custom)
                     }
-                    fn visit_str<E: de::Error>(self, v: &str) -> Result<$name, E> {
+                    fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<$name, E> {
                         v.parse().map_err(E::custom)
                     }
                 }
                 deserializer.deserialize_any(Visitor)
             }
         }
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
     };
 }
+pub(crate) use as_text;
 
 /// A number of bytes: a plain integer or with `K`, `KiB`, `kB`, … up to `T`. `K` and `KiB` are 1024, `kB` is 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -184,9 +185,9 @@ impl fmt::Display for Percent {
     }
 }
 
-quantity!(Bytes);
-quantity!(Span);
-quantity!(Percent);
+as_text!(Bytes, Bytes::EXPECTED);
+as_text!(Span, Span::EXPECTED);
+as_text!(Percent, Percent::EXPECTED);
 
 #[cfg(test)]
 mod tests {

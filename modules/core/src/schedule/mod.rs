@@ -43,6 +43,7 @@ use facts::Steps;
 pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
 pub use missed::{GRACE, missed};
+pub(crate) use pattern::LAST_COMMON_DAY;
 use pattern::Pattern;
 pub use plan::{advise, plan, ten_years};
 pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy};

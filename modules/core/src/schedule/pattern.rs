@@ -5,7 +5,7 @@ use crate::job::objectives::{Day, Weekdays};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The last day that every month has, so that the day after it can be named in every month.
-const LAST_COMMON_DAY: u8 = 28;
+pub(crate) const LAST_COMMON_DAY: u8 = 28;
 
 /// Minutes of the day on days, in local time.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! What is contradictory within the objectives of one job.
 
 use super::{Day, Objectives, Recurrence, TimeOfDay};
-use crate::{document::Problem, job::Job, schedule::Week};
+use crate::{
+    document::Problem,
+    job::Job,
+    schedule::{LAST_COMMON_DAY, Week},
+};
 use std::collections::BTreeSet;
-
-/// The last day that every month has.
-const LAST_COMMON_DAY: u8 = 28;
 
 /// Every problem, in the order of the document.
 pub(in crate::job) fn problems(job: &Job) -> Vec<Problem> {
