@@ -3,6 +3,7 @@
 
 use backup_core::StreamName;
 use backup_core::layout::StreamDir;
+use backup_tests::answer::Answer;
 use backup_tests::executables::{Done, sh};
 use backup_tests::generation::{self, JOB, SOURCE};
 use serde::Deserialize;
@@ -139,24 +140,11 @@ fn links_beside_the_rest_of_a_collection_lead_nowhere() {
     assert!(!sink.at(&format!("handover/{JOB}/data/20261120T220000Z")).exists());
 }
 
-/// Everything that the module may answer; another key is a failure of the test.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Answer {
-    changed: bool,
-    msg: String,
-    #[serde(default)]
+/// What the module answers besides what every module does; another key is a failure of the test.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Report {
     jobs: Vec<Job>,
-    #[serde(default)]
-    diff: Vec<Value>,
-    #[serde(default)]
-    failed: bool,
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    hint: String,
-    #[serde(default)]
-    rc: i32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,22 +170,21 @@ struct Job {
 #[test]
 fn as_a_module_it_is_idempotent_and_check_mode_tells_the_truth() {
     let sink = Sink::new();
-    let task = |options: &Value, check: bool| -> Answer {
+    let task = |options: &Value, check: bool| -> Answer<Report> {
         let mut args = json!({"job": format!("{SOURCE}/{JOB}"), "config": sink.at("config"), "_ansible_check_mode": check, "_ansible_diff": true});
         backup_tests::lab::merge(&mut args, options);
         let file = sink.at("args");
         fs::write(&file, args.to_string()).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_backup_job")).arg(&file).output().unwrap();
         assert!(output.stderr.is_empty());
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stdout)))
+        Answer::of(&output)
     };
     let stopped = json!({"state": "stopped"});
     let plan = task(&stopped, true);
     assert!(plan.changed && plan.msg.contains("would become stopped"), "{plan:?}");
     assert!(!sink.state_file().exists());
-    assert_eq!(plan.diff[0]["before"], "state: active\n");
-    assert_eq!(plan.diff[0]["after"], "state: stopped\n");
+    assert_eq!(plan.diff[0].before, "state: active\n");
+    assert_eq!(plan.diff[0].after, "state: stopped\n");
     assert!(task(&stopped, false).changed);
     let again = task(&stopped, false);
     assert!(!again.changed && again.diff.is_empty(), "{again:?}");
