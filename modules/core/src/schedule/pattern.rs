@@ -52,8 +52,8 @@ impl Pattern {
             .flat_map(move |day| self.minutes.iter().map(move |&minute| u32::from(day) * Week::DAY + u32::from(minute)))
     }
 
-    /// The same, so many minutes later. What passes midnight is on the next day; the day after one that not every month
-    /// has a successor of cannot be named, and becomes every day.
+    /// The same, so many minutes later. What passes midnight is on the next day, and may be in the next month; the day
+    /// after one that not every month has a successor of cannot be named, and becomes every day.
     pub(super) fn later(&self, by: u32) -> Vec<Self> {
         let mut on: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
         for &minute in &self.minutes {
@@ -61,7 +61,7 @@ impl Pattern {
             let of_day = u16::try_from(minute % Week::DAY).unwrap_or_default();
             on.entry(minute / Week::DAY).or_default().insert(of_day);
         }
-        if self.days == Days::Every {
+        if self.days == Days::Every && self.months.is_empty() {
             return vec![Self { minutes: on.into_values().flatten().collect(), ..self.clone() }];
         }
         on.into_iter().map(|(days, minutes)| self.on_day_after(days, minutes)).collect()
@@ -69,15 +69,20 @@ impl Pattern {
 
     fn on_day_after(&self, after: u32, minutes: BTreeSet<u16>) -> Self {
         let after = u8::try_from(after.min(200)).unwrap_or_default();
-        let (days, months) = match &self.days {
-            Days::Week(days) => {
-                (Days::Week(days.iter().map(|day| (day + after % 7) % 7).collect()), self.months.clone())
-            }
+        if after == 0 {
+            return Self { minutes, ..self.clone() };
+        }
+        let days = match &self.days {
+            Days::Week(days) => Days::Week(days.iter().map(|day| (day + after % 7) % 7).collect()),
             Days::Month(days) if days.iter().all(|day| day + after <= LAST_COMMON_DAY) => {
-                (Days::Month(days.iter().map(|day| day + after).collect()), self.months.clone())
+                let days = Days::Month(days.iter().map(|day| day + after).collect());
+                return Self { minutes, days, months: self.months.clone() };
             }
-            _ => (Days::Every, Vec::new()),
+            Days::Every | Days::Month(_) => Days::Every,
         };
+        // The last days of a month have their successors in the next one.
+        let months: BTreeSet<u8> = self.months.iter().flat_map(|&month| [month, month % 12 + 1]).collect();
+        let months = if months.len() == 12 { Vec::new() } else { months.into_iter().collect() };
         Self { minutes, days, months }
     }
 
@@ -171,5 +176,17 @@ mod tests {
         assert_eq!(later("0 1,23 * * 1", 90), ["30 2 * * 1", "30 0 * * 2"]);
         assert_eq!(later("50 23 27 * *", 20), ["10 0 28 * *"]);
         assert_eq!(later("50 23 28 * *", 20), ["10 0 * * *"]);
+        assert_eq!(later("0 1 31 * *", 20), ["20 1 31 * *"]);
+    }
+
+    #[test]
+    fn later_passes_the_end_of_a_month() {
+        let later = |text: &str, by| shown(&Pattern::of(&text.parse().unwrap()).later(by));
+        assert_eq!(later("50 23 * 12 *", 20), ["10 0 * 1,12 *"]);
+        assert_eq!(later("50 23 * 1-11 *", 20), ["10 0 * * *"]);
+        assert_eq!(later("50 23 * 4 6", 20), ["10 0 * 4,5 0"]);
+        assert_eq!(later("0 1,23 * 11 *", 90), ["30 2 * 11 *", "30 0 * 11,12 *"]);
+        assert_eq!(later("50 23 31 12 *", 20), ["10 0 * 1,12 *"]);
+        assert_eq!(later("50 23 27 2 *", 20), ["10 0 28 2 *"]);
     }
 }
