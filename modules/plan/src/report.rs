@@ -163,7 +163,7 @@ impl Times {
         for entry in entries {
             let (step, of) = match entry.purpose {
                 Purpose::Collect => (Step::Collect, &mut times.collect),
-                Purpose::Transport => (Step::Transport, &mut times.transport),
+                Purpose::Transport | Purpose::Again => (Step::Transport, &mut times.transport),
                 Purpose::Rotate => (Step::Rotate, &mut times.rotate),
                 _ => continue,
             };

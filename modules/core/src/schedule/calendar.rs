@@ -51,7 +51,7 @@ pub struct Event {
 }
 
 impl Calendar {
-    /// The first `days` days from `from` on. What catches up is not shown: it does nothing unless something was missed.
+    /// The first `days` days from `from` on. What catches up or tries again is not shown: usually it does nothing.
     ///
     /// # Errors
     /// If a zone is not known.
@@ -59,7 +59,7 @@ impl Calendar {
         let until = from.checked_add(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MAX);
         let local = Clock::new(&zone(&plan.zone, &plan.source)?, from, until);
         let mut events: Vec<(i64, Event)> = Vec::new();
-        for entry in plan.entries.iter().filter(|entry| entry.purpose != Purpose::CatchUp) {
+        for entry in plan.entries.iter().filter(|entry| SHOWN.contains(&entry.purpose)) {
             let Ok(time) = entry.cron.parse::<CronTime>() else { continue };
             let sink = facts.sinks.get(&entry.host).map(|facts| facts.zone.as_str());
             let name = if entry.host == plan.source { plan.zone.as_str() } else { sink.unwrap_or("UTC") };
@@ -174,7 +174,7 @@ fn takes(entry: &Entry, jobs: &[Job], facts: &Facts) -> i64 {
         Purpose::Transport => steps.transport + steps.verify,
         Purpose::Verify => steps.verify,
         Purpose::Drill => steps.restore.unwrap_or_default(),
-        Purpose::CatchUp | Purpose::Rotate | Purpose::Snapshot | Purpose::Checkpoint => 0,
+        Purpose::CatchUp | Purpose::Again | Purpose::Rotate | Purpose::Snapshot | Purpose::Checkpoint => 0,
     }
 }
 
@@ -188,6 +188,7 @@ const fn word(purpose: Purpose) -> &'static str {
         Purpose::Collect => "collect",
         Purpose::CatchUp => "catch up",
         Purpose::Transport => "transport",
+        Purpose::Again => "transport again",
         Purpose::Rotate => "rotate",
         Purpose::Verify => "verify",
         Purpose::Drill => "drill",
@@ -199,7 +200,7 @@ const fn word(purpose: Purpose) -> &'static str {
 const fn colour(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Collect | Purpose::CatchUp => "#1f77b4",
-        Purpose::Transport => "#2ca02c",
+        Purpose::Transport | Purpose::Again => "#2ca02c",
         Purpose::Rotate => "#7f7f7f",
         Purpose::Verify => "#9467bd",
         Purpose::Drill => "#d62728",

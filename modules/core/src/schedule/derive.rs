@@ -188,50 +188,64 @@ impl Host<'_, '_> {
         let mut carries = Vec::new();
         for (position, of) in draft.job.streams().enumerate() {
             let explicit = &draft.schedule.transport;
-            let times = match carrier {
-                _ if !explicit.is_empty() => times(draft.job, "transport", explicit)?,
+            let (times, again) = match carrier {
+                _ if !explicit.is_empty() => (times(draft.job, "transport", explicit)?, Vec::new()),
                 Some(carrier) => {
                     let same = carrier.carries.iter().find(|carry| carry.stream == of.name);
-                    same.or(carrier.carries.first()).map(|carry| carry.times.clone()).unwrap_or_default()
+                    let carry = same.or(carrier.carries.first());
+                    carry.map(|carry| (carry.times.clone(), carry.again.clone())).unwrap_or_default()
                 }
                 None => self.after(draft, runs, position, &of),
             };
             let (mode, sink) = (of.stream.transport.mode, of.stream.sink.name.clone());
-            carries.push(Carry { stream: of.name, mode, sink, times });
+            carries.push(Carry { stream: of.name, mode, sink, times, again });
         }
         Ok(carries)
     }
 
-    /// Transports as soon as collecting, and carrying the streams before, has ended.
-    fn after(&self, draft: &Draft<'_>, runs: &[Run], position: usize, of: &StreamOf<'_>) -> Vec<CronTime> {
+    /// Transports as soon as collecting, and carrying the streams before, has ended at p95; and where there is room before
+    /// the next collection, once more for a collection that took longer. On all other days nothing waits then.
+    fn after(
+        &self,
+        draft: &Draft<'_>,
+        runs: &[Run],
+        position: usize,
+        of: &StreamOf<'_>,
+    ) -> (Vec<CronTime>, Vec<CronTime>) {
         let ready = minutes(draft.steps.collect) + i64::from(draft.delay);
         let before = ready + minutes(draft.steps.transport) * i64::try_from(position).unwrap_or_default();
-        let shift = self.sink_shift(of);
-        let mut times: Vec<CronTime> = Vec::new();
+        let (margin, shift) = (draft.margin(), self.sink_shift(of));
+        let room = i64::from(shortest(&starts(runs))) - before - minutes(draft.steps.transport);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
         for run in runs {
-            let by = u32::try_from((before + shift).rem_euclid(7 * 1440)).unwrap_or_default();
-            let pattern = match (&run.pattern.days, shift) {
-                // The day of the month is another one there at times: transport daily, which does nothing when nothing waits.
-                (super::Days::Month(_), shift) if shift != 0 => {
-                    Pattern::new(run.pattern.minutes.clone(), super::Days::Every)
-                }
-                _ => run.pattern.clone(),
+            let pattern = if shift == 0 { run.pattern.clone() } else { run.pattern.on_any_date() };
+            let late = self.while_clocks_change(&pattern, before);
+            let later = |minutes: &Pattern, by: i64| {
+                let by = u32::try_from((before + shift + by).rem_euclid(7 * 1440)).unwrap_or_default();
+                minutes.later(by).iter().flat_map(Pattern::cron_times).collect::<Vec<_>>()
             };
-            let again = self.again(&pattern, before);
-            let pattern = Pattern { minutes: pattern.minutes.union(&again).copied().collect(), ..pattern };
-            times.extend(pattern.later(by).iter().flat_map(Pattern::cron_times));
+            // Where clocks may go forward meanwhile, a transport would begin too early that night, and comes later by as much, too.
+            for (pattern, by) in [(&pattern, 0), (&late, self.forward())] {
+                first.extend(later(pattern, by));
+                if margin <= room {
+                    second.extend(later(pattern, by + margin));
+                }
+            }
         }
-        merged(&times)
+        (merged(&first), merged(&second))
     }
 
-    /// Where clocks may go forward during a collection, its transport would begin before its end that night: it is tried
-    /// again later by as much. On all other days nothing waits then.
-    fn again(&self, pattern: &Pattern, takes: i64) -> BTreeSet<u16> {
+    /// The minutes by which clocks ever go forward.
+    fn forward(&self) -> i64 {
         let gaps = self.clocks.source.changes().filter(ClockChange::is_gap).map(|change| change.after - change.before);
-        let forward = u16::try_from(gaps.max().unwrap_or_default() / 60).unwrap_or_default();
+        gaps.max().unwrap_or_default() / 60
+    }
+
+    /// The starts after which clocks may change within so many minutes.
+    fn while_clocks_change(&self, pattern: &Pattern, takes: i64) -> Pattern {
         let takes = u32::try_from(takes).unwrap_or(Week::MINUTES);
-        let meets = |&&minute: &&u16| !self.avoid.is_free(minute.into(), takes);
-        pattern.minutes.iter().filter(meets).map(|minute| minute + forward).filter(|&minute| minute < 1440).collect()
+        let meets = |&minute: &u16| !self.avoid.is_free(minute.into(), takes);
+        Pattern { minutes: pattern.minutes.iter().copied().filter(meets).collect(), ..pattern.clone() }
     }
 
     /// Minutes to add to the source's local time where the sink's cron begins the transport and its clock differs: as
@@ -262,7 +276,14 @@ fn starts(runs: &[Run]) -> BTreeSet<u32> {
     runs.iter().flat_map(|run| run.pattern.week()).collect()
 }
 
-/// One entry instead of several that differ in their days only.
+/// The least minutes from one start to the next.
+fn shortest(starts: &BTreeSet<u32>) -> u32 {
+    let again = starts.first().map(|first| first + Week::MINUTES);
+    let next = starts.iter().copied().skip(1).chain(again);
+    starts.iter().zip(next).map(|(start, next)| next - start).min().unwrap_or(Week::MINUTES)
+}
+
+/// One entry instead of several that differ in their days only, or in their times only.
 fn merged(times: &[CronTime]) -> Vec<CronTime> {
     let mut patterns: Vec<Pattern> = Vec::new();
     for pattern in times.iter().map(Pattern::of) {
@@ -275,7 +296,15 @@ fn merged(times: &[CronTime]) -> Vec<CronTime> {
             patterns.push(pattern);
         }
     }
-    let mut times: Vec<_> = patterns.iter().flat_map(Pattern::cron_times).collect();
+    let mut on_same_days: Vec<Pattern> = Vec::new();
+    for pattern in patterns {
+        let like = |other: &&mut Pattern| other.days == pattern.days && other.months == pattern.months;
+        match on_same_days.iter_mut().find(like) {
+            Some(other) => other.minutes.extend(&pattern.minutes),
+            None => on_same_days.push(pattern),
+        }
+    }
+    let mut times: Vec<_> = on_same_days.iter().flat_map(Pattern::cron_times).collect();
     times.sort();
     times.dedup();
     times

@@ -59,6 +59,8 @@ pub(super) struct Carry {
     pub sink: String,
     /// The entries, in local time of that side.
     pub times: Vec<CronTime>,
+    /// Entries that carry what was not ready then.
+    pub again: Vec<CronTime>,
 }
 
 /// One job's part of a plan.
@@ -129,6 +131,12 @@ impl<'a> Draft<'a> {
     /// Minutes that a collection takes.
     pub(super) fn collect_minutes(&self) -> u32 {
         u32::try_from(minutes(self.steps.collect)).unwrap_or(Week::MINUTES)
+    }
+
+    /// So many minutes longer than at p95 a collection may take and still travel before the next, where its transport is
+    /// tried twice: half as long again, and at least until the first try has ended.
+    pub(super) fn margin(&self) -> i64 {
+        minutes(self.steps.collect / 2).max(minutes(self.steps.transport + self.steps.verify))
     }
 
     /// Minutes from the start of a collection to the end of the transports right after it.

@@ -95,6 +95,8 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
             why: why.into(),
         };
         entries.extend(carry.times.iter().map(|time| entry(Purpose::Transport, time, "", &why)));
+        let why = "after a collection that took longer; does nothing otherwise";
+        entries.extend(carry.again.iter().map(|time| entry(Purpose::Again, time, "", why)));
         if catches_up(draft, carry.times.iter().map(|time| Pattern::of(time).minutes.len()).sum()) {
             let why = "carries once what was missed while the host was off; does nothing otherwise";
             let times = late.cron_times();

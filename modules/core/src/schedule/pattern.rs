@@ -44,6 +44,13 @@ impl Pattern {
         }
     }
 
+    /// The same times for a host whose date may be another one: every day instead of dates. A transport does nothing when
+    /// nothing waits.
+    pub(super) fn on_any_date(&self) -> Self {
+        let days = if let Days::Week(_) = self.days { self.days.clone() } else { Days::Every };
+        Self { minutes: self.minutes.clone(), days, months: Vec::new() }
+    }
+
     /// The minutes of a week at which it may run.
     pub(super) fn week(&self) -> impl Iterator<Item = u32> + '_ {
         let days = self.weekdays();

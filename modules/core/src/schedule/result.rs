@@ -38,6 +38,8 @@ pub enum Purpose {
     CatchUp,
     /// Transport, with verification and rotation at its end.
     Transport,
+    /// Transport what was not ready at its time.
+    Again,
     /// Rotate apart from transports.
     Rotate,
     /// Read a sink's copies again.

@@ -61,7 +61,8 @@ impl Timeline {
     pub(super) fn of(draft: &Draft<'_>, clocks: &Clocks) -> Self {
         let collections = collections(draft, &clocks.source);
         let line = |carry: &super::Carry| {
-            let transports = all_firings(&carry.times, clocks.of(carry.mode, &carry.sink));
+            let transports =
+                all_firings(&[&carry.times[..], &carry.again].concat(), clocks.of(carry.mode, &carry.sink));
             let full_every = draft.job.stream(carry.stream).map_or(0, |of| of.stream.full.every.0);
             let mut line = deliver(&collections, &transports, &draft.steps, full_every);
             (line.stream, line.sink) = (carry.stream, carry.sink.clone());

@@ -4,6 +4,7 @@ use crate::simulator::{Seen, live};
 use backup_core::{
     Job,
     schedule::{Check, Facts, HostFacts, Outcome, Plan, SinkFacts, plan, zone},
+    units::Span,
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -159,6 +160,20 @@ fn assert_exact(plan: &Plan, jobs: &[Job], seen: &Seen) {
     }
 }
 
+/// What is told of collections that take longer is what comes of them.
+fn assert_late(plan: &Plan, jobs: &[Job], live: impl Fn(&[Job]) -> Seen) {
+    for check in plan.checks.iter().filter(|check| check.check == "late_run") {
+        let (name, stream) = (check.job.clone().unwrap(), check.stream.unwrap());
+        let mut jobs = jobs.to_vec();
+        let job = jobs.iter_mut().find(|job| job.job == name).unwrap();
+        let late = Span(check.figures["collect"].unsigned_abs());
+        job.objectives.as_mut().unwrap().durations.collect = Some(late);
+        let worst =
+            live(&jobs).worst(&name, stream.as_str(), tolerated(jobs.iter().find(|job| job.job == name).unwrap()));
+        assert_eq!(worst, Some(check.figures["effective"]), "{check}\n{plan}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
@@ -179,7 +194,8 @@ proptest! {
             ("web1".to_owned(), zone(world.source, "web1").unwrap()),
             ("sink1".to_owned(), zone(world.sink, "sink1").unwrap()),
         ]);
-        let seen = live(&jobs, &plan, &zones, world.from.as_second(), until.as_second());
+        let live = |jobs: &[Job]| live(jobs, &plan, &zones, world.from.as_second(), until.as_second());
+        let seen = live(&jobs);
         if plan.feasible {
             assert_held(&jobs, &plan, &seen);
         }
@@ -187,5 +203,6 @@ proptest! {
             assert_real(&jobs, &plan, check, &seen);
         }
         assert_exact(&plan, &jobs, &seen);
+        assert_late(&plan, &jobs, live);
     }
 }

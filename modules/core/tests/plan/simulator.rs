@@ -171,7 +171,7 @@ pub(crate) fn live(jobs: &[Job], plan: &Plan, zones: &BTreeMap<String, TimeZone>
         let job = jobs.iter().position(|job| job.job == name).unwrap();
         let action = match entry.purpose {
             Purpose::Collect => Action::Collect,
-            Purpose::Transport => {
+            Purpose::Transport | Purpose::Again => {
                 let stream = entry.command.split("--stream ").nth(1).unwrap().split(' ').next().unwrap();
                 Action::Transport(jobs[job].streams().position(|of| of.name.as_str() == stream).unwrap())
             }

@@ -4,7 +4,9 @@ use super::Case;
 use crate::{
     job::Verify,
     schedule::{
-        Check, Delivery, Draft, Line, Outcome, Timeline, Worst, rpo,
+        Carry, Check, Delivery, Draft, Line, Outcome, Steps, Timeline, Worst,
+        facts::minutes,
+        rpo,
         story::{span, when},
     },
 };
@@ -13,8 +15,9 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
     let mut checks = Vec::new();
     for (draft, timeline) in case.jobs() {
         checks.extend(durations(draft));
-        for line in &timeline.lines {
+        for (line, carry) in timeline.lines.iter().zip(&draft.carries) {
             checks.push(rpo(case, draft, timeline, line));
+            checks.extend(late(case, draft, carry));
             checks.extend(missed(case, draft, line));
             checks.extend(carried(case, draft, line));
             checks.push(handover(case, draft, line));
@@ -100,6 +103,31 @@ fn story(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Lin
         return format!("{text}; the copy of {} {state}", when(clock, data));
     }
     text
+}
+
+/// What a collection does that takes so long that only the second try carries it. Of a carried job it is not told: its own
+/// collection has long ended, or the carrier's is told of.
+fn late(case: &Case<'_, '_>, draft: &Draft<'_>, carry: &Carry) -> Option<Check> {
+    if carry.again.is_empty() || draft.objectives.with.is_some() {
+        return None;
+    }
+    let collect = (minutes(draft.steps.collect) + draft.margin()) * 60;
+    let draft = Draft { steps: Steps { collect, ..draft.steps }, carries: vec![carry.clone()], ..draft.clone() };
+    let worst = rpo::worst(&Timeline::of(&draft, case.clocks).lines[0].deliveries, draft.objectives.tolerate)?;
+    let clock = &case.clocks.source;
+    let rpo = draft.objectives.rpo.map(|rpo| i64::try_from(rpo.0).unwrap_or(i64::MAX));
+    let exceeds = rpo.is_some_and(|rpo| worst.age() > rpo);
+    let text = format!(
+        "a collection of up to {} travels with the second try; then the newest verified copy on {} gets {} old, at worst before {}{}",
+        span(collect),
+        carry.sink,
+        span(worst.age()),
+        when(clock, worst.until),
+        if exceeds { format!("; RPO is {}", span(rpo.unwrap_or_default())) } else { String::new() },
+    );
+    let outcome = if exceeds { Outcome::Warning } else { Outcome::Ok };
+    let check = Check::new("late_run", outcome, text).of(&draft.job.job).on(carry.stream);
+    Some(check.at(clock, worst.until).figure("effective", worst.age()).figure("collect", collect))
 }
 
 /// What one more missed run than tolerated does.
