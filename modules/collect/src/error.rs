@@ -142,9 +142,9 @@ impl Failure for CollectError {
             Self::Implausible { why: Implausible::Small { .. }, .. } => {
                 "If that little is right, lower checks.min_size.".into()
             }
-            Self::Implausible { why: Implausible::Shrunk { .. }, .. } => {
-                "If that much was removed on purpose, run once with max_shrink=100%.".into()
-            }
+            Self::Implausible { stream, why: Implausible::Shrunk { .. } } => format!(
+                "If that much was removed on purpose, run once with max_shrink=100%; if it may happen every time, raise streams.{stream}.checks.max_shrink."
+            ),
             Self::NoRoom { path, .. } => format!("Free room on the file system of {}.", path.display()),
             Self::EmptyDump(_) => "If nothing is a valid dump, set checks.empty: allow.".into(),
             Self::TooMuchToRead { .. } => {

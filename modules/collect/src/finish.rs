@@ -52,7 +52,7 @@ impl Work<'_> {
         let staging = self.staging.take().ok_or(CollectError::NotStaged)?;
         let content = self.content(&staging, seal.interrupt)?;
         let last = self.found.state.last_good.as_ref();
-        limits::plausible(&self.of.stream.checks, content.tree, last)
+        limits::plausible(self.of.name, &self.of.stream.checks, content.tree, last)
             .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
         self.announce(report);
         // A plan's word until it is published.

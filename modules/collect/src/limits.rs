@@ -1,10 +1,10 @@
 //! How small is too small, how long too long, how much too much: pure functions, like those of `decide`.
 
-use backup_core::GenerationId;
 use backup_core::job::Checks;
 use backup_core::manifest::Tree;
 use backup_core::state::Good;
 use backup_core::units::{Bytes, Percent};
+use backup_core::{GenerationId, StreamName};
 use std::fmt;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) enum Implausible {
         before: u64,
         /// That generation.
         last: GenerationId,
-        /// `checks.max_shrink`.
+        /// `checks.max_shrink`, or what holds without it.
         most: Percent,
     },
 }
@@ -43,14 +43,23 @@ impl fmt::Display for Implausible {
 }
 
 /// Compares what a stream held with what it should hold and with the last good generation.
-pub(crate) fn plausible(checks: &Checks, tree: Tree, last: Option<&Good>) -> Result<(), Implausible> {
+///
+/// Both say what the source held, so a full and an incremental compare like two fulls.
+pub(crate) fn plausible(
+    stream: StreamName,
+    checks: &Checks,
+    tree: Tree,
+    last: Option<&Good>,
+) -> Result<(), Implausible> {
     if let Some(least) = checks.min_size.filter(|least| tree.bytes < least.0) {
         return Err(Implausible::Small { bytes: tree.bytes, least });
     }
-    let (Some(most), Some(last)) = (checks.max_shrink, last) else { return Ok(()) };
+    let Some(last) = last else { return Ok(()) };
     let before = last.tree.bytes;
+    let (most, from) = checks.shrinking(stream);
     // Rounded in favour of the alarm: what may be missing is rounded down.
-    if tree.bytes < before.saturating_sub(most.of(before)) {
+    let may_miss = most.of(before).max(from.0);
+    if before.saturating_sub(tree.bytes) > may_miss {
         return Err(Implausible::Shrunk { bytes: tree.bytes, before, last: last.generation.id, most });
     }
     Ok(())
@@ -136,11 +145,11 @@ mod tests {
     #[test]
     fn plausibility() {
         let id = "20261118T220000Z".parse().unwrap();
-        let last = Good {
+        let last = |bytes: u64| Good {
             generation: GenerationRef { id, digest: Digest::of(b"") },
             kind: GenerationKind::Full,
             base: None,
-            tree: Tree { paths: 10, bytes: 1000 },
+            tree: Tree { paths: 10, bytes },
             stored_bytes: 1,
             duration_ms: 0,
             downtime_ms: 0,
@@ -149,6 +158,9 @@ mod tests {
             min_size: min.map(Bytes),
             max_shrink: shrink.map(Percent),
             ..Checks::default()
+        };
+        let is_plausible = |stream, checks: &Checks, last: Option<&Good>, bytes| {
+            plausible(stream, checks, Tree { paths: 1, bytes }, last).is_ok()
         };
         // (min_size, max_shrink, bytes, plausible); the last good one held 1000.
         for (min, shrink, bytes, expected) in [
@@ -161,13 +173,24 @@ mod tests {
             (None, Some(0), 1000, true),
             (None, Some(100), 0, true),
         ] {
-            let tree = Tree { paths: 1, bytes };
-            assert_eq!(
-                plausible(&checks(min, shrink), tree, Some(&last)).is_ok(),
-                expected,
-                "{min:?} {shrink:?} {bytes}"
-            );
+            for stream in StreamName::ALL {
+                let found = is_plausible(stream, &checks(min, shrink), Some(&last(1000)), bytes);
+                assert_eq!(found, expected, "{stream} {min:?} {shrink:?} {bytes}");
+            }
         }
-        assert!(plausible(&checks(None, Some(1)), Tree::default(), None).is_ok());
+        // Nothing said: (stream, MiB before, MiB now, plausible).
+        for (stream, before, now, expected) in [
+            (StreamName::Data, 10, 0, true),
+            (StreamName::Data, 11, 0, false),
+            (StreamName::Data, 15, 5, true),
+            (StreamName::Data, 1000, 500, true),
+            (StreamName::Data, 1000, 499, false),
+            (StreamName::Data, 1000, 5000, true),
+            (StreamName::Logs, 1000, 0, true),
+        ] {
+            let found = is_plausible(stream, &checks(None, None), Some(&last(before << 20)), now << 20);
+            assert_eq!(found, expected, "{stream} {before} {now}");
+        }
+        assert!(is_plausible(StreamName::Data, &checks(None, Some(1)), None, 0), "nothing to compare with");
     }
 }

@@ -297,6 +297,45 @@ fn a_tree_that_shrank_is_not_sealed() {
 }
 
 #[test]
+fn a_sudden_drop_fails_data_unless_the_operator_says_otherwise() {
+    let bench = Bench::new();
+    let (srv, log) = (bench.at("srv"), bench.at("app.log"));
+    for part in 0..20 {
+        fs::write(srv.join(format!("part{part}")), vec![b'x'; 1 << 20]).unwrap();
+    }
+    fs::write(&log, vec![b'l'; 20 << 20]).unwrap();
+    let bench = bench.with_stream("logs", &json!({"include": [log]}));
+    let first = bench.run();
+    assert!(!first.failed, "nothing to compare with: {first:?}");
+    let before = support::digests(&bench.handover("data"));
+
+    // 99 % are gone, and the log was rotated: of both, more than half and more than 10 MiB.
+    for part in 0..20 {
+        fs::remove_file(srv.join(format!("part{part}"))).unwrap();
+    }
+    fs::write(bench.at("app.log"), "a new day\n").unwrap();
+    bench.mail();
+    let answer = bench.run();
+    assert_eq!((answer.kind.as_str(), answer.rc), ("source_invalid", 20), "{answer:?}");
+    let fates: Vec<_> = answer.streams.iter().map(|stream| (stream.stream.as_str(), stream.fate.as_str())).collect();
+    assert_eq!(fates, [("data", "failed"), ("logs", "sealed")], "{answer:?}");
+    assert_eq!(support::digests(&bench.handover("data")), before);
+    assert_eq!(bench.state("data")["last_good"]["generation"]["id"], first.streams[0].id.clone().unwrap());
+    let mail = bench.mail();
+    for said in ["by more than max_shrink 50%", "run once with max_shrink=100%", "streams.data.checks.max_shrink"] {
+        assert!(mail.contains(said), "{said}: {mail}");
+    }
+    let again = bench.module(&json!({"stream": "data"}));
+    assert_eq!(again.kind, "source_invalid", "it fails until somebody looks: {again:?}");
+
+    // It was on purpose: one run is let pass, and from then on compared with.
+    let accepted = bench.module(&json!({"stream": "data", "max_shrink": "100%"}));
+    assert!(!accepted.failed, "{accepted:?}");
+    let later = bench.module(&json!({"stream": "data"}));
+    assert!(!later.failed, "{later:?}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_fails_the_generation_unless_allowed() {
     // Reading this file fails with EIO for everybody, root included.
     let unreadable = Path::new("/proc/self/mem");

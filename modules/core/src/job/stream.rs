@@ -160,7 +160,7 @@ pub struct Checks {
     pub mounted: Vec<PathBuf>,
     /// The least plain size of the whole stream.
     pub min_size: Option<Bytes>,
-    /// The most by which the stream may be smaller than the last good generation's.
+    /// The most by which the stream may be smaller than at the last good generation; see [`Checks::shrinking`].
     pub max_shrink: Option<Percent>,
     /// An include path that does not exist.
     pub missing: Tolerance,
@@ -168,6 +168,19 @@ pub struct Checks {
     pub empty: Tolerance,
     /// A file that cannot be read.
     pub unreadable: Tolerance,
+}
+
+impl Checks {
+    /// By which share the stream may be smaller than at the last good generation, and from how many lost bytes on that
+    /// matters. What the job says holds to the byte. Unless it says anything, data fail that lost more than half and
+    /// more than 10 MiB, because small trees come and go; logs do not fail, because rotation empties them.
+    pub const fn shrinking(&self, stream: StreamName) -> (Percent, Bytes) {
+        match (self.max_shrink, stream) {
+            (Some(most), _) => (most, Bytes(0)),
+            (None, StreamName::Data) => (Percent(50), Bytes(10 << 20)),
+            (None, StreamName::Logs) => (Percent(100), Bytes(0)),
+        }
+    }
 }
 
 /// Whether an anomaly fails the generation.
