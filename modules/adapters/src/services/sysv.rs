@@ -1,9 +1,9 @@
 //! Init scripts, by `service` or directly.
 
-use super::{Result, ask, with_home};
+use super::{Result, ServiceError, ask, with_home};
 use crate::command::{self, Command};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A script in `/etc/init.d`.
@@ -16,16 +16,24 @@ pub struct Script {
 }
 
 impl Script {
+    fn path(&self) -> PathBuf {
+        Path::new("/etc/init.d").join(&self.name)
+    }
+
     pub(super) fn command(&self, verb: &str) -> Command {
         let command = if command::find("service").is_some() {
             Command::new("service").arg(&self.name)
         } else {
-            Command::new(Path::new("/etc/init.d").join(&self.name))
+            Command::new(self.path())
         };
         with_home(command.arg(verb))
     }
 
     pub(super) fn is_on(&self) -> Result<bool> {
+        // `service` answers 1 for a script that is not there, which would pass for "off".
+        if !self.path().exists() {
+            return Err(ServiceError::Unknown { name: self.name.clone() });
+        }
         ask(&self.name, self.command("status"))
     }
 }
