@@ -66,6 +66,14 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a process sleeps in `poll`, as a run does that waits for another.
+#[track_caller]
+pub fn wait_for_poll(process: u32) {
+    // poll and ppoll of x86_64, ppoll of aarch64: what the kernel says a sleeping process is in.
+    let in_poll = |call: String| call.split(' ').next().is_some_and(|number| ["7", "271", "73"].contains(&number));
+    wait_for("it waits", || fs::read_to_string(format!("/proc/{process}/syscall")).is_ok_and(in_poll));
+}
+
 fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();

@@ -1,12 +1,21 @@
-//! A run that only catches up: it does nothing unless a scheduled one was missed.
+//! Runs that meet: one that only catches up does nothing unless a scheduled one was missed, and a scheduled one waits for it.
 
 use crate::error::Result;
 use crate::pipeline::{Run, Track};
 use crate::report::StreamReport;
+use crate::survey::Found;
 use crate::{stream, survey};
+use backup_adapters::lock::Lock;
+use backup_adapters::{host, lifecycle};
+use backup_common::Timetable;
+use backup_common::timetable::Turn;
 use backup_core::GenerationId;
 use backup_core::job::StreamOf;
 use backup_core::state::CollectState;
+use std::time::Duration;
+
+/// How long a scheduled run waits for another one.
+const PATIENCE: Duration = Duration::from_hours(1);
 
 impl<'a> Track<'a> {
     /// Of a stream for which nothing is to be done.
@@ -18,7 +27,7 @@ impl<'a> Track<'a> {
 impl Run<'_> {
     /// Whether there is nothing to catch up for any stream; the run is over then.
     pub(crate) fn is_caught_up(&mut self) -> Result<bool> {
-        if self.request.catch_up.is_none() {
+        if !self.request.missed {
             return Ok(false);
         }
         for name in &self.request.streams {
@@ -33,6 +42,30 @@ impl Run<'_> {
         Ok(true)
     }
 
+    /// Makes sure that nobody else works for the job. Whoever else does may be catching up: a scheduled run waits for it.
+    pub(crate) fn turn(&mut self) -> Result<Lock> {
+        let request = self.request;
+        // What somebody wants besides the schedule is nobody else's work.
+        let timetable = request.timetable.as_ref().filter(|_| !request.missed && request.label.is_none());
+        let what = format!("collect of {}", request.job.job);
+        let take = || lifecycle::lock(&request.job, &what);
+        match Timetable::turn(timetable, self.began, PATIENCE, self.interrupt(), take)? {
+            Turn::Ours(lock, waited) => {
+                if waited.is_some() {
+                    (self.began, self.waited) = (host::now().timestamp(), waited);
+                }
+                Ok(lock)
+            }
+            // This collection is lost, and somebody should know.
+            Turn::Relieved(locked) => Err(locked),
+        }
+    }
+
+    /// Whether a run that had to wait finds its work done.
+    pub(crate) fn is_answered(&self, found: &Found) -> bool {
+        self.waited.is_some() && found.tried() >= self.waited
+    }
+
     /// What was missed is being done.
     pub(crate) fn leave_to_the_other(&mut self) {
         let wanted = |of: &StreamOf<'_>| self.request.streams.contains(&of.name);
@@ -42,7 +75,7 @@ impl Run<'_> {
 
     /// Catching up is tried once, even if it is killed: the application must not be stopped again every few minutes.
     pub(crate) fn remember_attempt(&self) -> Result<()> {
-        if self.request.catch_up.is_none() {
+        if !self.request.missed {
             return Ok(());
         }
         for track in self.tracks.iter().filter(|track| track.work.is_some()) {

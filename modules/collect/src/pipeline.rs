@@ -23,7 +23,7 @@ use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::lifecycle::Lifecycle;
 use backup_core::state::Good;
-use backup_core::{Failure as _, GenerationId, GenerationKind, InstanceId, Kind};
+use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
 use backup_interface::{Call, Failed, Outcome, Progress};
 use jiff::Timestamp;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub(crate) struct Run<'a> {
     sync: SyncJournal,
     /// When it began, by the wall clock: every decision's "now".
     pub(crate) began: Timestamp,
+    /// Its scheduled time, if another run was at work then.
+    pub(crate) waited: Option<Timestamp>,
     clock: Instant,
     /// The streams that are wanted, once it is decided what becomes of them.
     pub(crate) tracks: Vec<Track<'a>>,
@@ -84,13 +86,13 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
         return aftermath::answer(run, result);
     }
     // Held to the end: hooks and state belong to the run.
-    let _lock = match lifecycle::lock(&request.job, &format!("collect of {}", request.job.job)) {
+    let _lock = match run.turn() {
         Ok(lock) => lock,
-        Err(error) if request.catch_up.is_some() && error.kind() == Kind::Locked => {
+        Err(failed) if request.missed && failed.failure().kind() == Kind::Locked => {
             run.leave_to_the_other();
             return aftermath::answer(run, Ok(()));
         }
-        Err(error) => return aftermath::refuse(run, error.into()),
+        Err(failed) => return aftermath::refuse(run, failed),
     };
     // Under the lock: nobody changes the state before the end of the run.
     match gate::suspended(&request.job, false) {
@@ -113,6 +115,7 @@ impl<'a> Run<'a> {
             memory: Memory::of(&request.job),
             sync: SyncJournal::new(&request.job, Lifecycle::default()),
             began: host::now().timestamp(),
+            waited: None,
             clock: Instant::now(),
             tracks: Vec::new(),
             standstill: Standstill::default(),
@@ -197,6 +200,11 @@ impl<'a> Run<'a> {
             let found = survey::look(of, &self.memory)?;
             newest = newest.max(found.newest_id);
             if !self.request.streams.contains(&of.name) {
+                continue;
+            }
+            if self.is_answered(&found) {
+                let why = "another run has collected since the scheduled time".into();
+                self.tracks.push(Track::idle(of, found.newest, why));
                 continue;
             }
             let (report, newest_sealed) = (StreamReport::of(of, found.left_behind()), found.newest);

@@ -4,7 +4,8 @@ use crate::PROGRAM;
 use crate::decide::Wish;
 use crate::error::{CollectError, Result};
 use backup_adapters::jobs::Named;
-use backup_common::{CatchUp, JobArgs, StreamArgs, recover};
+use backup_common::{JobArgs, StreamArgs, Timetable, recover};
+use backup_core::job::Step;
 use backup_core::units::{Percent, Span};
 use backup_core::{Job, StreamName};
 use backup_interface::Call;
@@ -45,8 +46,10 @@ pub(crate) struct Request {
     pub label: Option<String>,
     /// How young the newest generation must be for nothing to be done.
     pub max_age: Option<Span>,
-    /// Says whether a run was missed, if nothing else is to be caught up.
-    pub catch_up: Option<CatchUp>,
+    /// Whether only what was missed is to be caught up.
+    pub missed: bool,
+    /// What the schedule says; there is one if something may be missed.
+    pub timetable: Option<Timetable>,
     /// What the rescue runs.
     pub recover: Vec<OsString>,
 }
@@ -55,8 +58,11 @@ impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
         let named = load(&args.what.job)?;
-        let catch_up =
-            if args.missed { Some(CatchUp::new(&named, "collect", &named.job.schedule.collect)?) } else { None };
+        // To a run that does not depend on it, a schedule that cannot be used is none.
+        let timetable = match Timetable::new(&named, Step::Collect) {
+            Err(error) if args.missed => return Err(error.into()),
+            timetable => timetable.ok(),
+        };
         let mut job = named.job;
         let streams = args.what.stream.of(&job)?;
         if let Some(max_shrink) = args.max_shrink {
@@ -71,7 +77,7 @@ impl Request {
         let failed = |source| CollectError::Io { action: "find", path: "/proc/self/exe".into(), source };
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job).map_err(failed)?;
         let (label, max_age) = (args.label.clone(), args.max_age);
-        Ok(Self { job, streams, kind: args.kind, label, max_age, catch_up, recover })
+        Ok(Self { job, streams, kind: args.kind, label, max_age, missed: args.missed, timetable, recover })
     }
 }
 

@@ -108,9 +108,9 @@ pub(crate) fn nothing_due(request: &Request, found: &Found, now: Timestamp) -> O
     if decide::is_fresh(found.newest, request.max_age, now) {
         return Some("the newest generation is younger than max_age".into());
     }
-    let tried = found.state.last_attempt.max(found.newest.map(GenerationId::time));
-    let is_caught_up = request.catch_up.as_ref().is_some_and(|catch_up| catch_up.missed(tried, now).is_none());
-    is_caught_up.then(|| "no scheduled run was missed".into())
+    let tried = found.tried();
+    let timetable = request.timetable.as_ref().filter(|_| request.missed)?;
+    timetable.declines(tried, now).map(Into::into)
 }
 
 impl Work<'_> {

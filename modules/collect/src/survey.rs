@@ -10,6 +10,7 @@ use backup_core::layout::StreamDir;
 use backup_core::receipt::Receipt;
 use backup_core::state::{CollectState, Good};
 use backup_core::{GenerationId, GenerationKind, GenerationRef};
+use jiff::Timestamp;
 
 /// A sealed generation in the handover point.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// When something was last tried, whatever came of it.
+    pub(crate) fn tried(&self) -> Option<Timestamp> {
+        self.state.last_attempt.max(self.newest.map(GenerationId::time))
+    }
+
     /// What a transport should have taken before this run.
     pub(crate) fn left_behind(&self) -> Vec<GenerationId> {
         self.waiting.iter().filter(|waiting| !waiting.is_ad_hoc).map(|waiting| waiting.id).collect()

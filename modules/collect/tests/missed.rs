@@ -3,16 +3,26 @@
 
 mod support;
 
+use backup_tests::lab::wait_for_poll;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fs::{self, FileTimes};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 use support::{Answer, Bench, failure};
 
 /// A cron time that was due so long ago, in the host's zone.
 fn daily(ago: Duration) -> String {
-    let then = format!("@{}", (Timestamp::now() - ago).as_second());
+    daily_at(Timestamp::now() - ago)
+}
+
+/// One that comes so much later.
+fn daily_in(time: Duration) -> String {
+    daily_at(Timestamp::now() + time)
+}
+
+fn daily_at(time: Timestamp) -> String {
+    let then = format!("@{}", time.as_second());
     let output = Command::new("date").env_remove("TZ").args(["-d", &then, "+%-M %-H * * *"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -97,7 +107,7 @@ fn a_failed_attempt_is_not_repeated() {
 }
 
 /// A run that hangs in its first hook, and what ends it together with its group.
-fn hanging(bench: &Bench, words: &[&str]) -> impl FnOnce() {
+fn hanging(bench: &Bench, words: &[&str]) -> impl FnOnce() + use<> {
     let begun = bench.at("begun");
     bench.script("hook", &format!("touch {}; exec sleep 60", begun.display()));
     declared(bench, Duration::from_hours(24));
@@ -131,6 +141,76 @@ fn a_scheduled_run_is_not_disturbed_and_is_caught_up_if_it_was_killed() {
     kill();
     bench.script("hook", "exit 0");
     assert!(catch_up(&bench).changed);
+}
+
+/// A run whose time came a minute ago, and that has begun to wait for another one.
+fn waiting(bench: Bench, words: &[&str]) -> (Bench, std::process::Child) {
+    let bench = bench.with(&json!({"schedule": {"collect": daily(Duration::from_mins(1))}}));
+    declared(&bench, Duration::from_hours(24));
+    let mut command = bench.command(words);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_poll(child.id());
+    (bench, child)
+}
+
+fn silent(output: &std::process::Output) -> bool {
+    output.status.success() && output.stdout.is_empty() && output.stderr.is_empty()
+}
+
+#[test]
+fn a_scheduled_run_waits_for_another_that_does_its_work() {
+    let bench = bench_with_hook();
+    bench.script(
+        "hook",
+        &format!("touch {0}/begun; while [ ! -e {0}/go ]; do sleep 0.05; done", bench.at("").display()),
+    );
+    declared(&bench, Duration::from_hours(24));
+    let mut catching_up = bench.command(&["run", "shop", "--missed"]).spawn().unwrap();
+    support::wait_for("the hook runs", || bench.at("begun").exists());
+    let (bench, scheduled) = waiting(bench, &["run", "shop", "--quiet"]);
+    fs::write(bench.at("go"), "").unwrap();
+    assert!(catching_up.wait().unwrap().success());
+    let output = scheduled.wait_with_output().unwrap();
+    assert!(silent(&output), "{output:?}");
+    assert_eq!((bench.handed_over("data").len(), bench.mail().as_str()), (1, ""));
+}
+
+#[test]
+fn a_scheduled_run_collects_after_another_that_did_not() {
+    let bench = bench_with_hook();
+    let kill = hanging(&bench, &["run", "shop"]);
+    let (bench, scheduled) = waiting(bench, &["run", "shop", "--quiet"]);
+    bench.script("hook", "exit 0");
+    kill();
+    let output = scheduled.wait_with_output().unwrap();
+    assert!(silent(&output), "{output:?}");
+    assert_eq!((bench.handed_over("data").len(), bench.mail().as_str()), (1, ""));
+}
+
+#[test]
+fn a_run_that_waits_can_be_ended_and_one_besides_the_schedule_is_refused() {
+    let bench = bench_with_hook();
+    let kill = hanging(&bench, &["run", "shop"]);
+    let (bench, scheduled) = waiting(bench, &["run", "shop", "--quiet"]);
+    let (_, text) = failure(&bench.cli(&["run", "shop", "--label", "mine"]));
+    assert!(text.contains("held by collect of shop"), "{text}");
+    Command::new("kill").arg(scheduled.id().to_string()).status().unwrap();
+    assert!(!scheduled.wait_with_output().unwrap().status.success());
+    assert!(bench.mail().contains("ended by SIGTERM"), "{}", bench.mail());
+    kill();
+}
+
+#[test]
+fn nothing_is_caught_up_while_the_next_run_is_near() {
+    // Collecting and carrying take 40 minutes if nothing is declared.
+    let times = |next| json!({"schedule": {"collect": [daily(Duration::from_mins(30)), daily_in(next)]}});
+    let near = Bench::new().with(&times(Duration::from_mins(55)));
+    did_nothing(&near, &catch_up(&near), "the next scheduled run is near");
+    let far = Bench::new().with(&times(Duration::from_mins(62)));
+    assert!(catch_up(&far).changed);
+    let short = json!({"objectives": {"durations": {"collect": "1min", "transport": "1min", "verify": "1min"}}});
+    let soon_done = Bench::new().with(&times(Duration::from_mins(55))).with(&short);
+    assert!(catch_up(&soon_done).changed);
 }
 
 #[test]

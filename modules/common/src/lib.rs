@@ -2,11 +2,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod args;
-pub mod catch_up;
 pub mod gate;
 pub mod notify;
 pub mod recover;
+pub mod timetable;
 mod told;
 
 pub use args::{JobArgs, NoStream, StreamArgs, StreamWish};
-pub use catch_up::CatchUp;
+pub use timetable::Timetable;

@@ -17,12 +17,16 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
-use backup_common::{CatchUp, args, gate};
+use backup_common::timetable::Turn;
+use backup_common::{Timetable, args, gate};
 use backup_core::accepted::Accepted;
-use backup_core::job::Mode;
+use backup_core::job::{Mode, Step};
 use backup_core::{Kind, StreamName};
 use backup_interface::{Call, Failed, Outcome};
+use jiff::Timestamp;
 use std::time::Instant;
+
+const AT_WORK: &str = "another run is at work";
 
 fn interrupt() -> Result<Interrupt> {
     Ok(Interrupt::install().map_err(|source| TransportError::Io {
@@ -55,8 +59,11 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
         return Ok(gate::declined(call, &suspended, "is carried").with_report(&RunReport::default()));
     }
-    let catch_up =
-        if args.missed { Some(CatchUp::new(&named, "transport", &named.job.schedule.transport)?) } else { None };
+    // To a run that does not depend on it, a schedule that cannot be used is none.
+    let timetable = match Timetable::new(&named, Step::Transport) {
+        Err(error) if args.missed => return Err(error.into()),
+        timetable => timetable.ok(),
+    };
     let began = host::now().timestamp();
     assume_user(streams.iter().map(|name| user_here(&named, *name)))?;
     let interrupt = interrupt()?;
@@ -70,16 +77,22 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     let mut nothing = "nothing is outstanding";
     for name in &streams {
         let place = place(&named, *name, &interrupt)?;
-        if let Some(catch_up) = &catch_up
-            && catch_up.missed(attempt::last(&place)?, began).is_none()
+        if let Some(timetable) = timetable.as_ref().filter(|_| args.missed)
+            && let Some(why) = timetable.declines(attempt::last(&place)?, began)
         {
-            nothing = "no scheduled run was missed";
+            nothing = why;
             continue;
         }
-        let lock = match run_lock(&place, call) {
-            Ok(lock) => lock,
-            Err(failed) if catch_up.is_some() && failed.failure().kind() == Kind::Locked => {
-                nothing = "another run is at work";
+        let lock = match run_lock(&place, call, timetable.as_ref().filter(|_| !args.missed), began) {
+            Ok(Some(Turn::Ours(lock, _))) => Some(lock),
+            Ok(None) => None,
+            // Whoever holds the lock, or waits for it next, carries what waits.
+            Ok(Some(Turn::Relieved(_))) => {
+                nothing = AT_WORK;
+                continue;
+            }
+            Err(failed) if args.missed && failed.failure().kind() == Kind::Locked => {
+                nothing = AT_WORK;
                 continue;
             }
             Err(failed) => {
@@ -92,7 +105,7 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
             log.problems.push(failed);
         }
         // A missed run for which nothing waited is still missed: what is caught up elsewhere may come yet.
-        if lock.is_some() && (catch_up.is_none() || log.met_something()) {
+        if lock.is_some() && (!args.missed || log.met_something()) {
             let remembered = attempt::remember(&place, began);
             log.warnings.extend(remembered.err().map(|failed| failed.message()));
         }
@@ -153,15 +166,18 @@ fn conclude(
     Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(report))
 }
 
-/// Makes sure that no other run carries this stream; `None` where this one changes nothing.
-fn run_lock(place: &Place, call: &Call) -> Result<Option<Lock>> {
+/// Makes sure that no other run carries this stream; `None` where this one changes nothing. A scheduled run waits for another
+/// one as long as it would repeat what fails.
+fn run_lock(place: &Place, call: &Call, timetable: Option<&Timetable>, began: Timestamp) -> Result<Option<Turn>> {
     let waiting = place.waiting();
     let folder = waiting.dir().path();
     if call.check || (!place.is_sink && !folder.is_dir()) {
         return Ok(None);
     }
     publish::create_dirs(folder, 0o750, None)?;
-    Ok(Some(Lock::take(&waiting.dir().transport_lock(), "transport")?))
+    let (path, patience) = (waiting.dir().transport_lock(), place.of().stream.transport.window.duration());
+    let take = || Lock::take(&path, "transport");
+    Ok(Some(Timetable::turn(timetable, began, patience, &place.interrupt, take)?))
 }
 
 /// One stream: connects the two ends as the job says, and tries until the window is over.

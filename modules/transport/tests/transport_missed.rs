@@ -3,6 +3,7 @@
 
 mod support;
 
+use backup_tests::lab::wait_for_poll;
 use std::fs::{self, FileTimes};
 use std::path::PathBuf;
 use std::process::Command;
@@ -107,16 +108,38 @@ fn a_failed_attempt_is_mailed_once_and_not_repeated() {
     }
 }
 
-#[test]
-fn a_run_under_way_is_not_disturbed() {
-    let lab = lab(Way::Push);
-    lab.generation(FIRST, None, b"data");
+/// Somebody who has the lock until the end of standard input.
+fn holder(lab: &Lab) -> std::process::Child {
     let lock = lab.handover().join(".transport.lock");
     let mut holder = Command::new("sh");
     holder.args(["-c", "exec 9>>\"$0\"; flock -n 9; echo held; read -r end"]).arg(&lock);
     let mut holder = holder.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.stdout.take().unwrap()), &mut line).unwrap();
+    holder
+}
+
+#[test]
+fn a_scheduled_run_waits_for_another_one() {
+    let mut lab = lab(Way::Push);
+    lab.schedule = Some(sh("unset TZ; date -d '1 minute ago' '+%-M %-H * * *'", lab.path()).trim().to_owned());
+    lab.declare();
+    lab.generation(FIRST, None, b"data");
+    let mut holder = holder(&lab);
+    let scheduled = lab.command("run").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    wait_for_poll(scheduled.id());
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    let output = scheduled.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(lab.sink_is_whole(), [FIRST]);
+}
+
+#[test]
+fn a_run_under_way_is_not_disturbed() {
+    let lab = lab(Way::Push);
+    lab.generation(FIRST, None, b"data");
+    let mut holder = holder(&lab);
     did_nothing(&catch_up(&lab), "another run is at work");
     drop(holder.stdin.take());
     holder.wait().unwrap();

@@ -328,7 +328,7 @@ fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>
 }
 
 /// A job's own place among its neighbours: from its names alone (FNV-1a), so that nobody else moves it.
-fn preferred(job: &Job) -> u32 {
+pub(super) fn preferred(job: &Job) -> u32 {
     let names = job.source.bytes().chain([b'/']).chain(job.job.bytes());
     names.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,7 +1,8 @@
 //! Cron entries per host and user, with the reason of each.
 
 use super::{
-    Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
+    CATCH_UP, Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
+    derive::preferred,
     result::{Entry, Purpose},
     stored::rotations,
     upkeep::{self, Sort},
@@ -11,9 +12,8 @@ use crate::job::Mode;
 /// Where the executables are.
 const BIN: &str = "/usr/local/bin";
 
-/// How often it is looked for what was missed, in minutes; for missed transports so many minutes after collections.
-const CATCH_UP: u16 = 15;
-const CATCH_UP_TRANSPORT: u16 = 7;
+/// For missed transports it is looked so many minutes after missed collections.
+const CATCH_UP_TRANSPORT: u32 = 7;
 
 /// All entries of one job.
 pub(super) fn entries(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
@@ -53,7 +53,7 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
         }
     }
     if catches_up(draft, draft.runs.iter().map(|run| run.pattern.minutes.len()).sum()) {
-        let every = Pattern::new((0..1440).step_by(CATCH_UP.into()), Days::Every);
+        let every = every_quarter(draft, 0);
         let why = "collects once what was missed while the host was off; does nothing otherwise";
         let blackout = draft.blackout_dates();
         for time in draft.within(&every).iter().flat_map(|pattern| pattern.cron_times_but(&blackout)) {
@@ -64,6 +64,12 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
     entries
 }
 
+/// Every quarter of an hour, from the job's own minute on: a power cut ends for many hosts at once.
+fn every_quarter(draft: &Draft<'_>, later: u32) -> Pattern {
+    let own = preferred(draft.job).wrapping_add(later) % u32::from(CATCH_UP);
+    Pattern::new((0..1440).filter(|minute| u32::from(minute % CATCH_UP) == own), Days::Every)
+}
+
 /// Whether what was missed is made up for. What runs hourly is soon made up for anyway; without objectives nothing is
 /// promised, and nothing is installed but what somebody wrote.
 fn catches_up(draft: &Draft<'_>, runs_of_a_day: usize) -> bool {
@@ -71,7 +77,7 @@ fn catches_up(draft: &Draft<'_>, runs_of_a_day: usize) -> bool {
 }
 
 fn transport(draft: &Draft<'_>) -> Vec<Entry> {
-    let late = Pattern::new((CATCH_UP_TRANSPORT..1440).step_by(CATCH_UP.into()), Days::Every);
+    let late = every_quarter(draft, CATCH_UP_TRANSPORT);
     let mut entries = Vec::new();
     for carry in &draft.carries {
         let Some(of) = draft.job.stream(carry.stream) else { continue };

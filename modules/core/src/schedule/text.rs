@@ -18,8 +18,8 @@ impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let planned = if self.install { "" } else { "  (planned only)" };
         let command = self.command.trim_start_matches("/usr/local/bin/").trim_end_matches(" --quiet");
-        writeln!(f, "  {:<18} {:<17} {command}{planned}", self.cron, self.user)?;
-        write!(f, "  {:<36} {}", "", self.why)
+        writeln!(f, "  {:<19} {:<17} {command}{planned}", self.cron, self.user)?;
+        write!(f, "  {:<37} {}", "", self.why)
     }
 }
 

@@ -1,0 +1,143 @@
+//! What a job's schedule says about a run: whether it catches up a missed one, and how long a scheduled one waits for another
+//! that is at work. Cron asks every few minutes, so it is cheap.
+
+use backup_adapters::host;
+use backup_adapters::jobs::Named;
+use backup_adapters::lock::Lock;
+use backup_adapters::signals::Interrupt;
+use backup_core::job::Step;
+use backup_core::schedule::{self, CronTime, GRACE, TimeError};
+use backup_core::{Failure, Kind};
+use backup_interface::Failed;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// The times of one step of a job on this host.
+#[derive(Debug, Clone)]
+pub struct Timetable {
+    times: Vec<CronTime>,
+    zone: TimeZone,
+    declared: Timestamp,
+    takes: SignedDuration,
+}
+
+/// What the schedule says is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum TimetableError {
+    /// The job has no such schedule.
+    #[error("option missed: job {job} declares no schedule.{step}, so no run of it can have been missed")]
+    NoSchedule {
+        /// The job.
+        job: String,
+        /// The key below `schedule`.
+        step: &'static str,
+    },
+    /// It is no time for cron.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// The host's zone is not known.
+    #[error("cannot read the zone of this host, /etc/localtime: {0}")]
+    Zone(#[from] io::Error),
+}
+
+impl Failure for TimetableError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSchedule { .. } => Kind::InvalidOption,
+            Self::Time(error) => error.kind(),
+            Self::Zone(_) => Kind::Io,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSchedule { step, .. } => Some(format!("Declare schedule.{step}, or leave `missed` away.")),
+            Self::Time(error) => error.hint(),
+            Self::Zone(_) => Some("Let /etc/localtime lead to a file of /usr/share/zoneinfo.".into()),
+        }
+    }
+}
+
+/// How often a wanted lock is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What became of waiting for another run.
+#[derive(Debug)]
+pub enum Turn {
+    /// It is ours. If it was waited for, the scheduled time of this run is told.
+    Ours(Lock, Option<Timestamp>),
+    /// The next scheduled run has begun to wait for it, too.
+    Relieved(Failed),
+}
+
+impl Timetable {
+    /// About `step` of a job.
+    ///
+    /// # Errors
+    /// It has no times, or the host's zone cannot be read.
+    pub fn new(named: &Named, step: Step) -> Result<Self, TimetableError> {
+        let schedule = &named.job.schedule;
+        let (times, key) = match step {
+            Step::Collect => (&schedule.collect, "collect"),
+            Step::Transport => (&schedule.transport, "transport"),
+            Step::Rotate => (&schedule.rotate, "rotate"),
+        };
+        if times.is_empty() {
+            return Err(TimetableError::NoSchedule { job: named.job.job.clone(), step: key });
+        }
+        let times = times.iter().map(|time| time.parse()).collect::<Result<_, _>>()?;
+        let takes = schedule::catching_up(&named.job, step);
+        Ok(Self { times, zone: host::zone()?, declared: named.declared, takes })
+    }
+
+    /// Why nothing is caught up; `None`: a run was missed, and there is time to make up for it. `tried` is when something was
+    /// last tried; what was scheduled before the job document was written was never due. Where the next run is so near
+    /// that it would meet this one, it does the work itself.
+    pub fn declines(&self, tried: Option<Timestamp>, now: Timestamp) -> Option<&'static str> {
+        let since = tried.map_or(self.declared, |tried| tried.max(self.declared));
+        if schedule::missed(&self.times, &self.zone, since, now).is_none() {
+            return Some("no scheduled run was missed");
+        }
+        // A run whose time has just come may not have begun yet.
+        let next = schedule::next(&self.times, &self.zone, now - GRACE);
+        next.is_some_and(|next| next < now + self.takes + GRACE).then_some("the next scheduled run is near")
+    }
+
+    /// Takes a lock that another run of this job may hold. A run whose time has just come waits for it, for `patience` at most and
+    /// until the next run's time comes; any other is refused at once.
+    ///
+    /// # Errors
+    /// It is not free after that, cannot be taken, or this run was asked to end.
+    pub fn turn<E: Failure>(
+        this: Option<&Self>,
+        began: Timestamp,
+        patience: Duration,
+        interrupt: &Interrupt,
+        mut take: impl FnMut() -> Result<Lock, E>,
+    ) -> Result<Turn, Failed> {
+        let locked = match take() {
+            Err(error) if error.kind() == Kind::Locked => error,
+            taken => return Ok(Turn::Ours(taken?, None)),
+        };
+        let due = this.and_then(|this| Some((this, schedule::due(&this.times, &this.zone, began)?)));
+        let Some((this, due)) = due else { return Err(locked.into()) };
+        let (begin, now) = (Instant::now(), host::now().timestamp());
+        let next = schedule::next(&this.times, &this.zone, now).map(|next| now.duration_until(next).unsigned_abs());
+        loop {
+            interrupt.sleep(RETRY)?;
+            match take() {
+                Err(error) if error.kind() == Kind::Locked => {
+                    let waited = begin.elapsed();
+                    if next.is_some_and(|next| waited >= next) {
+                        return Ok(Turn::Relieved(error.into()));
+                    }
+                    if waited >= patience {
+                        return Err(error.into());
+                    }
+                }
+                taken => return Ok(Turn::Ours(taken?, Some(due))),
+            }
+        }
+    }
+}
