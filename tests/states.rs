@@ -196,52 +196,6 @@ fn what_is_illegal_is_refused_with_what_is_legal_and_changes_nothing() {
 }
 
 #[test]
-fn an_action_on_a_group_acts_on_its_jobs_or_on_none() {
-    let mut lab = Lab::in_memory(Way::Push);
-    lab.change(&json!({"group": "shops"}));
-    let mut second = lab.job.clone();
-    (second["job"], second["group"]) = (json!("till"), json!("shops"));
-    let mut third = second.clone();
-    (third["job"], third["group"]) = (json!("mail"), json!("others"));
-    for job in [&second, &third] {
-        let path = lab.at(&format!("source/etc/jobs/{}.yml", job["job"].as_str().unwrap()));
-        fs::write(path, job.to_string()).unwrap();
-    }
-    let call = |words: &[&str]| {
-        let mut command = std::process::Command::new(Executable::Job.path());
-        command.args(words).args(["--json", "--config"]).arg(lab.at("source/etc"));
-        backup_tests::executables::Done::of(&mut command)
-    };
-    let states = || {
-        let answer = |group| call(&["status", "--group", group]).good();
-        let list = |answer: Value| {
-            answer["jobs"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|job| format!("{} {}", job["job"], job["state"]).replace('"', ""))
-                .collect::<Vec<_>>()
-        };
-        [list(answer("shops")), list(answer("others"))].concat()
-    };
-    assert_eq!(call(&["stop", "--group", "shops"]).good()["changed"], true);
-    assert_eq!(states(), ["shop stopped", "till stopped", "mail active"]);
-    call(&["restart", "till"]).good();
-    call(&["restart", "--group", "shops"]).failed("wrong_state");
-    assert_eq!(states(), ["shop stopped", "till active", "mail active"], "till is refused, so none is touched");
-    call(&["run", "--group", "shops", "--state", "active"]).good();
-    assert_eq!(states(), ["shop active", "till active", "mail active"]);
-    call(&["stop", "--group", "shops"]).good();
-    call(&["terminate", "--group", "shops", "--confirm", "shop"]).failed("invalid_option");
-    call(&["terminate", "--group", "shops", "--confirm", "shops"]).good();
-    assert_eq!(states(), ["shop inactive", "till inactive", "mail active"]);
-    let none = call(&["stop", "--group", "shop"]).failed("not_found");
-    assert_eq!(none["hint"], "Groups of this host: others, shops.");
-    call(&["stop"]).failed("invalid_option");
-    call(&["stop", "shop", "--group", "shops"]).failed("invalid_option");
-}
-
-#[test]
 fn the_phases_are_written_down_while_they_happen() {
     let lab = Lab::in_memory(Way::Push);
     sh(&format!("cd {}; for i in 1 2 3 4; do head -c 3000000 /dev/urandom > $i; done", lab.srv().display()));

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,10 +61,8 @@ pub struct Done {
     pub stderr: String,
 }
 
-impl Done {
-    /// Calls and waits.
-    pub fn of(command: &mut Command) -> Self {
-        let output = command.stdin(Stdio::null()).output().unwrap();
+impl From<&Output> for Done {
+    fn from(output: &Output) -> Self {
         let (stdout, stderr) = (
             String::from_utf8_lossy(&output.stdout).into_owned(),
             String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -72,10 +70,16 @@ impl Done {
         let code = output.status.code();
         let answer = match code {
             None => Value::Null,
-            Some(_) => serde_json::from_str(&stdout)
-                .unwrap_or_else(|error| panic!("{command:?}: {error}: {stdout:?}, {stderr:?}")),
+            Some(_) => serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout:?}, {stderr:?}")),
         };
         Self { code, answer, stderr }
+    }
+}
+
+impl Done {
+    /// Calls and waits.
+    pub fn of(command: &mut Command) -> Self {
+        Self::from(&command.stdin(Stdio::null()).output().unwrap())
     }
 
     /// Its answer, if it succeeded.

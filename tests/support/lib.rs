@@ -8,5 +8,6 @@ pub mod kill;
 pub mod lab;
 pub mod mail;
 pub mod oracle;
+pub mod pause;
 pub mod proxy;
 pub mod service;

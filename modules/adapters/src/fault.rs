@@ -2,7 +2,8 @@
 //!
 //! With the cargo feature `fault-points` the environment decides:
 //! - `HANDOVER_FAULT=<name>[:n]` kills this process at the n-th pass (default 1) of that name;
-//! - `HANDOVER_FAULT_ACTION=kill-group` kills the whole process group instead;
+//! - `HANDOVER_FAULT_ACTION=kill-group` kills the whole process group instead, `pause` stops the process until somebody
+//!   lets it go on (SIGCONT);
 //! - `HANDOVER_FAULT_LIST=<file>` appends the name of every point passed, one per line;
 //! - `HANDOVER_LACKS=<name>` takes away what this system has and another may not.
 
@@ -31,8 +32,11 @@ pub fn point(name: &str) {
     if wanted != name || PASSES.fetch_add(1, Ordering::Relaxed) + 1 != count.parse().unwrap_or(1) {
         return;
     }
-    let group = std::env::var("HANDOVER_FAULT_ACTION").is_ok_and(|action| action == "kill-group");
-    let _ = if group { killpg(getpgrp(), Signal::SIGKILL) } else { kill(getpid(), Signal::SIGKILL) };
+    let _ = match std::env::var("HANDOVER_FAULT_ACTION").as_deref() {
+        Ok("kill-group") => killpg(getpgrp(), Signal::SIGKILL),
+        Ok("pause") => kill(getpid(), Signal::SIGSTOP),
+        _ => kill(getpid(), Signal::SIGKILL),
+    };
 }
 
 /// Whether a test takes `_what` away from this system.

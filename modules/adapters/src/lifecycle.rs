@@ -9,6 +9,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Of the folder that holds the states: whoever knows a name in it may open that, and nobody else sees what is there.
 pub const FOLDER_MODE: u32 = 0o711;
@@ -75,7 +76,11 @@ impl Failure for StateError {
 /// # Errors
 /// [`StateError::Read`], also where we may not look: a job that may be stopped is not taken for an active one.
 pub fn read(job: &Job, is_sink: bool) -> Result<Lifecycle, StateError> {
-    let path = job.lifecycle_file(is_sink);
+    at(&job.lifecycle_file(is_sink))
+}
+
+fn at(path: &Path) -> Result<Lifecycle, StateError> {
+    let path = path.to_owned();
     match fs::read(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Lifecycle::default()),
         Err(source) => Err(StateError::Read { path, source }),
@@ -83,13 +88,40 @@ pub fn read(job: &Job, is_sink: bool) -> Result<Lifecycle, StateError> {
     }
 }
 
-/// Refuses what only an active job does.
+/// Where whoever makes, carries or expires copies of a job asks whether the job is active.
 ///
-/// # Errors
-/// [`StateError::Suspended`] if it is not active.
-pub fn require_active(job: &Job, is_sink: bool) -> Result<(), StateError> {
-    let name = if is_sink { format!("{}/{}", job.source, job.job) } else { job.job.clone() };
-    Ok(read(job, is_sink)?.require_active(&name)?)
+/// A stop writes the state first, and then takes and releases every lock of the job before it answers. So whoever asks
+/// after having taken a lock knows for as long as he holds it that no stop has answered.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    name: String,
+    state: PathBuf,
+}
+
+impl Gate {
+    /// Of `job` on this host, which is its sink or its source.
+    pub fn of(job: &Job, is_sink: bool) -> Self {
+        let name = if is_sink { format!("{}/{}", job.source, job.job) } else { job.job.clone() };
+        Self { name, state: job.lifecycle_file(is_sink) }
+    }
+
+    /// Refuses what only an active job does. Without a lock only what is put off by it may rely on the answer.
+    ///
+    /// # Errors
+    /// [`StateError::Suspended`] if it is not active.
+    pub fn ask(&self) -> Result<(), StateError> {
+        Ok(at(&self.state)?.require_active(&self.name)?)
+    }
+
+    /// Takes the lock at `path`, then asks.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], or the lock is not free by the `deadline`.
+    pub fn lock(&self, path: &Path, what: &str, deadline: Instant) -> Result<Lock, StateError> {
+        let lock = Lock::take_until(path, what, deadline)?;
+        self.ask()?;
+        Ok(lock)
+    }
 }
 
 /// Remembers a state durably. The folder becomes one that the job's accounts can pass.
@@ -98,13 +130,21 @@ pub fn write(job: &Job, is_sink: bool, lifecycle: &Lifecycle) -> Result<(), Stat
     Ok(publish::write_atomic(&job.lifecycle_file(is_sink), &lifecycle.to_bytes(), FILE_MODE, None)?)
 }
 
-/// Takes the lock of whoever collects, restores or changes the state on the source. Makes the job's state directory, closed
-/// to everybody but root.
+/// Takes the lock of whoever collects, restores or changes the state on the source, if it is free. Makes the job's state
+/// directory, closed to everybody but root.
 pub fn lock(job: &Job, what: &str) -> Result<Lock, StateError> {
+    lock_until(job, false, what, Instant::now())
+}
+
+/// [`lock`], waiting for it until `deadline`. On a sink it is the lock of whoever changes the state.
+pub fn lock_until(job: &Job, is_sink: bool, what: &str, deadline: Instant) -> Result<Lock, StateError> {
     prepare(job)?;
+    if is_sink {
+        return Ok(Lock::take_until(&job.lifecycle_file(true).with_extension("lock"), what, deadline)?);
+    }
     let directory = job.state_dir();
     publish::create_dirs(&directory, 0o700, None)?;
-    Ok(Lock::take(&directory.join(LOCK), what)?)
+    Ok(Lock::take_until(&directory.join(LOCK), what, deadline)?)
 }
 
 /// Makes the folder of the states, or opens one that an earlier version made for root alone.

@@ -1,6 +1,6 @@
 //! What only an active job does: whoever is about to do it asks here first.
 
-use backup_adapters::lifecycle::{self, StateError};
+use backup_adapters::lifecycle::{Gate, StateError};
 use backup_core::lifecycle::Suspended;
 use backup_core::{Failure as _, Job};
 use backup_interface::{Call, Outcome};
@@ -10,7 +10,7 @@ use backup_interface::{Call, Outcome};
 /// # Errors
 /// The state is not known: nothing may be done then.
 pub fn suspended(job: &Job, is_sink: bool) -> Result<Option<Suspended>, StateError> {
-    match lifecycle::require_active(job, is_sink) {
+    match Gate::of(job, is_sink).ask() {
         Ok(()) => Ok(None),
         Err(StateError::Suspended(suspended)) => Ok(Some(suspended)),
         Err(error) => Err(error),

@@ -36,6 +36,12 @@ pub(crate) enum JobError {
         /// What recovers it.
         command: &'static str,
     },
+    /// The job is stopped, and something of it goes on.
+    #[error("the stop is not finished, still under way: {}", busy.join(", "))]
+    UnderWay {
+        /// Which job, and who is at work.
+        busy: Vec<String>,
+    },
     /// A folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -52,6 +58,7 @@ impl Failure for JobError {
             Self::NoGroup { .. } => Kind::NotFound,
             Self::Unconfirmed { .. } => Kind::InvalidOption,
             Self::Unrecovered { .. } => Kind::WrongState,
+            Self::UnderWay { .. } => Kind::Locked,
             Self::Read { source, .. } => backup_adapters::publish::kind_of(source),
         }
     }
@@ -64,6 +71,9 @@ impl Failure for JobError {
                 Some(format!("Look with --check --diff at what would go, then give confirm: {name}."))
             }
             Self::Unrecovered { job, command, .. } => Some(format!("Run `{command} recover {job}` first.")),
+            Self::UnderWay { .. } => {
+                Some("Nothing new begins. The same call again waits on, as long as its option wait says.".into())
+            }
             Self::Read { .. } => None,
         }
     }

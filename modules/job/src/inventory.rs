@@ -95,10 +95,7 @@ pub(crate) fn take(target: &Target) -> Result<Inventory> {
         }
     }
     if !target.is_sink {
-        for (stream, path) in remembered(target)? {
-            let bytes = path.metadata().map_or(0, |meta| meta.len());
-            inventory.note(stream, Place::State, path, bytes);
-        }
+        inventory.state(target, |_| true)?;
     }
     Ok(inventory)
 }
@@ -122,12 +119,24 @@ fn is_index(rest: &str) -> bool {
 }
 
 /// The indexes of bases on the source: without them the next generation of each stream is a full.
-pub(crate) fn indexes(target: &Target) -> Result<Vec<PathBuf>> {
-    let is_index = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "index");
-    Ok(remembered(target)?.into_iter().map(|(_, path)| path).filter(is_index).collect())
+pub(crate) fn indexes(target: &Target) -> Result<Inventory> {
+    let mut inventory = Inventory::default();
+    if !target.is_sink {
+        inventory.state(target, |path| path.extension().is_some_and(|extension| extension == "index"))?;
+    }
+    Ok(inventory)
 }
 
 impl Inventory {
+    /// What collect remembers, as far as it is `wanted`.
+    fn state(&mut self, target: &Target, wanted: impl Fn(&Path) -> bool) -> Result<()> {
+        for (stream, path) in remembered(target)?.into_iter().filter(|(_, path)| wanted(path)) {
+            let bytes = path.symlink_metadata().map_or(0, |meta| meta.len());
+            self.note(stream, Place::State, path, bytes);
+        }
+        Ok(())
+    }
+
     fn store(&mut self, stream: StreamName, place: Place, store: &StreamStore) -> Result<()> {
         let (dir, listing) = (store.dir(), store.list()?);
         let mut items = Vec::new();

@@ -8,6 +8,7 @@
 mod change;
 mod error;
 mod inventory;
+mod locks;
 mod report;
 mod select;
 mod standing;
@@ -15,6 +16,7 @@ mod terminate;
 
 use backup_adapters::lifecycle;
 use backup_core::lifecycle::{Action, State};
+use backup_core::units::Span;
 use backup_interface::{Module, Outcome, Returned};
 use change::{Wish, change};
 use report::{JobReport, Report};
@@ -27,11 +29,11 @@ enum Command {
     /// Tell the state of a job, since when, by whom, and how far its initial sync is.
     Status(Which),
     /// Begin an inactive job, with an initial sync.
-    Start(Which),
+    Start(ActionArgs),
     /// Stop a job: no collection, no transport, no expiry; what it keeps stays, can be verified and restored.
-    Stop(Which),
+    Stop(ActionArgs),
     /// Go on with a stopped job, beginning with a full.
-    Restart(Which),
+    Restart(ActionArgs),
     /// Delete everything that a stopped job keeps on this host.
     Terminate(TerminateArgs),
 }
@@ -67,6 +69,23 @@ struct RunArgs {
     /// Repeats the name of the job, or of the group, whose copies are deleted.
     #[arg(long)]
     confirm: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+#[derive(Debug, clap::Args)]
+struct ActionArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+#[derive(Debug, clap::Args)]
+struct Patience {
+    /// How long to wait for what is under way.
+    #[arg(long, default_value = "1m")]
+    wait: Span,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +95,8 @@ struct TerminateArgs {
     /// Repeats the name of the job, or of the group, whose copies are deleted.
     #[arg(long)]
     confirm: Option<String>,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 const MODULE: Module = Module {
@@ -100,12 +121,16 @@ const MODULE: Module = Module {
 /// Entry point.
 pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
-        Command::Run(args) => change(&args.which, Wish::Be(args.state.into()), args.confirm.as_deref(), call),
+        Command::Run(args) => {
+            change(&args.which, Wish::Be(args.state.into()), args.confirm.as_deref(), args.patience.wait, call)
+        }
         Command::Status(which) => status(&which),
-        Command::Start(which) => change(&which, Wish::Do(Action::Start), None, call),
-        Command::Stop(which) => change(&which, Wish::Do(Action::Stop), None, call),
-        Command::Restart(which) => change(&which, Wish::Do(Action::Restart), None, call),
-        Command::Terminate(args) => change(&args.which, Wish::Do(Action::Terminate), args.confirm.as_deref(), call),
+        Command::Start(args) => change(&args.which, Wish::Do(Action::Start), None, args.patience.wait, call),
+        Command::Stop(args) => change(&args.which, Wish::Do(Action::Stop), None, args.patience.wait, call),
+        Command::Restart(args) => change(&args.which, Wish::Do(Action::Restart), None, args.patience.wait, call),
+        Command::Terminate(args) => {
+            change(&args.which, Wish::Do(Action::Terminate), args.confirm.as_deref(), args.patience.wait, call)
+        }
     })
 }
 

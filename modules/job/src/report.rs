@@ -46,6 +46,7 @@ pub(crate) struct JobReport {
     pub(crate) by: Option<String>,
     pub(crate) action: Option<Action>,
     pub(crate) terminating: bool,
+    pub(crate) stopping: bool,
     pub(crate) legal: Vec<Action>,
     pub(crate) streams: Vec<StreamStanding>,
     pub(crate) deleted: Vec<ItemReport>,
@@ -60,9 +61,9 @@ report! {
     pub(crate) struct Report {
         /// One entry per job, in the order of their names: `job` as it is called here, `group`, `side` (`source` or `sink`: what
         /// this host is to it), `before` and `state`, `since` when and `by` whom it is in it, the `action` that led there (null:
-        /// none was needed), whether it is still `terminating`, the actions that are `legal` now, `streams` (for each `stream` the `phase` of its
+        /// none was needed), whether it is still `terminating` or `stopping` (what was under way has not ended), the actions that are `legal` now, `streams` (for each `stream` the `phase` of its
         /// initial sync as far as this host sees it, `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes, when it `began`, the `cause` of a
-        /// resync, and why a `resync_required`), what terminate `deleted` or would (`stream`, `place`, `what`, `id`, `kind`, `path`, `bytes`, `hold`, in the order of deletion)
+        /// resync, and why a `resync_required`), what the action `deleted` or would (`stream`, `place`, `what`, `id`, `kind`, `path`, `bytes`, `hold`, in the order of deletion)
         /// with `deleted_bytes`, and what it `left` because it is not the job's.
         pub(crate) jobs: Vec<JobReport>,
     }
@@ -87,6 +88,7 @@ impl JobReport {
             by: now.by.clone(),
             action: None,
             terminating: now.terminating,
+            stopping: now.stopping,
             legal: now.legal(),
             streams,
             deleted: Vec::new(),
@@ -146,6 +148,9 @@ impl JobReport {
         let mut text = format!("{}: {}{since}{by}; legal: {}\n", self.job, self.state, legal.join(", "));
         if self.terminating {
             let _ = writeln!(text, "  not everything is deleted yet: terminate again");
+        }
+        if self.stopping {
+            let _ = writeln!(text, "  something may still be under way: stop again");
         }
         for stream in &self.streams {
             if let Some(phase) = stream.phase {
@@ -209,6 +214,7 @@ impl Report {
             by: Some("root".into()),
             action: Some(Action::Terminate),
             terminating: false,
+            stopping: false,
             legal: vec![Action::Start],
             streams: vec![stream],
             deleted: vec![item],

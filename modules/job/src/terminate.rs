@@ -2,17 +2,13 @@
 
 use crate::error::{JobError, Result};
 use crate::inventory::{self, Inventory, Item, Place, What};
+use crate::locks::as_owner;
 use crate::select::Target;
-use backup_adapters::lock::Lock;
 use backup_adapters::store::StreamStore;
-use backup_adapters::{fault, intent, publish, users};
+use backup_adapters::{fault, intent, publish};
 use backup_core::manifest::SEAL;
 use backup_core::state::RESTORE_JOURNAL;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Nobody holds these locks for longer, unless a copy is under way.
-const MOMENT: Duration = Duration::from_secs(10);
 
 /// Refuses while services are off or trees half exchanged: their recovery may need what would be deleted.
 pub(crate) fn refuse_unrecovered(target: &Target) -> Result<()> {
@@ -30,28 +26,7 @@ pub(crate) fn refuse_unrecovered(target: &Target) -> Result<()> {
     Ok(())
 }
 
-/// Takes every lock under which somebody may be at work in the job's folders.
-pub(crate) fn lock(target: &Target) -> Result<Vec<Lock>> {
-    let mut locks = Vec::new();
-    let what = format!("terminate of {}", target.name);
-    for of in target.job.streams() {
-        for (place, store) in inventory::places(target, &of) {
-            if !store.dir().path().is_dir() {
-                continue;
-            }
-            as_owner(target.owner(&of), || {
-                if matches!(place, Place::Handover | Place::Incoming) {
-                    locks.push(Lock::take_until(&store.dir().transport_lock(), &what, Instant::now() + MOMENT)?);
-                }
-                locks.push(store.lock(&what, Instant::now() + MOMENT)?);
-                Ok(())
-            })?;
-        }
-    }
-    Ok(locks)
-}
-
-/// Deletes the items in their order. The caller holds the [`lock`]s.
+/// Deletes the items in their order. The caller holds the locks.
 pub(crate) fn delete(target: &Target, inventory: &Inventory) -> Result<()> {
     for of in target.job.streams() {
         let stores = inventory::places(target, &of);
@@ -88,12 +63,4 @@ fn remove(item: &Item, store: Option<&StreamStore>) -> Result<()> {
 
 fn is_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
-}
-
-/// Works as the owner of the folders: where he may not delete, nothing is deleted for him.
-fn as_owner<T>(owner: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    if users::current()?.name == owner {
-        return work();
-    }
-    users::acting_as(&users::by_name(owner)?, work)?
 }

@@ -160,6 +160,7 @@ struct Job {
     by: Option<String>,
     action: Option<String>,
     terminating: bool,
+    stopping: bool,
     legal: Vec<String>,
     streams: Vec<Value>,
     deleted: Vec<Value>,

@@ -1,5 +1,6 @@
 //! How a rotation can fail, beyond what the adapters say themselves.
 
+use backup_adapters::lifecycle::StateError;
 use backup_adapters::store::StoreError;
 use backup_adapters::users::UserError;
 use backup_core::retention::RetentionError;
@@ -26,6 +27,9 @@ pub enum RotateError {
     /// The store cannot be read or changed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It is not known whether the job is active, or it is not.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The account cannot be used.
     #[error(transparent)]
     User(#[from] UserError),
@@ -49,6 +53,7 @@ impl Failure for RotateError {
             Self::WrongUser { .. } => Kind::Permission,
             Self::Policy(error) => error.kind(),
             Self::Store(error) => error.kind(),
+            Self::State(error) => error.kind(),
             Self::User(error) => error.kind(),
             Self::Damaged { .. } => Kind::Damaged,
         }
@@ -59,6 +64,7 @@ impl Failure for RotateError {
             Self::WrongUser { wanted, .. } => Some(format!("Run as {wanted} or as root.")),
             Self::Policy(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::State(error) => error.hint(),
             Self::User(error) => error.hint(),
             Self::Damaged { .. } => Some(
                 "Find out what damaged the medium, and make a new full. A damaged generation no longer counts and displaces nothing."

@@ -70,7 +70,7 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     }
     let mut report = RunReport::default();
     let mut changed = false;
-    let mut failure = None;
+    let (mut failure, mut suspended) = (None, None);
     if !call.check {
         // Being polite is a wish; where it is refused, rotation is merely less polite.
         let _ = Niceness::from(named.job.priority).apply();
@@ -87,6 +87,7 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
         });
         report.add(rotation, &done);
         changed |= done.is_change();
+        suspended = suspended.or(done.suspended);
         // The other stream's store is not worse for it.
         failure = failure.or(result.err());
     }
@@ -96,6 +97,12 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
         let failed = if call.check { failed } else { tell(&named.job, &args.job.job, failed) };
         return Err(failed.with_report(&report));
     }
+    let mut warnings = report.warnings();
+    match suspended {
+        Some(suspended) if !changed => return Ok(gate::declined(call, &suspended, "expires").with_report(&report)),
+        Some(suspended) if !call.is_quiet() => warnings.push(format!("{suspended}: nothing more expires")),
+        _ => {}
+    }
     let msg = report.sentence(&args.job.job);
     let mut outcome = if changed { Outcome::changed(msg) } else { Outcome::unchanged(msg) };
     if call.check {
@@ -104,7 +111,7 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     if call.diff && changed {
         outcome = report.stores.iter().map(report::StoreReport::diff).fold(outcome, Outcome::with_diff);
     }
-    outcome = report.warnings().into_iter().fold(outcome, Outcome::with_warning);
+    outcome = warnings.into_iter().fold(outcome, Outcome::with_warning);
     Ok(outcome.with_report(&report))
 }
 

@@ -1,11 +1,13 @@
 //! One store: list, plan, re-read what deletions rely on, delete. The plan decides everything; this only carries it out.
 
 use crate::error::RotateError;
+use backup_adapters::lifecycle::{Gate, StateError};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
+use backup_core::lifecycle::Suspended;
 use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE, assume_reread, plan};
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
@@ -26,6 +28,8 @@ pub struct Rotation {
     pub user: String,
     /// Where the generations lie.
     pub store: StreamStore,
+    /// Says whether anything may expire.
+    pub gate: Gate,
     /// What is kept.
     pub policy: Policy,
     /// Whose store it is.
@@ -53,6 +57,8 @@ pub struct Rotated {
     pub deleted: Vec<GenerationId>,
     /// Bytes of the deleted generations and of rests.
     pub freed: u64,
+    /// The job is not active any more: nothing else was done.
+    pub suspended: Option<Suspended>,
 }
 
 impl Rotated {
@@ -70,6 +76,7 @@ impl Rotation {
             stream: of.name,
             user: of.user().to_owned(),
             store: StreamStore::open(StreamDir::new(&of.store_root(), &of.job.job, of.name)),
+            gate: Gate::of(of.job, false),
             policy: of.store_retention(),
             side: Side::Source,
             reread_box: Duration::ZERO,
@@ -84,6 +91,7 @@ impl Rotation {
             stream: of.name,
             user: sink.user.clone(),
             store: StreamStore::open(StreamDir::new(&of.sink_store_root(), &of.job.job, of.name)),
+            gate: Gate::of(of.job, true),
             policy: sink.retention.clone(),
             side: Side::Sink { protect: sink.protect, verify_max_age: sink.verify_max_age },
             reread_box: sink.verify_box.duration(),
@@ -109,11 +117,23 @@ impl Rotation {
         let rests = rests.into_iter().collect();
         let missing = self.is_missing();
         let damaged = Vec::new();
-        Ok(Rotated { plan: decided, reread, damaged, rests, oddities: listing.oddities, missing, deleted, freed })
+        let (oddities, suspended) = (listing.oddities, None);
+        Ok(Rotated { plan: decided, reread, damaged, rests, oddities, missing, deleted, freed, suspended })
     }
 
-    /// Rotates. `done` says what was done, also if it fails in the middle.
+    /// Rotates. `done` says what was done, also if it fails in the middle. That the job is not active any more ends it
+    /// wherever it is, and is no failure.
     pub fn run(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
+        match self.rotate(interrupt, done) {
+            Err(RotateError::State(StateError::Suspended(suspended))) => {
+                done.suspended = Some(suspended);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn rotate(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
         if self.is_missing() {
             // There is not even a place for the lock.
             *done = self.preview(host::now().timestamp())?;
@@ -123,8 +143,9 @@ impl Rotation {
         let mut tried = BTreeSet::new();
         let mut in_time = true;
         loop {
+            fault::point("rotate.begin");
             // Held to plan and to delete, but not while a generation is re-read: arrivals must not wait for that.
-            let lock = self.store.lock(&self.what(), Instant::now() + LOCK_WAIT)?;
+            let lock = self.gate.lock(&self.store.dir().lock(), &self.what(), Instant::now() + LOCK_WAIT)?;
             let cleaned = self.store.clean_partials(None)?;
             done.rests.extend(cleaned.ids);
             done.freed += cleaned.bytes;
@@ -169,6 +190,8 @@ impl Rotation {
         let expired: Vec<_> = done.plan.deletions().iter().map(|decision| (decision.id, decision.bytes)).collect();
         for (id, bytes) in expired {
             interrupt.map_or(Ok(()), Interrupt::check).map_err(StoreError::from)?;
+            // A stop waits for this lock, and not for many deletions.
+            self.gate.ask()?;
             fault::point("rotate.delete");
             self.store.delete(id)?;
             done.deleted.push(id);

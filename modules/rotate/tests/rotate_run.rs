@@ -3,9 +3,8 @@
 
 mod support;
 
+use backup_adapters::jobs;
 use backup_adapters::signals::Interrupt;
-use backup_core::retention::{Policy, Side};
-use backup_core::units::Span;
 use backup_core::{Failure, Kind, StreamName};
 use backup_rotate::{Rotation, rotate_store};
 use serde_json::json;
@@ -286,15 +285,8 @@ fn asked_to_end_it_ends_between_two_steps() {
     assert!(sent.success());
     // Wakes with the signal.
     assert!(interrupt.sleep(Duration::from_mins(1)).is_err());
-    let rotation = Rotation {
-        job: "web1/shop".into(),
-        stream: StreamName::Data,
-        user: "root".into(),
-        store: lab.store.clone(),
-        policy: Policy { generations: Some(3), ..Policy::default() },
-        side: Side::Sink { protect: Span(0), verify_max_age: Span(864_000) },
-        reread_box: Duration::ZERO,
-    };
+    let named = jobs::load(&lab.config(), "web1/shop").unwrap();
+    let rotation = Rotation::sink(&named.job.stream(StreamName::Data).unwrap());
     assert_eq!(rotate_store(&rotation, Some(&interrupt)).unwrap_err().kind(), Kind::Interrupted);
     assert_eq!(lab.days().len(), 5);
     assert_eq!(rotate_store(&rotation, None).unwrap().deleted.len(), 2);

@@ -73,7 +73,10 @@ impl<'a> Arrival<'a> {
     /// lock that comes back has to be held by the rsync that fills it.
     pub fn prepare(&self, candidate: &Candidate, previous: Option<&Path>) -> Result<Lock> {
         publish::create_dirs(&self.folder(), DIR_MODE, None)?;
-        let lock = self.place.lock(self.incoming, &format!("receiving {}", self.id))?;
+        let what = format!("receiving {}", self.id);
+        // What arrives on a source is restored.
+        let take = if self.place.is_sink { Place::lock_active } else { Place::lock };
+        let lock = take(self.place, self.incoming, &what)?;
         basis::prepare(&self.folder(), previous, &candidate.sizes())?;
         fault::point("transport.receive.prepared");
         Ok(lock)

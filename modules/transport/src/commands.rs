@@ -199,7 +199,7 @@ fn stream(place: &Place, call: &Call, log: &mut Log) -> Result<()> {
 
 fn session<'a, S, K>(place: &Place, call: &Call, source: S, sink: K, carry: &'a Carry<'a>) -> Session<'a, S, K> {
     let (subject, interrupt) = (place.subject(), place.interrupt.clone());
-    Session { source, sink, carry, subject, check: call.check, interrupt }
+    Session { source, sink, carry, subject, check: call.check, gate: place.gate(), interrupt }
 }
 
 fn attempts<S: SourceEnd, K: SinkEnd>(session: &Session<'_, S, K>, place: &Place, log: &mut Log) -> Result<()> {

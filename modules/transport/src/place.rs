@@ -2,6 +2,7 @@
 
 use crate::error::{Result, TransportError};
 use crate::wire::Subject;
+use backup_adapters::lifecycle::Gate;
 use backup_adapters::lock::Lock;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Instructions, StreamStore};
@@ -72,7 +73,22 @@ impl Place {
         self.below(&self.of().restore_root())
     }
 
-    /// Takes the lock of a folder, which nobody holds for long.
+    /// Says whether anything may be carried.
+    pub fn gate(&self) -> Gate {
+        Gate::of(&self.job, self.is_sink)
+    }
+
+    /// Takes the lock of a folder for what only an active job does.
+    pub fn lock_active(&self, store: &StreamStore, what: &str) -> Result<Lock> {
+        Ok(self.gate().lock(&store.dir().lock(), what, Instant::now() + SHORT)?)
+    }
+
+    /// Lets nobody take generations away from here, or stop the job, while they are read.
+    pub fn lock_to_send(&self, store: &StreamStore, what: &str) -> Result<Lock> {
+        Ok(self.gate().lock(&store.dir().transport_lock(), what, Instant::now() + SHORT)?)
+    }
+
+    /// Takes the lock of a folder in every state of the job: to restore, to file what the other side says of the past.
     pub fn lock(&self, store: &StreamStore, what: &str) -> Result<Lock> {
         Ok(store.lock(what, Instant::now() + SHORT)?)
     }

@@ -6,7 +6,6 @@ use crate::place::Place;
 use crate::sink::{LocalSink, alarm};
 use crate::source::LocalSource;
 use crate::wire::{Rotate, Rotation};
-use backup_adapters::lifecycle::{self, StateError};
 use backup_core::Kind;
 use backup_core::retention::Verdict;
 
@@ -28,11 +27,6 @@ impl Handle<Rotate> for LocalSource {
 }
 
 fn rotate(rotation: &backup_rotate::Rotation, place: &Place) -> Result<Rotation> {
-    match lifecycle::require_active(&place.job, place.is_sink) {
-        // Stopped after the arrival that this follows: nothing expires any more.
-        Err(StateError::Suspended(_)) => return Ok(Rotation::default()),
-        known => known?,
-    }
     let done = backup_rotate::rotate_store(rotation, Some(&place.interrupt))?;
     let with = |verdict| done.plan.with(verdict).map(|decision| decision.id).collect();
     Ok(Rotation { kept: with(Verdict::Keep), expired: done.deleted.clone(), postponed: with(Verdict::Postpone) })

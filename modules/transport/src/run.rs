@@ -13,6 +13,7 @@ use crate::wire::{
     Verdict, Verdicts, WantFull,
 };
 use backup_adapters::fault;
+use backup_adapters::lifecycle::Gate;
 use backup_adapters::signals::Interrupt;
 use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, Kind};
@@ -34,6 +35,8 @@ pub struct Session<'a, S, K> {
     pub subject: Subject,
     /// Only say what would be done.
     pub check: bool,
+    /// Says whether anything may be carried. It is asked with this side's run lock held.
+    pub gate: Gate,
     /// A request to end.
     pub interrupt: Interrupt,
 }
@@ -85,6 +88,7 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
     /// Tries once to carry all that waits. An error is worth another attempt if it is retryable.
     pub fn attempt(&self, log: &mut Log) -> Result<()> {
         log.problems.clear();
+        self.gate.ask()?;
         let listing = self.source.handle(List { select: Select::All })?;
         log.outstanding = listing.unusable.iter().map(|unusable| unusable.id).collect();
         for unusable in listing.unusable {
@@ -107,6 +111,7 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
             }
             for (candidate, verdict) in batch.iter().zip(verdicts) {
                 self.interrupt.check()?;
+                self.gate.ask()?;
                 if let Next::Stop = self.one(candidate, verdict, &mut lacking, log)? {
                     return Ok(());
                 }

@@ -17,8 +17,9 @@ use crate::wire::{
     Acknowledge, Answer, Ask, Commit, Complaint, List, MAX_MESSAGE, Offer, PROTOCOL, Recheck, Release, Request, Rotate,
     Status, Subject, TOOL, WORD, WantFull,
 };
+use backup_adapters::lock::Lock;
 use backup_adapters::store::StreamStore;
-use backup_adapters::{lifecycle, rsync};
+use backup_adapters::{fault, rsync};
 use backup_core::GenerationId;
 use backup_interface::Failed;
 use serde::Deserialize;
@@ -57,8 +58,12 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
     let result = match (allow, command.verb) {
         _ if let Some(refusal) = refusal(place, allow, command.verb) => Err(refusal),
         (Allow::Push, RECEIVE) => receive(place, id, &command.rest),
-        (Allow::Pull, SEND) => send(place, &place.handover(), id, &command.rest),
-        (Allow::Fetch, SEND) => send(place, &place.store(), id, &command.rest),
+        (Allow::Pull, SEND) => {
+            let waiting = place.handover();
+            let lock = place.lock_to_send(&waiting, &format!("sending {id}"));
+            lock.and_then(|lock| send(place, &waiting, id, &command.rest, Some(&lock)))
+        }
+        (Allow::Fetch, SEND) => send(place, &place.store(), id, &command.rest, None),
         (_, verb) => Err(not_allowed(verb, allow).into()),
     };
     result.inspect_err(|failed| {
@@ -77,8 +82,7 @@ fn refusal(place: &Place, allow: Allow, verb: &str) -> Option<Failed> {
         Allow::Pull => [List::VERB, SEND].contains(&verb),
         Allow::Fetch => false,
     };
-    let state = || lifecycle::require_active(&place.job, place.is_sink);
-    if needs_active { state().err().map(Failed::from) } else { None }
+    if needs_active { place.gate().ask().err().map(Failed::from) } else { None }
 }
 
 fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Result<()> {
@@ -203,8 +207,8 @@ fn receive(place: &Place, id: GenerationId, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Lets rsync read files of one sealed generation.
-fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str]) -> Result<()> {
+/// Lets rsync read files of one sealed generation. It holds the lock, if there is one, as long as it lives.
+fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str], lock: Option<&Lock>) -> Result<()> {
     let request = rsync::Request::parse(words)?;
     if !request.we_send {
         return Err(TransportError::NotServed("this key takes generations, it brings none".into()).into());
@@ -215,7 +219,8 @@ fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str]) ->
         return Err(TransportError::NotServed(format!("generation {id} has no file {name:?}")).into());
     }
     let bandwidth = place.of().stream.transport.bandwidth.map(|limit| limit.0);
-    request.serve(&store.dir().generation(id), rsync::Limits { bandwidth, niceness: None }, None)?;
+    fault::point("transport.send.begin");
+    request.serve(&store.dir().generation(id), rsync::Limits { bandwidth, niceness: None }, lock)?;
     Ok(())
 }
 

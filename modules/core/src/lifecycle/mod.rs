@@ -10,12 +10,13 @@
 //! are legal. A job of which nothing is remembered is active: hosts that were configured before there were states go on
 //! as they did, and the first collection is the start.
 
+mod error;
 mod sync;
 
+pub use error::{Illegal, LifecycleError, Suspended};
 pub use sync::{Phase, Progress, SinkFacts, SourceFacts, Sync};
 
 use crate::job::StreamName;
-use crate::{Failure, Kind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,113 +132,37 @@ pub struct Lifecycle {
     pub by: Option<String>,
     /// A terminate has begun and not all is deleted yet.
     pub terminating: bool,
+    /// A stop has begun, and what was under way may not have ended yet.
+    pub stopping: bool,
+    /// What a call for several jobs has decided for this one and not begun yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
     /// How far the initial sync of each stream is, as far as collect knows; a stream without entry never had one.
     pub sync: BTreeMap<StreamName, Sync>,
 }
 
+/// An action that a call for several jobs will take. It is written for all of them before the first is changed: a call that
+/// is cut short can be told from jobs that never were in one state, and finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// What will be done.
+    pub action: Action,
+    /// When the call decided it; the jobs that it has changed are in their state since then.
+    pub at: Timestamp,
+}
+
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self { format: FORMAT, state: State::Active, since: None, by: None, terminating: false, sync: BTreeMap::new() }
-    }
-}
-
-/// Why a state file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LifecycleError {
-    /// Not what we write.
-    #[error("it is no state of a job: {0}")]
-    Syntax(String),
-    /// By a later version.
-    #[error("it has format {0}, this version knows {FORMAT}")]
-    Newer(u32),
-}
-
-impl Failure for LifecycleError {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Syntax(_) => Kind::Damaged,
-            Self::Newer(_) => Kind::VersionMismatch,
+        Self {
+            format: FORMAT,
+            state: State::Active,
+            since: None,
+            by: None,
+            terminating: false,
+            stopping: false,
+            decided: None,
+            sync: BTreeMap::new(),
         }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Syntax(_) => {
-                "Find out what damaged it. Without the file the job is active: remove it only if it shall be.".into()
-            }
-            Self::Newer(_) => "Install the same version of Handover again that wrote it, or a later one.".into(),
-        })
-    }
-}
-
-/// An action that the job's state does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Illegal {
-    /// Not in the table.
-    #[error("cannot {action} job {job}: it is {state}")]
-    Action {
-        /// The job.
-        job: String,
-        /// What was asked for.
-        action: Action,
-        /// What it is.
-        state: State,
-        /// What could be asked for.
-        legal: Vec<Action>,
-    },
-    /// No single action leads there.
-    #[error("cannot make job {job} {wanted}: it is {state}")]
-    Wish {
-        /// The job.
-        job: String,
-        /// What it should be.
-        wanted: State,
-        /// What it is.
-        state: State,
-        /// What could be asked for.
-        legal: Vec<Action>,
-    },
-}
-
-impl Failure for Illegal {
-    fn kind(&self) -> Kind {
-        Kind::WrongState
-    }
-
-    fn hint(&self) -> Option<String> {
-        let (Self::Action { job, state, legal, .. } | Self::Wish { job, state, legal, .. }) = self;
-        let legal: Vec<_> = legal.iter().map(|action| action.as_str()).collect();
-        let rest = if *state == State::Inactive && legal == ["terminate"] {
-            "; not everything is deleted yet, and terminate finishes it"
-        } else {
-            ""
-        };
-        Some(format!("Legal for {job} in state {state}: {}{rest}.", legal.join(", ")))
-    }
-}
-
-/// A job that is not active was asked to do what only an active one does.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("job {job} is {state}{}", since.map(|since| format!(" since {since}")).unwrap_or_default())]
-pub struct Suspended {
-    /// The job as it is called on this host.
-    pub job: String,
-    /// What it is.
-    pub state: State,
-    /// Since when.
-    pub since: Option<Timestamp>,
-    /// What would help.
-    pub legal: Vec<Action>,
-}
-
-impl Failure for Suspended {
-    fn kind(&self) -> Kind {
-        Kind::WrongState
-    }
-
-    fn hint(&self) -> Option<String> {
-        let action = self.legal.first()?;
-        Some(format!("On the host that says so: `backup_job {action} {}`, if it is not meant to be.", self.job))
     }
 }
 
@@ -271,7 +196,17 @@ impl Lifecycle {
         if self.terminating {
             return vec![Action::Terminate];
         }
-        Action::ALL.into_iter().filter(|action| self.state.after(*action).is_some()).collect()
+        let is_legal = |action: &Action| self.is_begun(*action) || self.state.after(*action).is_some();
+        Action::ALL.into_iter().filter(is_legal).collect()
+    }
+
+    /// Whether this action has begun and not ended: the same call again goes on with it.
+    const fn is_begun(&self, action: Action) -> bool {
+        match action {
+            Action::Stop => self.stopping,
+            Action::Terminate => self.terminating,
+            Action::Start | Action::Restart => false,
+        }
     }
 
     /// Where an action leads.
@@ -279,8 +214,8 @@ impl Lifecycle {
     /// # Errors
     /// [`Illegal`], naming the legal actions.
     pub fn after(&self, job: &str, action: Action) -> Result<State, Illegal> {
-        if self.terminating && action == Action::Terminate {
-            return Ok(State::Inactive);
+        if self.is_begun(action) {
+            return Ok(self.state);
         }
         let allowed = self.state.after(action).filter(|_| !self.terminating);
         let illegal = || Illegal::Action { job: job.into(), action, state: self.state, legal: self.legal() };
@@ -292,7 +227,7 @@ impl Lifecycle {
     /// # Errors
     /// [`Illegal`], if no single action does: what deletes copies never follows from anything but itself.
     pub fn towards(&self, job: &str, wanted: State) -> Result<Option<Action>, Illegal> {
-        if self.state == wanted && !self.terminating {
+        if self.state == wanted && !self.terminating && !self.stopping {
             return Ok(None);
         }
         let leads = |action: &Action| self.after(job, *action).is_ok_and(|state| state == wanted);
@@ -302,7 +237,7 @@ impl Lifecycle {
     }
 
     /// What is remembered once a legal action has begun. A start or restart begins an initial sync of every stream; a
-    /// terminate is not finished before everything is deleted.
+    /// stop has not ended before nothing is under way, a terminate not before everything is deleted.
     #[must_use]
     pub fn begun(&self, action: Action, to: State, at: Timestamp, by: &str, streams: &[StreamName]) -> Self {
         let sync = match action {
@@ -310,8 +245,28 @@ impl Lifecycle {
             Action::Stop => self.sync.clone(),
             Action::Terminate => BTreeMap::new(),
         };
-        let terminating = action == Action::Terminate;
-        Self { format: FORMAT, state: to, since: Some(at), by: Some(by.to_owned()), terminating, sync }
+        Self {
+            format: FORMAT,
+            state: to,
+            since: Some(at),
+            by: Some(by.to_owned()),
+            terminating: action == Action::Terminate,
+            stopping: action == Action::Stop,
+            decided: None,
+            sync,
+        }
+    }
+
+    /// What is remembered once that action has ended: nothing of it is under way, or left.
+    #[must_use]
+    pub fn ended(&self) -> Self {
+        Self { terminating: false, stopping: false, ..self.clone() }
+    }
+
+    /// When `action` was decided for this job or begun on it, if it has not ended.
+    pub fn open_since(&self, action: Action) -> Option<Timestamp> {
+        let decided = self.decided.filter(|decided| decided.action == action).map(|decided| decided.at);
+        decided.or(self.since.filter(|_| self.is_begun(action)))
     }
 
     /// Whether the job may make copies, carry them and let them expire.

@@ -1,6 +1,7 @@
 //! Every transition, legal and illegal, and what a state file says after it.
 
 use super::*;
+use crate::{Failure, Kind};
 use proptest::prelude::*;
 
 const AT: &str = "2026-11-20T22:00:00Z";
@@ -79,6 +80,34 @@ fn a_terminate_that_was_cut_short_can_only_be_finished() {
     }
     assert!(half.towards("shop", State::Active).is_err());
     assert!(half.require_active("shop").is_err());
+}
+
+#[test]
+fn a_stop_that_was_cut_short_can_be_finished_or_gone_back_on() {
+    let half = in_state(State::Active).begun(Action::Stop, State::Stopped, at(), "root", &[StreamName::Data]);
+    let suspended = half.require_active("shop").unwrap_err();
+    assert!(half.stopping && suspended.hint().unwrap().contains("backup_job restart shop"), "{suspended:?}");
+    assert_eq!(half.legal(), [Action::Stop, Action::Restart, Action::Terminate]);
+    assert_eq!(half.after("shop", Action::Stop), Ok(State::Stopped));
+    assert_eq!(half.towards("shop", State::Stopped), Ok(Some(Action::Stop)));
+    let whole = half.ended();
+    assert_eq!(whole.towards("shop", State::Stopped), Ok(None));
+    assert!(whole.after("shop", Action::Stop).is_err());
+    let back = half.begun(Action::Restart, State::Active, at(), "root", &[StreamName::Data]);
+    assert!(!back.stopping && back.require_active("shop").is_ok());
+}
+
+#[test]
+fn what_was_decided_for_several_jobs_is_open_until_it_has_ended() {
+    let active = in_state(State::Active);
+    assert_eq!(active.open_since(Action::Stop), None);
+    let decided = Lifecycle { decided: Some(Decided { action: Action::Stop, at: at() }), ..active };
+    assert_eq!((decided.open_since(Action::Stop), decided.open_since(Action::Terminate)), (Some(at()), None));
+    assert!(decided.require_active("shop").is_ok(), "it is not begun");
+    let begun = decided.begun(Action::Stop, State::Stopped, at(), "root", &[]);
+    assert_eq!((begun.decided, begun.open_since(Action::Stop)), (None, Some(at())));
+    assert_eq!(begun.ended().open_since(Action::Stop), None);
+    assert_eq!(Lifecycle::parse(&decided.to_bytes()), Ok(decided));
 }
 
 #[test]
@@ -186,7 +215,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(state in prop::sample::select(State::ALL.to_vec()), by: Option<String>, terminating: bool, sync in prop::option::of(any_sync())) {
         let sync = sync.into_iter().map(|sync| (StreamName::Data, sync)).collect();
-        let lifecycle = Lifecycle { format: FORMAT, state, since: Some(at()), by, terminating, sync };
+        let lifecycle = Lifecycle { format: FORMAT, state, since: Some(at()), by, terminating, stopping: !terminating, decided: None, sync };
         prop_assert_eq!(Lifecycle::parse(&lifecycle.to_bytes()), Ok(lifecycle));
     }
 

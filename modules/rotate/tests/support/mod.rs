@@ -175,9 +175,14 @@ impl Lab {
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     }
 
+    /// Where the job documents are.
+    pub fn config(&self) -> PathBuf {
+        self.room.path().join("config")
+    }
+
     /// Takes the recipients out of the job.
     pub fn mail_nobody(&self) {
-        let file = self.room.path().join("config/jobs").join(format!("{}.yml", self.name));
+        let file = self.config().join("jobs").join(format!("{}.yml", self.name));
         let document = fs::read_to_string(&file).unwrap();
         fs::write(&file, document.replace("to: [ops@example.org]", "to: []")).unwrap();
     }

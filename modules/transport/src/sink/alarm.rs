@@ -98,7 +98,8 @@ impl Handle<Commit> for Alarmed {
             notify::done(&format!("{} {id}: stored and signed for", self.0.place.subject()));
         }
         answer.inspect_err(|failed| {
-            if failed.failure().kind() != Kind::Locked {
+            // That it is stopped its operator knows.
+            if ![Kind::Locked, Kind::WrongState].contains(&failed.failure().kind()) {
                 tell(&self.0.place, &[(id.to_string(), failed)]);
             }
         })

@@ -23,7 +23,7 @@ impl Handle<Commit> for LocalSink {
         // A receiving rsync holds this lock as long as it lives: nobody writes what is moved below.
         let incoming = self.place.incoming();
         publish::create_dirs(incoming.dir().path(), 0o750, None)?;
-        let _arrivals = self.place.lock(&incoming, "commit")?;
+        let _arrivals = self.place.lock_active(&incoming, "commit")?;
         let received_at = host::now().timestamp();
         let wanted = &ask.generation;
         let offered_at = Arrival::new(&self.place, &incoming, wanted.id).offered_at();
@@ -50,7 +50,7 @@ impl LocalSink {
         let store = self.place.store();
         if store.dir().deleting(wanted.id).exists() {
             // A deletion that was cut short: finished before anything new gets this id, or it would be taken for that.
-            let _lock = self.place.lock(&store, "commit")?;
+            let _lock = self.place.lock_active(&store, "commit")?;
             store.delete(wanted.id)?;
             return Ok(None);
         }
@@ -111,7 +111,7 @@ impl LocalSink {
         }
         fault::point("transport.commit.verified");
         self.place.ensure(&store)?;
-        let _lock = self.place.lock(&store, "commit")?;
+        let _lock = self.place.lock_active(&store, "commit")?;
         // What lies there under this id is damaged, or the rest of a deletion: its receipt goes first.
         store.delete(id)?;
         fault::point("transport.commit.replaced");
@@ -198,7 +198,7 @@ impl LocalSink {
         offered_at: Option<Timestamp>,
     ) -> Result<SignedReceipt> {
         let (store, of, id) = (self.place.store(), self.place.of(), stored.id);
-        let _lock = self.place.lock(&store, "receipt")?;
+        let _lock = self.place.lock_active(&store, "receipt")?;
         // As it is now: a rotation may have come between.
         let stored = &store.get(id)?;
         if is_damaged(stored) {

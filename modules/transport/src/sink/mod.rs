@@ -13,8 +13,8 @@ use crate::place::Place;
 use crate::wire::{
     Complaint, List, Listing, Offer, Offered, Select, SignedReceipt, Standing, Status, Verdict, Verdicts,
 };
-use backup_adapters::host;
 use backup_adapters::store::{Listing as Listed, Stored, StreamStore};
+use backup_adapters::{host, publish};
 use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, GenerationRef};
 use backup_interface::Failed;
@@ -33,7 +33,14 @@ impl Handle<Offer> for LocalSink {
         let parsed: Vec<_> =
             offer.generations.into_iter().map(|one| Candidate::parse(one, &subject).map_err(Failed::from)).collect();
         let candidates: Vec<_> = parsed.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
-        let (shelf, incoming) = (shelf::read(&self.place)?, self.place.incoming());
+        let incoming = self.place.incoming();
+        let _lock = if offer.check {
+            None
+        } else {
+            publish::create_dirs(incoming.dir().path(), 0o750, None)?;
+            Some(self.place.lock_active(&incoming, "offer")?)
+        };
+        let shelf = shelf::read(&self.place)?;
         let mut judged = judge::judge(&shelf, &candidates, host::now().timestamp()).into_iter();
         let mut verdicts = Vec::with_capacity(parsed.len());
         for one in &parsed {
