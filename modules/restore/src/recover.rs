@@ -55,7 +55,7 @@ fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<S
         let pending = swap::is_pending(state)?;
         return Ok(pending.then(|| format!("{name}: an interrupted restore")).into_iter().collect());
     }
-    if !state.is_dir() {
+    if !state.is_dir() || !is_something_left(state, job)? {
         return Ok(Vec::new());
     }
     match Lock::take(&state.join(LOCK), &format!("recover of {name}")) {
@@ -64,6 +64,23 @@ fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<S
         Err(LockError::Locked { .. }) => services(state, false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Looked at without the job's lock, which cron's other entries of this minute begin with.
+fn is_something_left(state: &Path, job: Option<&Job>) -> Result<bool> {
+    if swap::is_pending(state)? || intent::pending(state)?.is_some() {
+        return Ok(true);
+    }
+    for root in roots(job) {
+        if !swap::leftovers(root)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn roots(job: Option<&Job>) -> impl Iterator<Item = &PathBuf> {
+    job.into_iter().flat_map(Job::streams).flat_map(|of| &of.stream.include)
 }
 
 /// For who holds the job's lock: trees first, so that no service starts on half of them. Without the job only containers
@@ -77,7 +94,7 @@ pub(crate) fn leftovers(state: &Path, job: Option<&Job>) -> Result<Vec<String>> 
         Recovered::Undone(paths) => done.push(format!("put back {}", places(paths))),
         Recovered::Finished(paths) => done.push(format!("finished {}", places(paths))),
     }
-    for root in job.into_iter().flat_map(Job::streams).flat_map(|of| &of.stream.include) {
+    for root in roots(job) {
         let removed = swap::remove_leftovers(root)?;
         done.extend(removed.iter().map(|path| format!("removed {}", path.display())));
     }

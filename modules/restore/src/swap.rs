@@ -345,22 +345,28 @@ fn pending(state: &Path) -> Result<Option<Journal>> {
     Ok(Some(serde_json::from_slice(&bytes).map_err(unreadable)?))
 }
 
-/// Removes containers beside a root that no journal knows: an interrupted run had not come to the exchange.
-pub(crate) fn remove_leftovers(live: &Path) -> Result<Vec<PathBuf>> {
+/// Containers beside a root. Without a journal that knows them, an interrupted run had not come to the exchange.
+pub(crate) fn leftovers(live: &Path) -> Result<Vec<PathBuf>> {
     let (Some(parent), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(parent) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         entries => entries.map_err(RestoreError::io("read", parent))?,
     };
-    let mut removed = Vec::new();
+    let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(RestoreError::io("read", parent))?;
         if is_container_of(name, &entry.file_name()) {
-            remove_container(&entry.path())?;
-            removed.push(entry.path());
+            found.push(entry.path());
         }
     }
-    Ok(removed)
+    Ok(found)
+}
+
+/// Removes them.
+pub(crate) fn remove_leftovers(live: &Path) -> Result<Vec<PathBuf>> {
+    let containers = leftovers(live)?;
+    containers.iter().try_for_each(|container| remove_container(container))?;
+    Ok(containers)
 }
 
 fn is_container_of(name: &OsStr, candidate: &OsStr) -> bool {

@@ -424,3 +424,13 @@ fn as_a_task_of_ansible() {
     fs::write(&file, task.to_string().replace("shop", "shopp")).unwrap();
     assert_eq!(call().kind, "not_found");
 }
+
+#[test]
+fn recover_leaves_the_lock_to_others_where_nothing_is_left() {
+    let lab = lab();
+    lab.restore(&[]);
+    let lock = lab.path("state/shop").join(backup_core::state::LOCK);
+    fs::remove_file(&lock).unwrap();
+    assert!(!lab.call(&["recover"]).changed);
+    assert!(!lock.exists(), "recover has taken the lock that the job's other runs begin with");
+}
