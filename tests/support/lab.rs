@@ -2,10 +2,10 @@
 
 use crate::executables::{Done, Executable, sh};
 use crate::mail;
+use crate::sshd;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -56,10 +56,10 @@ pub fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
-/// Waits until a condition holds; fails after half a minute.
+/// Waits until a condition holds; fails after a minute.
 #[track_caller]
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() {
         assert!(Instant::now() < deadline, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(10));
@@ -188,18 +188,10 @@ impl Lab {
 
     /// Starts sshd, on the port it had before if it ran already. Every key is bound to one `serve`.
     pub fn start_sshd(&mut self) {
-        let _ = fs::create_dir_all("/run/sshd");
         if self.port == 0 {
-            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            self.port = sshd::port();
         }
         let room = self.room.path().display();
-        let config = format!(
-            "Port {}\nListenAddress 127.0.0.1\nHostKey {room}/host\nAuthorizedKeysFile {room}/authorized_keys\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             MaxStartups 100\n",
-            self.port
-        );
-        write(&self.at("sshd_config"), config, 0o600);
         self.pin(self.port);
         let transport = Executable::Transport.path();
         let mut authorized = String::new();
@@ -218,15 +210,7 @@ impl Lab {
             let _ = write!(authorized, "restrict,command=\"{room}/bin/serve-{key}\" {public}");
         }
         write(&self.at("authorized_keys"), authorized, 0o644);
-        let sshd = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(self.at("sshd_config"))
-            .stderr(fs::File::create(self.at("sshd.log")).unwrap())
-            .spawn()
-            .unwrap();
-        self.sshd = Some(sshd);
-        let port = self.port;
-        wait_for("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        self.sshd = Some(sshd::start(self.room.path(), self.port));
     }
 
     /// Pins sshd's host key also for another port: a proxy's.

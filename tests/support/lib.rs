@@ -11,3 +11,4 @@ pub mod oracle;
 pub mod pause;
 pub mod proxy;
 pub mod service;
+pub mod sshd;

@@ -18,14 +18,16 @@ pub struct Service<'a> {
 pub fn declare(lab: &mut Lab, body: &str, before_end: &str) {
     let (pid, process) = (lab.at("app.pid"), lab.at("bin/app-process"));
     write_script(&process, body);
+    // Its processes inherit a lock, which tells whether one of them lives: process numbers stay until somebody asks for
+    // the dead, and in a container that may take seconds.
     let control = format!(
         "pid={pid}\n\
-         on() {{ test -s $pid && kill -s 0 -- -$(cat $pid) 2>/dev/null; }}\n\
+         on() {{ ! flock --nonblock --shared $pid.lock true; }}\n\
          case $1 in\n\
          status) on && exit 0; exit 3;;\n\
          stop) on || exit 0; kill -s TERM -- -$(cat $pid); while on; do sleep 0.01; done; rm -f $pid\n{before_end}\n;;\n\
-         start) on && exit 0; setsid {process} </dev/null >/dev/null 2>&1 & p=$!\n\
-           until kill -s 0 -- -$p 2>/dev/null; do kill -0 $p || exit 1; sleep 0.01; done; echo $p > $pid.new; mv $pid.new $pid;;\n\
+         start) on && exit 0; setsid flock $pid.lock {process} </dev/null >/dev/null 2>&1 & p=$!\n\
+           until on; do kill -0 $p || exit 1; sleep 0.01; done; echo $p > $pid.new; mv $pid.new $pid;;\n\
          esac",
         pid = pid.display(),
         process = process.display(),

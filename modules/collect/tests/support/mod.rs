@@ -158,7 +158,7 @@ impl Bench {
             name,
             &format!(
                 "pid={pid}\n\
-                 on() {{ test -s $pid && kill -0 $(cat $pid) 2>/dev/null; }}\n\
+                 on() {{ test -s $pid && grep -q ') [^Z]' /proc/$(cat $pid)/stat 2>/dev/null; }}\n\
                  case $1 in\n\
                  status) on && exit 0; exit 3;;\n\
                  stop) echo stop {name} >> {calls}; test -e {pid}.no-stop && exit 0\n\

@@ -2,15 +2,13 @@
 //! generations made with plain tools. Needs root, since sshd logs root in.
 #![allow(dead_code, unreachable_pub, clippy::struct_field_names, reason = "each test file uses its part")]
 
-use backup_tests::mail;
+use backup_tests::{mail, sshd};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub const INSTANCE: &str = "0123456789abcdef0123456789abcdef";
 const TRANSPORT: &str = env!("CARGO_BIN_EXE_backup_transport");
@@ -139,18 +137,9 @@ impl Lab {
 
     /// Starts sshd, on the port it had before if it ran already.
     pub fn start_sshd(&mut self) {
-        let _ = fs::create_dir_all("/run/sshd");
         if self.port == 0 {
-            self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            self.port = sshd::port();
         }
-        let room = self.path().display();
-        let config = format!(
-            "Port {}\nListenAddress 127.0.0.1\nHostKey {room}/host\nAuthorizedKeysFile {room}/authorized_keys\n\
-             StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             Subsystem sftp internal-sftp\nMaxStartups 100\n",
-            self.port
-        );
-        write(&self.path().join("sshd_config"), config, 0o600);
         let host = fs::read_to_string(self.path().join("host.pub")).unwrap();
         write(&self.path().join("known_hosts"), format!("[127.0.0.1]:{} {host}", self.port), 0o644);
         self.authorize(match self.way {
@@ -158,19 +147,7 @@ impl Lab {
             Way::Pull => "--job shop --stream data --allow pull",
             Way::PullLogs => "--job shop --stream logs --allow pull",
         });
-        let sshd = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(self.path().join("sshd_config"))
-            .stderr(fs::File::create(self.path().join("sshd.log")).unwrap())
-            .spawn()
-            .unwrap();
-        self.sshd = Some(sshd);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = || fs::read_to_string(self.path().join("sshd.log")).unwrap();
-            assert!(Instant::now() < deadline, "sshd does not listen: {}", log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.sshd = Some(sshd::start(self.path(), self.port));
     }
 
     pub fn stop_sshd(&mut self) {
