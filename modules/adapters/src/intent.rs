@@ -27,8 +27,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A started service has to stay on this long before it counts: a process that dies at once was never up.
-const SETTLE: Duration = Duration::from_millis(500);
 /// The owner holds a lock for moments only, unless a step is under way.
 const MOMENT: Duration = Duration::from_secs(5);
 
@@ -209,20 +207,8 @@ impl Intent {
     fn start(&self) -> std::result::Result<Vec<String>, ServiceError> {
         let entries = services::start_order(&self.services, |entry| &entry.service);
         let entries: Vec<_> = entries.into_iter().filter(|entry| entry.was_on).collect();
-        let mut first_error = Ok(());
-        for entry in &entries {
-            let started = if matches!(entry.service.is_on(), Ok(true)) { Ok(()) } else { entry.service.start() };
-            first_error = first_error.and(started);
-        }
-        first_error?;
-        if !entries.is_empty() {
-            std::thread::sleep(SETTLE);
-        }
-        for entry in entries.iter().filter(|entry| entry.service.stays_on()) {
-            if !entry.service.is_on()? {
-                return Err(ServiceError::StillOff { name: entry.service.name().into(), after: SETTLE });
-            }
-        }
+        let wanted: Vec<_> = entries.iter().map(|entry| &entry.service).collect();
+        services::start_all(&wanted)?;
         Ok(entries.iter().map(|entry| entry.service.name().to_owned()).collect())
     }
 }

@@ -5,16 +5,17 @@
 
 mod declared;
 mod order;
+mod start;
 mod systemd;
 mod sysv;
 
 pub use declared::Declared;
 pub use order::{start_order, with_triggers};
+pub(crate) use start::start_all;
 pub use systemd::Unit;
 pub use sysv::Script;
 
 use crate::command::{Command, CommandError};
-use crate::host::Niceness;
 use crate::lock::Lock;
 use crate::{fault, users};
 use backup_core::{Failure, Kind};
@@ -96,13 +97,19 @@ pub enum ServiceError {
         /// How the command failed.
         source: CommandError,
     },
-    /// It was told to start and did not, or did not stay.
+    /// It was told to start and did not.
     #[error("cannot start the service {name}: not on after {} s", after.as_secs())]
     StillOff {
         /// The service.
         name: String,
         /// Its timeout.
         after: Duration,
+    },
+    /// It was started and did not stay.
+    #[error("cannot start the service {name}: it does not stay on")]
+    Died {
+        /// The service.
+        name: String,
     },
 }
 
@@ -112,7 +119,7 @@ impl Failure for ServiceError {
             Self::Unknown { .. } => Kind::NotFound,
             Self::Status { source, .. } => source.kind(),
             Self::Stop { .. } | Self::StillOn { .. } => Kind::ServiceStop,
-            Self::Start { .. } | Self::StillOff { .. } => Kind::ServiceStart,
+            Self::Start { .. } | Self::StillOff { .. } | Self::Died { .. } => Kind::ServiceStart,
         }
     }
 
@@ -124,6 +131,7 @@ impl Failure for ServiceError {
             Self::StillOn { name, .. } | Self::StillOff { name, .. } => {
                 Some(format!("Look into the log of {name}; if it only needs longer, raise its timeout."))
             }
+            Self::Died { name } => Some(format!("Look into the log of {name}.")),
         }
     }
 }
@@ -203,36 +211,6 @@ impl Service {
         }
         fault::point("services.stopped");
         Ok(Stopped { left_inactive: if let Self::Systemd(unit) = self { Some(unit.left_inactive()?) } else { None } })
-    }
-
-    /// Starts it, with normal priorities, and waits until it is on. One more try if the first fails.
-    pub fn start(&self) -> Result<()> {
-        match self.start_once() {
-            Err(_) => {
-                if let Self::Systemd(unit) = self {
-                    unit.forget_failures();
-                }
-                self.start_once()
-            }
-            done => done,
-        }
-    }
-
-    fn start_once(&self) -> Result<()> {
-        let command = match self {
-            Self::Systemd(unit) => unit.start_command(),
-            Self::Sysv(script) => script.command("start"),
-            Self::Declared(declared) => declared.start_command(),
-        };
-        let failed = |source| ServiceError::Start { name: self.name().into(), source };
-        let deadline = Instant::now() + self.timeout();
-        command.timeout(self.timeout()).niceness(Niceness::NORMAL).run_quiet().map_err(failed)?;
-        fault::point("services.starting");
-        if self.stays_on() && !self.reaches(Activity::On, deadline)? {
-            return Err(ServiceError::StillOff { name: self.name().into(), after: self.timeout() });
-        }
-        fault::point("services.started");
-        Ok(())
     }
 
     /// Whether it has been off ever since that stop. systemd also shows an

@@ -27,12 +27,17 @@ struct State {
     stopped_with_it: Vec<String>,
     left_inactive: u64,
     ends_by_itself: bool,
+    /// systemd knows when it is up, not only that its process was made.
+    tells_when_ready: bool,
+    /// Its process has ended, and systemd waits before it makes another one.
+    waits_for_restart: bool,
+    run: Option<String>,
 }
 
 impl State {
     fn parse(text: &str) -> Self {
         let mut state = Self::default();
-        let (mut oneshot, mut remains) = (false, false);
+        let (mut kind, mut remains) = ("", false);
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match key {
                 "LoadState" => state.load = value.into(),
@@ -42,12 +47,16 @@ impl State {
                     state.stopped_with_it.extend(value.split_whitespace().map(Into::into));
                 }
                 "InactiveExitTimestampMonotonic" => state.left_inactive = value.parse().unwrap_or_default(),
-                "Type" => oneshot = value == "oneshot",
+                "SubState" => state.waits_for_restart = value.starts_with("auto-restart"),
+                "InvocationID" => state.run = Some(value.into()).filter(|run: &String| !run.is_empty()),
+                "Type" => kind = value,
                 "RemainAfterExit" => remains = value == "yes",
                 _ => {}
             }
         }
-        state.ends_by_itself = oneshot && !remains;
+        state.ends_by_itself = kind == "oneshot" && !remains;
+        // Sockets, timers and the like have no type. A process that forks says nothing about what it leaves behind.
+        state.tells_when_ready = !matches!(kind, "simple" | "exec" | "idle" | "forking");
         state
     }
 
@@ -68,7 +77,7 @@ fn systemctl() -> Command {
 impl Unit {
     fn state(&self) -> Result<State> {
         let properties = format!(
-            "--property=LoadState,ActiveState,TriggeredBy,InactiveExitTimestampMonotonic,Type,RemainAfterExit,{}",
+            "--property=LoadState,ActiveState,SubState,InvocationID,TriggeredBy,InactiveExitTimestampMonotonic,Type,RemainAfterExit,{}",
             STOPPED_WITH_IT.join(",")
         );
         let failed = |source| ServiceError::Status { name: self.name.clone(), source };
@@ -94,6 +103,17 @@ impl Unit {
     /// A oneshot that does not remain: active only while it works.
     pub(super) fn ends_by_itself(&self) -> bool {
         self.state().is_ok_and(|state| state.ends_by_itself)
+    }
+
+    /// Which run of it this is, and whether it told that it is ready.
+    pub(super) fn run(&self) -> Result<(Option<String>, bool)> {
+        self.state().map(|state| (state.run, state.tells_when_ready))
+    }
+
+    /// Whether it is on, and in this run of it.
+    pub(super) fn runs(&self, run: Option<&str>) -> Result<bool> {
+        let state = self.state()?;
+        Ok(state.activity() == Activity::On && !state.waits_for_restart && state.run.as_deref() == run)
     }
 
     /// When it last left `inactive`, in microseconds of `CLOCK_MONOTONIC`; 0 if never since it was loaded.
@@ -142,6 +162,12 @@ mod tests {
         assert_eq!(state.left_inactive, 123_456);
         assert_eq!(state.stopped_with_it, ["c.service", "d.service", "e.mount"]);
         assert_eq!(state.activity(), Activity::On);
+        for (kind, tells) in [("simple", false), ("exec", false), ("notify", true), ("dbus", true)] {
+            assert_eq!(State::parse(&format!("Type={kind}\n")).tells_when_ready, tells, "{kind}");
+        }
+        let text = "SubState=auto-restart\nInvocationID=0b1c\n";
+        let state = State::parse(text);
+        assert_eq!((state.waits_for_restart, state.run.as_deref()), (true, Some("0b1c")));
         for (active, activity) in [
             ("active", Activity::On),
             ("reloading", Activity::On),
