@@ -22,8 +22,8 @@ build: ## Build the executables for x86_64 and aarch64 into build/ and library/
 	$(bootstrap) build rust python
 	@scripts/build.sh
 
-test: bootstrap ## Run everything: static checks, unit tests, build, all scenarios
-	@scripts/test.sh lint unit build ansible molecule
+test: bootstrap ## Run everything: static checks, build, unit tests, all scenarios
+	@scripts/test.sh lint build ansible tests
 
 lint: ## Run the static checks
 	$(bootstrap) build test rust python cargo

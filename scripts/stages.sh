@@ -28,31 +28,33 @@ stage_result() {
     stage_ok=$([ "$word" = FAILED ] && echo false || echo true)
 }
 
-# stages_together LOGS LIMIT COMMAND NAME...: a stage `COMMAND NAME` for each name, up to LIMIT at once. What each prints
-# goes to LOGS/NAME.txt, and is shown if it fails.
+# stages_together LOGS LIMIT STAGE...: up to LIMIT of these at once. A STAGE is a command with its arguments in one word. What
+# it prints goes to a file in LOGS that is called as its last word, and is shown if it fails.
 stages_together() {
-    local logs=$1 limit=$2 command=$3 name pid status
-    local -A names=() started=()
-    shift 3
+    local logs=$1 limit=$2 log pid status
+    local -a words
+    local -A running=() started=() output=()
+    shift 2
     mkdir -p "$logs"
     # Each in a process group of its own, so that an interruption ends all of it.
     set -m
-    trap 'for pid in "${!names[@]}"; do kill -TERM -- "-$pid"; done; exit 130' INT TERM
-    while [ $# -gt 0 ] || [ ${#names[@]} -gt 0 ]; do
-        if [ $# -gt 0 ] && [ ${#names[@]} -lt "$limit" ]; then
-            say "$command $1 (output: $logs/$1.txt)"
-            "$command" "$1" >"$logs/$1.txt" 2>&1 </dev/null &
-            names[$!]=$1 started[$!]=$SECONDS
+    trap 'for pid in "${!running[@]}"; do kill -TERM -- "-$pid"; done; wait; exit 130' INT TERM
+    while [ $# -gt 0 ] || [ ${#running[@]} -gt 0 ]; do
+        if [ $# -gt 0 ] && [ ${#running[@]} -lt "$limit" ]; then
+            read -ra words <<<"$1"
+            log=$logs/${words[-1]}.txt
+            say "$1 (output: $log)"
+            "${words[@]}" >"$log" 2>&1 </dev/null &
+            running[$!]=$1 started[$!]=$SECONDS output[$!]=$log
             shift
             continue
         fi
         status=0
         wait -n -p pid || status=$?
-        name=${names[$pid]}
-        unset "names[$pid]"
-        stage_result "$command $name" "$status" $((SECONDS - started[$pid]))
+        stage_result "${running[$pid]}" "$status" $((SECONDS - started[$pid]))
+        unset "running[$pid]"
         say "${stage_rows[-1]}"
-        [ "$status" -eq 0 ] || tail -n 300 "$logs/$name.txt" >&2
+        [ "$status" -eq 0 ] || tail -n 300 "${output[$pid]}" >&2
     done
     trap - INT TERM
     set +m

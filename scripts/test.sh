@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the groups of stages that are named: lint, unit, build, ansible, molecule. `SCENARIO=a,b` restricts molecule.
+# Runs the groups of stages that are named: lint, unit, build, ansible, molecule, or `tests`, which is unit and molecule at the
+# same time. `SCENARIO=a,b` restricts the scenarios.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=stages.sh
@@ -7,7 +8,7 @@
 
 lab=molecule/shared/lab
 scenario_limit=1800 # seconds; a scenario that hangs is a failure with a name
-scenarios_at_once=3
+at_once=3
 
 if ! [ -t 1 ]; then export NO_COLOR=1 ANSIBLE_NOCOLOR=1; fi
 
@@ -38,9 +39,12 @@ shell_files() {
     shellcheck --external-sources "${files[@]}"
 }
 
-unit() {
-    stage "unit tests" cargo nextest run --workspace --locked
-    stage "documentation tests" cargo test --workspace --doc --locked --quiet
+unit_tests() {
+    local status=0
+    cargo nextest run --workspace --locked || status=$?
+    say "documentation tests"
+    cargo test --workspace --doc --locked --quiet || status=$?
+    return $status
 }
 
 build() {
@@ -68,18 +72,19 @@ module_documentation() {
     return $status
 }
 
-# Together, because they wait for cron most of the time; the longest first.
-molecule_scenarios() {
+# scenarios_and STAGE...: all scenarios, and these before, several at once: scenarios wait for cron most of the time. The
+# longest first.
+scenarios_and() {
     local scenario
-    local -a wanted=()
+    local -a stages=("$@")
     $lab clean # what an interrupted run left
     for scenario in objectives failure default pull $(cd molecule && printf '%s\n' */molecule.yml | xargs dirname); do
         [ -f "molecule/$scenario/molecule.yml" ] || continue
         case ",${SCENARIO:-$scenario}," in *",$scenario,"*) ;; *) continue ;; esac
-        case " ${wanted[*]} " in *" $scenario "*) ;; *) wanted+=("$scenario") ;; esac
+        case " ${stages[*]} " in *" scenario $scenario "*) ;; *) stages+=("scenario $scenario") ;; esac
     done
     $lab image >/dev/null
-    stages_together build/log "$scenarios_at_once" scenario "${wanted[@]}"
+    stages_together build/log "$at_once" "${stages[@]}"
 }
 
 scenario() {
@@ -91,7 +96,7 @@ scenario() {
 }
 
 # Two runs would remove each other's hosts. The lock is not inherited: hosts that outlive us must not hold it.
-if [[ " $* " == *" molecule "* && -z "${HANDOVER_TEST_LOCKED:-}" ]]; then
+if [[ " $* " =~ " "(molecule|tests)" " && -z "${HANDOVER_TEST_LOCKED:-}" ]]; then
     mkdir -p build
     status=0
     HANDOVER_TEST_LOCKED=1 flock --nonblock --close --conflict-exit-code 75 build/.test-lock "$0" "$@" || status=$?
@@ -102,9 +107,11 @@ fi
 built=true
 for group in "$@"; do
     case $group in
-        lint | unit | build | ansible) "$group" ;;
-        molecule) molecule_scenarios ;;
-        *) die "unknown group \`$group\`: known are lint, unit, build, ansible, molecule" ;;
+        lint | build | ansible) "$group" ;;
+        unit) stage "unit tests" unit_tests ;;
+        molecule) scenarios_and ;;
+        tests) scenarios_and unit_tests ;;
+        *) die "unknown group \`$group\`: known are lint, unit, build, ansible, molecule, tests" ;;
     esac
 done
 stages_end
