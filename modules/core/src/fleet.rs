@@ -4,9 +4,10 @@ use crate::{
     Job,
     document::{self, DocumentError, Problem},
     schedule::{Facts, HostFacts, SinkFacts},
+    units::Span,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// One document that declares all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,6 +43,39 @@ impl Fleet {
     }
 }
 
+/// How far each source was shifted by the last plan, by its name: so that a new one moves nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Places(pub BTreeMap<String, Span>);
+
+impl Places {
+    /// Reads such a document. `file` is only named in errors.
+    ///
+    /// # Errors
+    /// The first problem found, with its position and the key.
+    pub fn parse(text: &str, file: &str) -> Result<Self, DocumentError> {
+        document::parse(text, file, |_| None)
+    }
+
+    /// Those of some facts.
+    pub fn of(facts: &Facts) -> Self {
+        Self(facts.hosts.iter().filter_map(|(source, host)| Some((source.clone(), host.shift?))).collect())
+    }
+
+    /// Gives each source its place back, if the facts do not say another.
+    pub fn remember(&self, facts: &mut Facts) {
+        for (source, shift) in &self.0 {
+            facts.hosts.entry(source.clone()).or_default().shift.get_or_insert(*shift);
+        }
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(source, shift)| writeln!(f, "{source}: {shift}"))
+    }
+}
+
 impl Facts {
     /// Reads facts. `file` is only named in errors.
     ///
@@ -55,7 +89,6 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Span;
 
     const FLEET: &str = "jobs:
   - version: 1
@@ -97,6 +130,19 @@ sinks:
             let error = Fleet::parse(&text, "fleet.yml").unwrap_err().to_string();
             assert!(error.starts_with(&format!("fleet.yml:{refusal}")), "{that}: {error}");
         }
+    }
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        let mut facts = Facts::default();
+        facts.hosts.insert("web1".into(), HostFacts::default());
+        facts.hosts.insert("web2".into(), HostFacts { shift: Some(Span(0)), ..HostFacts::default() });
+        let places = Places::parse("web1: 12min\nweb2: 3min\nweb3: 4min\n", "places.yml").unwrap();
+        places.remember(&mut facts);
+        assert_eq!(Places::of(&facts).to_string(), "web1: 12min\nweb2: 0s\nweb3: 4min\n", "what the facts say stays");
+        assert_eq!(Places::parse(&Places::of(&facts).to_string(), "again").unwrap(), Places::of(&facts));
+        let error = Places::parse("web1: soon\n", "places.yml").unwrap_err().to_string();
+        assert!(error.starts_with("places.yml:1:7: web1: \"soon\" is not a time span"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How planning can fail, beyond what the planner says itself.
 
 use crate::report::first_broken;
-use backup_core::schedule::{Plan, Remedy};
+use backup_core::schedule::{FleetPlan, Remedy};
 use backup_core::units::Span;
 use backup_core::{DocumentError, Failure, Kind};
 use std::io;
@@ -78,23 +78,22 @@ impl Failure for InputError {
 
 /// A promise does not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("{source_host}: {story}")]
+#[error("{host}: {story}")]
 pub(crate) struct Infeasible {
-    source_host: String,
+    host: String,
     story: String,
     /// Nearest changes, as sentences.
     remedies: Vec<String>,
 }
 
 impl Infeasible {
-    /// The first broken promise of all plans.
-    pub(crate) fn first(plans: &[Plan]) -> Option<Self> {
-        let (plan, check) = first_broken(plans)?;
-        let remedy = |remedy: &Remedy| format!("{}: {} in job {}", remedy.setting, remedy.value, remedy.job);
+    /// The first broken promise of all hosts.
+    pub(crate) fn first(plan: &FleetPlan) -> Option<Self> {
+        let (host, check) = first_broken(plan)?;
         Some(Self {
-            source_host: plan.source.clone(),
+            host: host.into(),
             story: check.text.clone(),
-            remedies: check.remedies.iter().map(remedy).collect(),
+            remedies: check.remedies.iter().map(Remedy::to_string).collect(),
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::RunArgs;
 use crate::error::InputError;
 use backup_adapters::{host, jobs};
 use backup_core::Job;
-use backup_core::fleet::Fleet;
+use backup_core::fleet::{Fleet, Places};
 use backup_core::schedule::{Facts, HostFacts, PlanError};
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Failed};
@@ -41,10 +41,13 @@ impl Input {
         if jobs.is_empty() {
             return Err(PlanError::NoJobs.into());
         }
-        let facts = match &args.facts {
+        let mut facts = match &args.facts {
             Some(given) => overlaid(facts, given)?,
             None => facts,
         };
+        if let Some(path) = &args.places {
+            places(path)?.remember(&mut facts);
+        }
         let mut sources: BTreeMap<String, Vec<Job>> = BTreeMap::new();
         for mut job in jobs {
             // An installed document holds the times of its plan. They are no declaration.
@@ -93,6 +96,14 @@ fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
         }
     }
     Ok((documents, facts))
+}
+
+/// The places of an earlier plan; none before the first.
+fn places(path: &Path) -> Result<Places, InputError> {
+    match read(path) {
+        Err(InputError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Places::default()),
+        text => Places::parse(&text?, &path.display().to_string()).map_err(InputError::Facts),
+    }
 }
 
 fn read(path: &Path) -> Result<String, InputError> {

@@ -8,17 +8,18 @@ mod calendar;
 mod error;
 mod input;
 mod measure;
+mod product;
 mod report;
 
-use backup_core::schedule::{self, Plan};
+use backup_core::schedule::{self, FleetPlan};
 use backup_core::units::Span;
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Diff, Failed, Module, Outcome, Returned};
-use calendar::Picture;
 use error::Infeasible;
 use input::Input;
 use jiff::Timestamp;
 use measure::MeasureReport;
+use product::Product;
 use report::PlanReport;
 use std::path::PathBuf;
 
@@ -45,10 +46,14 @@ struct RunArgs {
     #[arg(long)]
     config: Option<PathBuf>,
     /// What is known besides, laid over what a file says. `hosts` maps a source to its `zone` and its `jobs`, with
-    /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each, and `delays`; `sinks` maps a sink to its `zone`,
-    /// `parallel`, `reserve`, `bandwidth` and `capacity`.
+    /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each, `delays`, `place` and `shift`; `sinks` maps a
+    /// sink to its `zone`, `parallel`, `reserve`, `bandwidth` and `capacity`.
     #[arg(long)]
     facts: Option<Mapping>,
+    /// Remembers how far each source is shifted to share its sinks with the others, so that a new source moves nobody. Read
+    /// where it is there, and written by `run`.
+    #[arg(long)]
+    places: Option<PathBuf>,
     /// So many days from the begin on are shown as a calendar, such as `14d`.
     #[arg(long)]
     calendar: Option<Span>,
@@ -117,22 +122,26 @@ pub fn main() -> std::process::ExitCode {
 
 fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     let input = Input::of(args, call)?;
-    let plans = plans(&input)?;
-    let calendars = calendar::calendars(args, &input, &plans)?;
-    let report = PlanReport::of(&input, &plans, args.calendar.map(|_| joined(&calendars)));
-    let mut text = joined(&plans);
-    if let Some(calendar) = &report.calendar {
-        text = text + "\n" + calendar;
+    let plan = plan(&input)?;
+    let calendars = calendar::calendars(args, &input, &plan)?;
+    let mut text = joined(&plan.plans) + &joined(&plan.sinks);
+    if args.calendar.is_some() {
+        text = text + "\n" + &joined(&calendars);
     }
-    if let Some(refused) = Infeasible::first(&plans) {
+    let refused = Infeasible::first(&plan);
+    let mut products = Vec::new();
+    if refused.is_none() {
+        products.extend(args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)));
+        products.extend(args.places.iter().map(|path| Product::places(path, &plan)));
+    }
+    let report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));
+    if let Some(refused) = refused {
         return Err(Failed::from(refused).with_answer(text).with_report(&report));
     }
     let mut differences = String::new();
-    if let Some(path) = &args.svg {
-        for picture in Picture::of(path, &calendars) {
-            if picture.write(call.check)? {
-                differences = differences + &picture.difference() + "\n";
-            }
+    for product in products {
+        if product.write(call.check)? {
+            differences = differences + &product.difference() + "\n";
         }
     }
     let outcome = match differences.as_str() {
@@ -146,16 +155,11 @@ fn joined(texts: &[impl ToString]) -> String {
     texts.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-fn plans(input: &Input) -> Result<Vec<Plan>, Failed> {
-    let mut plans = Vec::with_capacity(input.sources.len());
-    let mut advised = 0;
-    for jobs in input.sources.values() {
-        let mut plan = schedule::plan(jobs, &input.facts, input.from, input.until)?;
-        if !plan.feasible && advised < ADVISED {
-            schedule::advise(&mut plan, jobs, &input.facts, input.from, input.until)?;
-            advised += 1;
-        }
-        plans.push(plan);
+fn plan(input: &Input) -> Result<FleetPlan, Failed> {
+    let mut fleet = schedule::plan_fleet(&input.sources, &input.facts, input.from, input.until)?;
+    for plan in fleet.plans.iter_mut().filter(|plan| !plan.feasible).take(ADVISED) {
+        let jobs = &input.sources[&plan.source];
+        schedule::advise(plan, jobs, &fleet.facts, input.from, input.until)?;
     }
-    Ok(plans)
+    Ok(fleet)
 }

@@ -1,8 +1,9 @@
 //! What a plan tells, as fields of the result.
 
 use crate::input::Input;
+use backup_core::fleet::Places;
 use backup_core::job::{Schedule, Step};
-use backup_core::schedule::{Attained, Check, Entry, Facts, Outcome, Plan, Purpose, plan};
+use backup_core::schedule::{Attained, Check, Entry, Facts, FleetPlan, Outcome, Plan, Purpose, SinkPlan, plan_fleet};
 use backup_core::{Job, StreamName};
 use backup_interface::report;
 use serde::Serialize;
@@ -27,6 +28,11 @@ report! {
         /// The proof: `source`, `check`, `job`, `stream`, `outcome` (`ok`, `warning`, `unknown`, `failed`), `text`,
         /// `at`, `instant`, `figures`, and `remedies` with `job`, `setting` and `value` each.
         pub(crate) checks: Vec<Of<Check>>,
+        /// By sink: its `zone`, how many `sources` share it, whether it is `feasible`, and the proof in `checks`: how many
+        /// transports run there at once, how many bytes per second they bring, how much room the stores take.
+        pub(crate) sinks: Vec<SinkPlan>,
+        /// By source: how much later than its own place it is planned, so that all sinks have room.
+        pub(crate) places: Places,
         /// By source: its `zone`, from when until when it was proven, whether it is `feasible`, and its `counter_example`.
         pub(crate) plans: Vec<Summary>,
         /// By `<source>/<job>`: what the installed document says, `schedule` (`derived` names the times that were not
@@ -72,24 +78,36 @@ struct Times {
 }
 
 impl PlanReport {
-    pub(crate) fn of(input: &Input, plans: &[Plan], calendar: Option<String>) -> Self {
-        Self {
+    pub(crate) fn of(input: &Input, fleet: FleetPlan, calendar: Option<String>) -> Self {
+        let mut report = Self {
             calendar,
-            feasible: plans.iter().all(|plan| plan.feasible),
-            counter_example: first_broken(plans).map(|(_, check)| check.text.clone()),
-            entries: plans.iter().flat_map(|plan| plan.entries.iter().cloned()).collect(),
-            streams: plans.iter().flat_map(|plan| of_source(plan, &plan.streams)).collect(),
-            checks: plans.iter().flat_map(|plan| of_source(plan, &plan.checks)).collect(),
-            plans: plans.iter().map(Summary::of).collect(),
-            schedules: plans.iter().flat_map(|plan| installed(&input.sources[&plan.source], plan)).collect(),
+            feasible: fleet.is_feasible(),
+            counter_example: first_broken(&fleet).map(|(_, check)| check.text.clone()),
+            places: Places::of(&fleet.facts),
+            entries: Vec::new(),
+            streams: Vec::new(),
+            checks: Vec::new(),
+            plans: fleet.plans.iter().map(Summary::of).collect(),
+            schedules: BTreeMap::new(),
+            sinks: fleet.sinks,
+        };
+        for plan in fleet.plans {
+            report.schedules.extend(installed(&input.sources[&plan.source], &plan));
+            let source = &plan.source;
+            report.streams.extend(plan.streams.into_iter().map(|of| Of { source: source.clone(), of }));
+            report.checks.extend(plan.checks.into_iter().map(|of| Of { source: source.clone(), of }));
+            report.entries.extend(plan.entries);
         }
+        report
     }
 
     /// One line.
     pub(crate) fn sentence(&self) -> String {
         let until = self.plans.first().map_or("", |plan| &plan.until);
+        let checks =
+            || self.checks.iter().map(|check| &check.of).chain(self.sinks.iter().flat_map(|sink| &sink.checks));
         let [warnings, unknown] = [Outcome::Warning, Outcome::Unknown]
-            .map(|outcome| self.checks.iter().filter(|check| check.of.outcome == outcome).count());
+            .map(|outcome| checks().filter(|check| check.outcome == outcome).count());
         let [jobs, entries, sources] =
             [self.schedules.len(), self.entries.len(), self.plans.len()].map(|count| count.to_string());
         format!(
@@ -107,9 +125,9 @@ impl PlanReport {
             (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1000));
         let input =
             Input { sources: BTreeMap::from([("web1".into(), vec![job])]), facts: Facts::default(), from, until };
-        let plan = plan(&input.sources["web1"], &input.facts, from, until).expect("the sample can be planned");
+        let plan = plan_fleet(&input.sources, &input.facts, from, until).expect("the sample can be planned");
         let mut sample =
-            Self::of(&input, &[plan], Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
+            Self::of(&input, plan, Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
         sample.counter_example = Some(
             "at 2026-11-22 00:49 the newest verified copy on sink1 holds data of 2026-11-20 22:00, 26 h 49 min old"
                 .into(),
@@ -120,15 +138,13 @@ impl PlanReport {
     }
 }
 
-/// The first broken promise of all plans.
-pub(crate) fn first_broken(plans: &[Plan]) -> Option<(&Plan, &Check)> {
-    let checks = plans.iter().flat_map(|plan| plan.checks.iter().map(move |check| (plan, check)));
-    let broken = checks.filter(|(_, check)| check.outcome == Outcome::Failed);
+/// The first broken promise of all hosts, and whose it is.
+pub(crate) fn first_broken(fleet: &FleetPlan) -> Option<(&str, &Check)> {
+    let sources =
+        fleet.plans.iter().flat_map(|plan| plan.checks.iter().map(move |check| (plan.source.as_str(), check)));
+    let sinks = fleet.sinks.iter().flat_map(|sink| sink.checks.iter().map(move |check| (sink.sink.as_str(), check)));
+    let broken = sources.chain(sinks).filter(|(_, check)| check.outcome == Outcome::Failed);
     broken.min_by_key(|(_, check)| check.instant.unwrap_or(i64::MAX))
-}
-
-fn of_source<T: Clone>(plan: &Plan, items: &[T]) -> impl Iterator<Item = Of<T>> {
-    items.iter().map(|of| Of { source: plan.source.clone(), of: of.clone() })
 }
 
 impl Summary {

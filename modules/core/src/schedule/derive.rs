@@ -3,7 +3,7 @@
 use super::{
     Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
-    facts::minutes,
+    facts::{hash, minutes, phase_of},
     rpo,
     story::span,
 };
@@ -109,7 +109,7 @@ impl Host<'_, '_> {
             let build = |phase: u32| draft.on_declared_days([u16::try_from(phase % Week::DAY).unwrap_or_default()]);
             let whole = starts(&build(0)).len();
             let search = Search { phases: Week::DAY, daily: true, whole, build: &build };
-            let runs = build(self.phase(draft, &search).unwrap_or_else(|| preferred(draft.job)));
+            let runs = build(self.phase(draft, &search).unwrap_or_else(|| preferred(draft, Week::DAY)));
             return Ok((runs, "on the declared days, at the first time that is free".into()));
         }
         match objectives.rpo {
@@ -158,12 +158,12 @@ impl Host<'_, '_> {
         let whole = starts(&draft.with_fulls(vec![cadence.pattern(0)])).len();
         let search = Search { phases: cadence.phases(), daily: cadence.is_daily(), whole, build: &build };
         let phase = self.phase(draft, &search);
-        build(phase.unwrap_or_else(|| preferred(draft.job) % cadence.phases()))
+        build(phase.unwrap_or_else(|| preferred(draft, cadence.phases())))
     }
 
     /// The first phase from the job's own place on at which everything is free.
     fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
-        let own = preferred(draft.job) % search.phases;
+        let own = own(draft, search);
         let candidates = || (0..search.phases).map(|step| (own + step) % search.phases);
         let fits = |phase: u32, wanted: usize, strict: bool| {
             let starts = starts(&(search.build)(phase));
@@ -327,8 +327,23 @@ fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>
     texts.iter().map(|text| text.parse().map_err(refused)).collect()
 }
 
-/// A job's own place among its neighbours: from its names alone (FNV-1a), so that nobody else moves it.
-pub(super) fn preferred(job: &Job) -> u32 {
-    let names = job.source.bytes().chain([b'/']).chain(job.job.bytes());
-    names.fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+/// A job's own phase: by its name and the place of its source, so that nobody else moves it.
+fn preferred(draft: &Draft<'_>, phases: u32) -> u32 {
+    (hash(&draft.job.job) % phases + phase_of(draft.place, phases)) % phases
+}
+
+/// So many phases are looked at for one in the window. They lie evenly: ten minutes of a day are met.
+const LOOKED_AT: u32 = 256;
+
+/// Where the window is shut at its own phase, a job takes another by leaps of the golden section: jobs of many sources
+/// spread over the window instead of meeting at its begin.
+fn own(draft: &Draft<'_>, search: &Search<'_>) -> u32 {
+    let preferred = preferred(draft, search.phases);
+    let leap = search.phases * 618 / 1000;
+    let is_open = |phase: &u32| {
+        let starts = starts(&(search.build)(*phase));
+        starts.len() >= search.whole && starts.iter().all(|&start| draft.allowed.fits(start, draft.collect_minutes()))
+    };
+    let mut leaps = (0..LOOKED_AT).map(|n| (preferred + n * leap) % search.phases);
+    leaps.find(is_open).unwrap_or(preferred)
 }

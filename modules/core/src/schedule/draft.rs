@@ -1,8 +1,8 @@
 //! What one job does and when, before it becomes cron entries.
 
 use super::{
-    CronTime, Days, Pattern, PlanError, Steps, Week,
-    facts::{HostFacts, minutes, sizes},
+    CATCH_UP, CronTime, Days, Pattern, PlanError, Steps, Week,
+    facts::{HostFacts, hash, minutes, sizes},
     pattern::days,
 };
 use crate::{
@@ -76,6 +76,10 @@ pub(super) struct Draft<'a> {
     pub steps: Steps,
     /// Minutes from the end of a collection to its transport.
     pub delay: u32,
+    /// Where the planner chooses the times: the place of the source, in minutes of the day.
+    pub place: u32,
+    /// The source's own minute of a quarter of an hour.
+    pub minute: u32,
     /// Stored size of a generation, if it is known.
     pub sizes: Option<Sizes>,
     /// What windows and blackouts leave.
@@ -94,8 +98,10 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// If no window is long enough for a collection.
     pub(super) fn new(job: &'a Job, host: Option<&HostFacts>) -> Result<Self, PlanError> {
-        let measured = host.and_then(|host| host.jobs.get(&job.job));
-        let delay = host.and_then(|host| host.delays.get(&job.job)).map_or(0, |delay| delay.0.div_ceil(60));
+        let host = host.cloned().unwrap_or_default();
+        let measured = host.jobs.get(&job.job);
+        let delay = host.delays.get(&job.job).map_or(0, |delay| delay.0.div_ceil(60));
+        let place = u32::from(host.place(&job.source).0) + host.shift_minutes();
         let steps = Steps::of(job, measured);
         let objectives = job.objectives.clone().unwrap_or_default();
         let allowed = Week::allowed(&objectives.window, &objectives.blackout);
@@ -109,18 +115,24 @@ impl<'a> Draft<'a> {
         let sizes = sizes(objectives.size, measured);
         let schedule = job.schedule.declared();
         let delay = u32::try_from(delay).unwrap_or(Week::MINUTES);
-        Ok(Self {
+        let mut draft = Self {
             job,
             objectives,
             schedule,
             delay,
+            place,
+            minute: hash(&job.source) % u32::from(CATCH_UP),
             steps,
             sizes,
             allowed,
             runs: Vec::new(),
             carries: Vec::new(),
             why: String::new(),
-        })
+        };
+        if !draft.is_free() {
+            draft.delay = draft.delay.saturating_add(host.shift_minutes());
+        }
+        Ok(draft)
     }
 
     /// Whether its times are for the planner to choose.

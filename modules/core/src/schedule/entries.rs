@@ -2,7 +2,7 @@
 
 use super::{
     CATCH_UP, Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
-    derive::preferred,
+    facts::hash,
     result::{Entry, Purpose},
     stored::rotations,
     upkeep::{self, Sort},
@@ -64,9 +64,10 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
     entries
 }
 
-/// Every quarter of an hour, from the job's own minute on: a power cut ends for many hosts at once.
+/// Every quarter of an hour, in a minute that follows from the names of job and source: a power cut ends for many hosts at
+/// once.
 fn every_quarter(draft: &Draft<'_>, later: u32) -> Pattern {
-    let own = preferred(draft.job).wrapping_add(later) % u32::from(CATCH_UP);
+    let own = (hash(&draft.job.job) % 1440 + draft.minute + later) % u32::from(CATCH_UP);
     Pattern::new((0..1440).filter(|minute| u32::from(minute % CATCH_UP) == own), Days::Every)
 }
 

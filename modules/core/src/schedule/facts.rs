@@ -1,9 +1,9 @@
 //! What is known besides the declarations: zones, measured durations and sizes, what a sink can bear.
 
-use super::PlanError;
+use super::{PlanError, Week};
 use crate::{
     Job,
-    job::objectives::Sizes,
+    job::objectives::{Sizes, TimeOfDay},
     units::{Bytes, Span},
 };
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -28,8 +28,51 @@ pub struct HostFacts {
     pub zone: String,
     /// What was measured, by job.
     pub jobs: BTreeMap<String, Measured>,
-    /// How much later than right after collecting the transports of a job begin: the place among all that use a sink.
+    /// How much later than right after collecting the transports of a job begin.
     pub delays: BTreeMap<String, Span>,
+    /// Its place: the time of day around which its jobs are planned whose times nobody declared. Where none is given it
+    /// follows from the source's name, so that nobody else moves it.
+    pub place: Option<TimeOfDay>,
+    /// So much later than its place it is planned, to share its sinks with others; transports after declared times begin
+    /// later by as much. A plan of many sources finds it, and keeps what is given where it can.
+    pub shift: Option<Span>,
+}
+
+/// A source has one of so many places a day: few enough that many sources of one kind share a plan.
+const PLACES: u32 = 96;
+
+/// Minutes between two of them.
+const BETWEEN_PLACES: u32 = Week::DAY / PLACES;
+
+impl HostFacts {
+    /// The place of a source: as given, or by its name alone.
+    pub(super) fn place(&self, source: &str) -> TimeOfDay {
+        let own = || TimeOfDay(u16::try_from(hash(source) % PLACES * BETWEEN_PLACES).unwrap_or_default());
+        self.place.unwrap_or_else(own)
+    }
+
+    /// Puts it at a time of day, and shifts it from there.
+    pub(super) fn put(&mut self, place: u32, shift: u32) {
+        self.place = u16::try_from(place % Week::DAY).ok().map(TimeOfDay);
+        self.shift = Some(Span(u64::from(shift) * 60));
+    }
+
+    /// Minutes of the shift.
+    pub(super) fn shift_minutes(&self) -> u32 {
+        self.shift.map_or(0, |shift| u32::try_from(shift.0.div_ceil(60)).unwrap_or(Week::MINUTES))
+    }
+}
+
+/// The phase of a place in a cycle of so many phases: a quarter of an hour of a day is as large a share of any other cycle,
+/// and single minutes are minutes in each.
+pub(super) fn phase_of(place: u32, phases: u32) -> u32 {
+    let (share, minutes) = (place % Week::DAY / BETWEEN_PLACES, place % BETWEEN_PLACES);
+    (share * phases / PLACES + minutes) % phases
+}
+
+/// A number that follows from a name alone (FNV-1a).
+pub(super) fn hash(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// What was measured of a job, at p95.
@@ -68,7 +111,7 @@ pub struct SinkFacts {
 
 impl Default for HostFacts {
     fn default() -> Self {
-        Self { zone: "UTC".into(), jobs: BTreeMap::new(), delays: BTreeMap::new() }
+        Self { zone: "UTC".into(), jobs: BTreeMap::new(), delays: BTreeMap::new(), place: None, shift: None }
     }
 }
 

@@ -4,7 +4,7 @@
 //! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry,
 //! `missed` what it could not run.
 //! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
-//! `history` tells what a store holds of what is delivered.
+//! `history` tells what a store holds of what is delivered, `fleet` what many sources do to the sinks that they share.
 
 mod cadence;
 mod calendar;
@@ -17,6 +17,7 @@ mod entries;
 mod error;
 mod facts;
 mod firings;
+mod fleet;
 pub mod history;
 mod missed;
 mod pattern;
@@ -42,12 +43,13 @@ pub use error::PlanError;
 use facts::Steps;
 pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
+pub use fleet::{FleetPlan, plan_fleet};
 use missed::CATCH_UP;
 pub use missed::{GRACE, catching_up, due, missed, next};
 pub(crate) use pattern::LAST_COMMON_DAY;
 use pattern::Pattern;
 pub use plan::{advise, plan, ten_years};
-pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy};
+pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy, SinkPlan};
 use rpo::Worst;
 use timeline::{Clocks, Line, Timeline};
 pub use week::Week;

@@ -1,7 +1,7 @@
 //! The whole of it: from the jobs of one source to its plan.
 
 use super::{
-    Check, Clock, Clocks, Draft, Facts, Line, PlanError, Timeline, derive, entries,
+    CATCH_UP, Check, Clock, Clocks, Draft, Entry, Facts, Line, PlanError, Timeline, derive, entries,
     history::{Loss, window},
     proof::Case,
     result::{Attained, Outcome, Plan},
@@ -18,33 +18,36 @@ use std::collections::{BTreeMap, BTreeSet};
 /// # Errors
 /// If the declarations contradict each other or the facts. A promise that cannot be held is no error: the plan says so.
 pub fn plan(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Result<Plan, PlanError> {
+    let clocks = prepared(jobs, facts, from, until)?;
+    Ok(prove(jobs, facts, &clocks)?.plan(&jobs[0].source, facts, &clocks))
+}
+
+/// The same for sources that differ in their names only: the entries of a plan follow from the source's own minute of a quarter
+/// of an hour, too. They are told for each.
+pub(super) fn plan_for_all(
+    jobs: &[Job],
+    facts: &Facts,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<(Plan, Vec<Vec<Entry>>), PlanError> {
+    let clocks = prepared(jobs, facts, from, until)?;
+    let mut proven = prove(jobs, facts, &clocks)?;
+    let plan = proven.plan(&jobs[0].source, facts, &clocks);
+    let at = |minute: u16| {
+        proven.drafts.iter_mut().for_each(|draft| draft.minute = minute.into());
+        proven.entries(&clocks)
+    };
+    Ok((plan, (0..CATCH_UP).map(at).collect()))
+}
+
+/// The local times that a plan needs, if the declarations fit together at all. What is refused later names jobs only.
+pub(super) fn prepared(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Result<Clocks, PlanError> {
     let source = &jobs.first().ok_or(PlanError::NoJobs)?.source;
     same_source(jobs, source)?;
     if until <= from {
         return Err(PlanError::NoHorizon);
     }
-    let clocks = clocks(jobs, facts, from, until)?;
-    let Proven { drafts, timelines, stores, checks } = prove(jobs, facts, &clocks)?;
-    let failed = || checks.iter().filter(|check| check.outcome == Outcome::Failed);
-    let first = failed().min_by_key(|check| check.instant.unwrap_or(i64::MAX));
-    let both = || drafts.iter().zip(&timelines);
-    let mut entries: Vec<_> = both().flat_map(|(draft, timeline)| entries::entries(draft, timeline, &clocks)).collect();
-    // The source first; the order of jobs and purposes stays.
-    entries.sort_by(|a, b| (a.host != *source, &a.host).cmp(&(b.host != *source, &b.host)));
-    Ok(Plan {
-        source: source.clone(),
-        zone: zone_name(facts, source),
-        from: story::when(&clocks.source, clocks.source.from()),
-        until: story::when(&clocks.source, clocks.source.to()),
-        feasible: first.is_none(),
-        counter_example: first.map(|check| check.text.clone()),
-        entries,
-        streams: both()
-            .zip(&stores)
-            .flat_map(|((draft, timeline), stores)| attained(draft, timeline, stores, &clocks))
-            .collect(),
-        checks,
-    })
+    clocks(jobs, facts, from, until)
 }
 
 /// Adds to each failed check of a plan, made from the same arguments, the nearest change of each single setting with which it
@@ -75,6 +78,32 @@ pub(super) struct Proven<'a> {
     pub(super) timelines: Vec<Timeline>,
     pub(super) stores: Vec<Vec<Option<Stored>>>,
     pub(super) checks: Vec<Check>,
+}
+
+impl Proven<'_> {
+    fn entries(&self, clocks: &Clocks) -> Vec<Entry> {
+        let both = self.drafts.iter().zip(&self.timelines);
+        both.flat_map(|(draft, timeline)| entries::entries(draft, timeline, clocks)).collect()
+    }
+
+    fn plan(&self, source: &str, facts: &Facts, clocks: &Clocks) -> Plan {
+        let failed = self.checks.iter().filter(|check| check.outcome == Outcome::Failed);
+        let first = failed.min_by_key(|check| check.instant.unwrap_or(i64::MAX));
+        let lines = self.drafts.iter().zip(&self.timelines).zip(&self.stores);
+        let mut plan = Plan {
+            source: source.into(),
+            zone: zone_name(facts, source),
+            from: story::when(&clocks.source, clocks.source.from()),
+            until: story::when(&clocks.source, clocks.source.to()),
+            feasible: first.is_none(),
+            counter_example: first.map(|check| check.text.clone()),
+            entries: self.entries(clocks),
+            streams: lines.flat_map(|((draft, timeline), stores)| attained(draft, timeline, stores, clocks)).collect(),
+            checks: self.checks.clone(),
+        };
+        plan.sort_entries();
+        plan
+    }
 }
 
 /// Derives, plays the events and checks them.
@@ -125,7 +154,7 @@ fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Res
     Ok(Clocks { source: Clock::new(&zone(&zone_name(facts, source), source)?, from, until), sinks })
 }
 
-fn freedom(rpo: u64, effective: i64) -> i64 {
+pub(super) fn freedom(rpo: u64, effective: i64) -> i64 {
     i64::try_from(rpo).unwrap_or(i64::MAX).saturating_sub(effective).max(0)
 }
 
@@ -138,7 +167,9 @@ fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], c
     let line = |(line, stored): (&Line, &Option<Stored>)| {
         let worst = rpo::worst(&line.deliveries, draft.objectives.tolerate);
         let stored = stored.as_ref();
-        let most = stored.and_then(|stored| stored.replay.as_ref()).map(|replay| replay.most).unwrap_or_default();
+        let replay = stored.and_then(|stored| stored.replay.as_ref());
+        let most = replay.map(|replay| replay.most).unwrap_or_default();
+        let bytes = draft.sizes.zip(replay).map(|(sizes, replay)| replay.largest.bytes(sizes));
         let loss = stored.and_then(|stored| window(&line.deliveries, &stored.places()));
         Attained {
             job: draft.job.job.clone(),
@@ -153,6 +184,7 @@ fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], c
             restorable: loss.map(Loss::age),
             fulls: most.fulls,
             incrementals: most.incrementals,
+            bytes,
         }
     };
     timeline.lines.iter().zip(stores).map(line).collect()

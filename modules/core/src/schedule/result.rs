@@ -28,6 +28,30 @@ pub struct Plan {
     pub checks: Vec<Check>,
 }
 
+impl Plan {
+    /// The source first; the order of jobs and purposes stays.
+    pub(super) fn sort_entries(&mut self) {
+        let source = &self.source;
+        self.entries.sort_by(|a, b| (a.host != *source, &a.host).cmp(&(b.host != *source, &b.host)));
+    }
+}
+
+/// What is planned of a sink that many sources share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkPlan {
+    /// The sink.
+    pub sink: String,
+    /// Its time zone, in which the checks tell times.
+    pub zone: String,
+    /// So many sources use it.
+    pub sources: usize,
+    /// Whether no check failed.
+    pub feasible: bool,
+    /// The proof: `parallel`, `bandwidth`, `space`.
+    pub checks: Vec<Check>,
+}
+
 /// What an entry is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +127,8 @@ pub struct Attained {
     pub fulls: u32,
     /// Incrementals there at that time.
     pub incrementals: u32,
+    /// Bytes on the sink at the most; `None`: sizes are neither declared nor measured.
+    pub bytes: Option<u64>,
 }
 
 /// How a check ended.
@@ -149,9 +175,9 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Remedy {
-    /// The job whose document is changed.
-    pub job: String,
-    /// The key: `objectives.rpo`.
+    /// The job whose document is changed; `None`: a setting of a sink.
+    pub job: Option<String>,
+    /// The key: `objectives.rpo`, `sinks.sink1.parallel`.
     pub setting: String,
     /// The nearest value that was proven.
     pub value: String,

@@ -49,8 +49,9 @@ pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks:
         };
         let nearest = |proposals: Vec<Proposal>| proposals.into_iter().find(&holds);
         let settings = settings(&check.check).iter().filter_map(|setting| nearest(setting(&jobs[index], check)));
-        check.remedies =
-            settings.map(|found| Remedy { job: found.job.job, setting: found.setting, value: found.value }).collect();
+        check.remedies = settings
+            .map(|found| Remedy { job: Some(found.job.job), setting: found.setting, value: found.value })
+            .collect();
     }
 }
 

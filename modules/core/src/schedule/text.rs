@@ -1,6 +1,6 @@
 //! A plan for people: what is installed where and why, what was found.
 
-use super::result::{Check, Entry, Outcome, Plan};
+use super::result::{Check, Entry, Outcome, Plan, Remedy, SinkPlan};
 use std::fmt;
 
 impl fmt::Display for Outcome {
@@ -30,9 +30,16 @@ impl fmt::Display for Check {
         let about = if about.is_empty() { "all".to_owned() } else { about };
         write!(f, "  {:<8} {} of {about}: {}", self.outcome, self.check, self.text)?;
         for remedy in &self.remedies {
-            write!(f, "\n           it holds with {}: {} in job {}", remedy.setting, remedy.value, remedy.job)?;
+            write!(f, "\n           it holds with {remedy}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, self.value)?;
+        self.job.iter().try_for_each(|job| write!(f, " in job {job}"))
     }
 }
 
@@ -55,5 +62,12 @@ impl fmt::Display for Plan {
             None => writeln!(f, "\nfeasible"),
             Some(story) => writeln!(f, "\nnot feasible: {story}"),
         }
+    }
+}
+
+impl fmt::Display for SinkPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}, {}, shared by {} sources", self.sink, self.zone, self.sources)?;
+        self.checks.iter().try_for_each(|check| writeln!(f, "{check}"))
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod catch_up;
+mod fleet;
 mod late;
 mod properties;
 mod refusals;

@@ -1,7 +1,8 @@
 //! The real executable, called as each of its callers does, and its answers read strictly.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use backup_core::schedule::{Attained, Check, Entry, Measured};
+use backup_core::schedule::{Attained, Check, Entry, Measured, SinkPlan};
+use backup_core::units::Span;
 use backup_core::{StreamName, retention::Policy};
 use backup_tests::answer::Answer;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,8 @@ pub struct Planned {
     pub checks: Vec<Of<Check>>,
     pub plans: Vec<Summary>,
     pub schedules: BTreeMap<String, Installed>,
+    pub sinks: Vec<SinkPlan>,
+    pub places: BTreeMap<String, Span>,
     pub calendar: String,
 }
 

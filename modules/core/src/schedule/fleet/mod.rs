@@ -1,0 +1,134 @@
+//! Thousands of sources on few sinks: their starts are staggered so that no sink has to bear more than it can.
+//!
+//! `alike` finds the sources that declare the same, so that they are planned once; `demand` is what they ask of their sinks
+//! and how far they can be shifted; `place` finds a place for each; `load` counts what runs on a sink in each minute, and
+//! `check` tells what is proven of it. What is installed is what was planned and proven: each kind anew at each of its
+//! places.
+
+mod alike;
+mod check;
+mod demand;
+mod load;
+mod place;
+
+use super::{Clock, Entry, Facts, Outcome, Plan, PlanError, SinkFacts, SinkPlan, plan::plan_for_all, zone};
+use crate::{Job, units::Span};
+use alike::{Position, kinds};
+use check::Case;
+use jiff::Timestamp;
+use load::Days;
+use place::{Field, Placed};
+use std::collections::{BTreeMap, btree_map};
+
+/// The plans of many sources, and of the sinks that they share.
+#[derive(Debug, Clone)]
+pub struct FleetPlan {
+    /// One per source, by name.
+    pub plans: Vec<Plan>,
+    /// One per sink, by name.
+    pub sinks: Vec<SinkPlan>,
+    /// The facts with the shift of each source: what its plan was made from.
+    pub facts: Facts,
+}
+
+impl FleetPlan {
+    /// Whether every promise holds, and every sink has room.
+    pub fn is_feasible(&self) -> bool {
+        self.plans.iter().all(|plan| plan.feasible) && self.sinks.iter().all(|sink| sink.feasible)
+    }
+}
+
+/// So many sinks that are asked too much get suggestions: each costs several more rounds of placing.
+const ADVISED: usize = 3;
+
+/// Plans and proves the jobs of many sources, by source, and what they do to their sinks. A source whose facts have a
+/// `shift` keeps it where it can; the facts in the answer have one for each.
+///
+/// # Errors
+/// As [`plan`](super::plan), for the first source of which no plan can be made.
+pub fn plan_fleet(
+    sources: &BTreeMap<String, Vec<Job>>,
+    facts: &Facts,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<FleetPlan, PlanError> {
+    let (kinds, members) = kinds(sources, facts, from, until)?;
+    let unknown = SinkFacts::default();
+    let facts_of = |sink: &str| facts.sinks.get(sink).unwrap_or(&unknown);
+    let limits = members.iter().flat_map(|member| &member.sinks).map(|&sink| (sink, facts_of(sink).limit())).collect();
+    let mut field = Field::new(kinds, members, limits)?;
+    let mut days = first_days(from, until);
+    let mut proven = Proven::new();
+    let (placed, courses) = loop {
+        let (placed, courses) = field.settle(&mut days)?;
+        if prove(&mut field, &placed, (from, until), &mut proven)? {
+            break (placed, courses);
+        }
+    };
+    let plans: Vec<Plan> = field
+        .members
+        .iter()
+        .zip(&placed.shifts)
+        .map(|(member, &shift)| member.named(&proven[&(member.kind, field.position(member, shift))]))
+        .collect();
+    let mut sinks = Vec::with_capacity(courses.len());
+    let mut advised = 0;
+    for (name, course) in &courses {
+        let about = facts_of(name);
+        let clock = Clock::new(&zone(&about.zone, name)?, from, until);
+        let here = field.members.iter().zip(&plans).filter(|(member, _)| member.sinks.contains(name));
+        let here: Vec<(&str, &Plan)> = here.map(|(member, plan)| (member.source, plan)).collect();
+        let case = Case { name, facts: about, clock: &clock, course, placed: &placed, plans: &here };
+        let mut checks = case.checks(&field);
+        let feasible = checks.iter().all(|check| check.outcome != Outcome::Failed);
+        if !feasible && advised < ADVISED {
+            case.advise(&mut field, &days, &mut checks)?;
+            advised += 1;
+        }
+        sinks.push(SinkPlan { sink: (*name).into(), zone: about.zone.clone(), sources: here.len(), feasible, checks });
+    }
+    let mut facts = facts.clone();
+    for (member, &shift) in field.members.iter().zip(&placed.shifts) {
+        facts.hosts.entry(member.source.to_owned()).or_default().shift = Some(Span(u64::from(shift) * 60));
+    }
+    Ok(FleetPlan { plans, sinks, facts })
+}
+
+/// The plan of a kind at a position, and its entries for each minute of a quarter of an hour.
+type Proven = BTreeMap<(usize, Position), (Plan, Vec<Vec<Entry>>)>;
+
+/// Plans each kind at each place that somebody has. Where it breaks a promise there that it holds at its own place, nobody
+/// may have that place: then it answers false.
+fn prove(
+    field: &mut Field<'_>,
+    placed: &Placed,
+    (from, until): (Timestamp, Timestamp),
+    proven: &mut Proven,
+) -> Result<bool, PlanError> {
+    let mut fine = true;
+    for (n, &shift) in placed.shifts.iter().enumerate() {
+        let member = &field.members[n];
+        let (kind, at, own) = (member.kind, field.position(member, shift), field.position(member, 0));
+        let mut holds = |field: &Field<'_>, at| {
+            let plan = match proven.entry((kind, at)) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(new) => {
+                    new.insert(plan_for_all(&field.kinds[kind].jobs, &field.kinds[kind].facts(at), from, until)?)
+                }
+            };
+            Ok::<_, PlanError>(plan.0.feasible)
+        };
+        if !holds(field, at)? && at != own && holds(field, own)? {
+            field.barred.insert((kind, at));
+            fine = false;
+        }
+    }
+    Ok(fine)
+}
+
+/// The days on which places are looked for first: a week, and another half a year later, when clocks differ.
+fn first_days(from: Timestamp, until: Timestamp) -> Days {
+    let day = |at: Timestamp| u32::try_from(at.as_second().div_euclid(86_400)).unwrap_or_default();
+    let (first, last) = (day(from) + 1, day(until));
+    Days::new([0, 182].into_iter().flat_map(|later| (0..7).map(move |n| first + later + n)).filter(|&day| day <= last))
+}

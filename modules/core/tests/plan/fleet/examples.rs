@@ -1,0 +1,179 @@
+//! Fleets that people have.
+
+use super::{HORIZON, from, seen, sources};
+use backup_core::{
+    schedule::{Check, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet},
+    units::{Bytes, Span},
+};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+fn sink(parallel: u32) -> SinkFacts {
+    SinkFacts { zone: "Europe/Berlin".into(), parallel, reserve: 1, ..SinkFacts::default() }
+}
+
+fn check<'p>(plan: &'p FleetPlan, name: &str) -> &'p Check {
+    plan.sinks[0].checks.iter().find(|check| check.check == name).unwrap()
+}
+
+fn at_ten(rpo: &str) -> serde_json::Value {
+    json!({"rpo": rpo, "at": ["22:00"], "durations": {"collect": "5min", "transport": "8min", "verify": "2min"}})
+}
+
+#[test]
+fn transports_after_one_declared_time_are_staggered() {
+    let (sources, facts) = sources(12, &at_ten("27h"), sink(4));
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(plan.is_feasible(), "{}", plan.sinks[0]);
+    let shifts: Vec<u64> = plan.facts.hosts.values().map(|host| host.shift.unwrap().0 / 60).collect();
+    let of = |shift| shifts.iter().filter(|&&other| other == shift).count();
+    assert_eq!([of(0), of(10), of(20), of(30)], [3, 3, 3, 3], "ten minutes each, three at once: {shifts:?}");
+    assert_eq!(check(&plan, "parallel").figures["most"], 3);
+    for (name, jobs) in &sources {
+        let alone = plan_alone(&plan, name, jobs);
+        assert_eq!(
+            plan.plans.iter().find(|plan| plan.source == *name),
+            Some(&alone),
+            "it is proven as it is installed"
+        );
+    }
+}
+
+fn plan_alone(fleet: &FleetPlan, name: &str, jobs: &[backup_core::Job]) -> backup_core::schedule::Plan {
+    assert!(fleet.facts.hosts.contains_key(name));
+    plan(jobs, &fleet.facts, from(), from() + HORIZON).unwrap()
+}
+
+#[test]
+fn what_no_sink_can_bear_is_refused_with_a_story_and_a_remedy_that_holds() {
+    // Daily at a fixed time in a zone with summer time: 25 h, and 15 min for the steps. 15 minutes remain.
+    let (sources, mut facts) = sources(9, &at_ten("25h30min"), sink(3));
+    let refused = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(!refused.is_feasible() && refused.plans.iter().all(|plan| plan.feasible));
+    let found = check(&refused, "parallel");
+    assert_eq!(found.outcome, Outcome::Failed);
+    for part in [
+        "at 2026-10-18 22:05 ",
+        "transports to sink1 run at once, but 2 may run: `parallel` is 3, 1 of them in reserve",
+        "web",
+        "/shop data since 2026-10-18 22:05",
+        "found no place, as web",
+        "can be shifted by 15 min",
+    ] {
+        assert!(found.text.contains(part), "{part}: {}", found.text);
+    }
+    let running = seen(&sources, &refused, "sink1", from(), from() + HORIZON);
+    let minute = usize::try_from((found.instant.unwrap() - from().as_second()) / 60).unwrap();
+    assert!(running[minute].0 > 2 && running[..minute].iter().all(|(running, _)| *running <= 2), "it is the first");
+
+    let remedy = &found.remedies[0];
+    assert_eq!((remedy.job.as_ref(), remedy.setting.as_str()), (None, "sinks.sink1.parallel"));
+    let needed: u32 = remedy.value.parse().unwrap();
+    for (parallel, holds) in [(needed, true), (needed - 1, false)] {
+        facts.sinks.get_mut("sink1").unwrap().parallel = parallel;
+        let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+        assert_eq!(plan.is_feasible(), holds, "{parallel}: {}", plan.sinks[0]);
+    }
+}
+
+#[test]
+fn bandwidth_is_shared() {
+    let mut objectives = at_ten("27h");
+    objectives["size"] = json!({"full": "480MB"});
+    let limited = SinkFacts { bandwidth: Some(Bytes(2_500_000)), ..sink(10) };
+    let (sources, facts) = sources(4, &objectives, limited);
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(plan.is_feasible(), "{}", plan.sinks[0]);
+    // 480 MB in eight minutes are a megabyte per second.
+    assert_eq!((check(&plan, "bandwidth").figures["most"], check(&plan, "parallel").figures["most"]), (2_000_000, 2));
+
+    let (one, mut facts) = (super::sources(1, &objectives, sink(10)).0, facts);
+    facts.sinks.get_mut("sink1").unwrap().bandwidth = Some(Bytes(900_000));
+    let refused = plan_fleet(&one, &facts, from(), from() + HORIZON).unwrap();
+    let found = check(&refused, "bandwidth");
+    assert!(
+        !refused.is_feasible() && found.text.contains("bring 1000000 per second, but 900000 per second"),
+        "{found}"
+    );
+    assert_eq!(
+        (found.remedies[0].setting.as_str(), found.remedies[0].value.as_str()),
+        ("sinks.sink1.bandwidth", "1000000")
+    );
+}
+
+#[test]
+fn unknown_rates_are_said_and_not_assumed() {
+    let limited = SinkFacts { bandwidth: Some(Bytes(1000)), ..sink(10) };
+    let (sources, facts) = sources(2, &at_ten("27h"), limited);
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    let found = check(&plan, "bandwidth");
+    assert_eq!(found.outcome, Outcome::Unknown);
+    assert!(found.text.contains("2 streams are left out, as web0/shop data"), "{found}");
+}
+
+#[test]
+fn room_is_for_all_sources_together() {
+    let mut objectives = at_ten("27h");
+    objectives["size"] = json!({"full": "1GiB", "incremental": "1MiB"});
+    let (sources, mut facts) = sources(3, &objectives, sink(10));
+    let mut with = |capacity: &str| {
+        facts.sinks.get_mut("sink1").unwrap().capacity = Some(capacity.parse().unwrap());
+        plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap()
+    };
+    let refused = with("5GiB");
+    assert!(refused.plans.iter().all(|plan| plan.feasible), "each by itself fits");
+    let found = check(&refused, "space");
+    assert!(!refused.is_feasible() && found.text.contains("of 3 sources on sink1 take"), "{found}");
+    assert!(with(&found.remedies[0].value).is_feasible());
+}
+
+#[test]
+fn jobs_with_a_window_spread_over_it() {
+    let objectives = json!({"rpo": "26h", "window": ["01:00-05:00"], "durations": {"collect": "5min", "transport": "1min", "verify": "1min"}});
+    let (sources, facts) = sources(40, &objectives, sink(40));
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(plan.is_feasible());
+    let collects = |plan: &backup_core::schedule::Plan| plan.entries[0].cron.clone();
+    let hours: BTreeSet<String> =
+        plan.plans.iter().map(|plan| collects(plan).split(' ').nth(1).unwrap().to_owned()).collect();
+    let times: BTreeSet<String> = plan.plans.iter().map(collects).collect();
+    assert_eq!(hours, ["1", "3", "4"].map(str::to_owned).into(), "not between two and three: clocks change then");
+    assert!(times.len() > 15, "{times:?}");
+}
+
+#[test]
+fn who_has_a_place_keeps_it_whoever_comes() {
+    let (mut sources, mut facts) = sources(12, &at_ten("27h"), sink(4));
+    let last = sources.pop_last().unwrap();
+    let before = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    sources.extend([last]);
+    facts.hosts = before.facts.hosts.clone();
+    facts.hosts.insert("web9".into(), HostFacts { zone: "Europe/Berlin".into(), ..HostFacts::default() });
+    let after = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(after.is_feasible());
+    for plan in &before.plans {
+        let now = after.plans.iter().find(|other| other.source == plan.source).unwrap();
+        assert_eq!(plan.entries, now.entries);
+    }
+    // Less is left: only as many move as must.
+    facts = after.facts.clone();
+    facts.sinks.get_mut("sink1").unwrap().parallel = 3;
+    let fewer = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    let moved = fewer.facts.hosts.iter().filter(|(name, host)| host.shift != after.facts.hosts[*name].shift).count();
+    assert_eq!((fewer.is_feasible(), moved), (true, 4), "one of each three: {:?}", fewer.facts.hosts);
+}
+
+#[test]
+fn a_place_that_a_job_cannot_have_is_not_taken() {
+    // The second job leaves four minutes for the first one's transport to move.
+    let (mut sources, mut facts) = sources(3, &at_ten("27h"), SinkFacts { reserve: 0, ..sink(1) });
+    let busy = json!({"rpo": "40h", "at": ["22:20"], "gap": "1min", "durations": {"collect": "1min", "transport": "1min", "verify": "0s"}});
+    for (name, jobs) in &mut sources {
+        jobs.push(super::parsed(&super::document(name, "mail", "sink2", busy.clone())));
+    }
+    facts.sinks.insert("sink2".into(), sink(10));
+    let refused = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    let found = check(&refused, "parallel");
+    assert!(found.text.contains("which can be shifted by 7 min at most"), "{found}");
+    assert!(refused.facts.hosts.values().all(|host| host.shift == Some(Span(0))), "nobody moves in vain");
+}
