@@ -151,6 +151,65 @@ fn one_host_may_be_down_and_is_done_later() {
     lab.transport().good();
 }
 
+#[test]
+fn copies_of_a_stream_that_is_declared_no_more_are_named_and_stay() {
+    let mut lab = Lab::in_memory(Way::Push);
+    fs::write(lab.srv().join("order"), "one").unwrap();
+    let logs = lab.at("source/log");
+    fs::create_dir(&logs).unwrap();
+    fs::write(logs.join("log"), "line").unwrap();
+    lab.stream("logs", &json!({"include": [logs]}));
+    lab.declare();
+    lab.collect(&[]);
+    lab.transport().good();
+    lab.call(Host::Sink, Executable::Transport, &["run", "--stream", "logs"]).good();
+    let kept = lab.there("logs", "store");
+    let before = sh(&format!("cd {}; find . | sort", kept.display()));
+    assert!(before.contains("SHA256SUMS"), "{before}");
+    lab.job["streams"].as_object_mut().unwrap().remove("logs");
+    lab.declare();
+    lab.call(Host::Sink, Executable::Job, &["stop"]).good();
+    for words in [&["--check"][..], &[]] {
+        let answer = terminate(&lab, Host::Sink, words).good();
+        let (warnings, path) = (answer["warnings"].to_string(), kept.display().to_string());
+        assert!(warnings.contains(&path) && warnings.contains("does not declare any more"), "{answer}");
+        assert!(!answer["jobs"][0]["deleted"].to_string().contains(&path), "{answer}");
+    }
+    assert_eq!(sh(&format!("cd {}; find . | sort", kept.display())), before);
+}
+
+/// What an interrupted collection left is root's, in a folder of somebody else.
+#[test]
+fn root_is_led_nowhere_by_the_owner_of_the_folders() {
+    let mut lab = Lab::in_memory(Way::Push);
+    sh(&format!("chmod 755 {}", lab.at("").display()));
+    lab.change(&json!({"streams": {"data": {"user": "nobody"}}}));
+    fs::write(lab.srv().join("order"), "one").unwrap();
+    let mut killed = lab.command(Host::Source, Executable::Collect, &["run"]);
+    assert!(Done::of(killed.env("HANDOVER_FAULT", "collect.staging.created")).was_killed());
+    let here = lab.here("data", "handover");
+    let partial = sh(&format!("cd {}; ls -d .partial-*", here.display()));
+    let id = partial.trim().strip_prefix(".partial-").unwrap();
+    lab.call(Host::Source, Executable::Job, &["stop"]).good();
+
+    let victim = lab.at("victim");
+    sh(&format!(
+        "mkdir -p {0}/{id} {0}/.partial-{id}; echo seal > {0}/{id}/SHA256SUMS; echo x > {0}/.partial-{id}/x",
+        victim.display()
+    ));
+    let theirs = || sh(&format!("cd {}; find . | sort", victim.display()));
+    let before = theirs();
+    let mut command = lab.command(Host::Source, Executable::Job, &["terminate", "--confirm", "shop"]);
+    let running = backup_tests::pause::at("job.terminating", &mut command);
+    let swap = format!("mv {0} {0}.aside; ln -s {1} {0}; chown -h nobody {0}", here.display(), victim.display());
+    sh(&swap);
+    running.go_on().unwrap().failed("permission");
+    assert_eq!(theirs(), before);
+    sh(&format!("rm {0}; mv {0}.aside {0}", here.display()));
+    terminate(&lab, Host::Source, &[]).good();
+    nothing_is_left(&lab, Host::Source, "with its own folder back");
+}
+
 fn killed_anywhere(host: Host) {
     let lab = lab();
     // Both hosts as they were, for every point anew.

@@ -16,11 +16,13 @@ use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::lock::LockError;
 use backup_adapters::logger::Severity;
+use backup_adapters::publish::Pinned;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{StoreError, StreamStore};
 use backup_adapters::{fault, host, lifecycle, notify};
 use backup_common::gate;
 use backup_core::job::{DumpTime, StreamOf};
+use backup_core::layout::StreamDir;
 use backup_core::lifecycle::Lifecycle;
 use backup_core::state::Good;
 use backup_core::{GenerationId, GenerationKind, InstanceId, Kind};
@@ -393,7 +395,11 @@ fn remove_partials(handover: &StreamStore) -> Result<()> {
         return Ok(());
     }
     match handover.lock("collect: clean-up", Instant::now() + MOMENT) {
-        Ok(_lock) => Ok(handover.clean_partials(None).map(drop)?),
+        Ok(_lock) => {
+            // The folder's owner must not lead root elsewhere.
+            let folder = Pinned::open(handover.dir().path())?;
+            Ok(StreamStore::open(StreamDir::at(folder.path())).clean_partials(None).map(drop)?)
+        }
         // Busy: the next run is soon enough, and the next id is later than any partial's.
         Err(StoreError::Lock(LockError::Locked { .. })) => Ok(()),
         Err(error) => Err(error.into()),

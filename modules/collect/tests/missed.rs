@@ -80,6 +80,20 @@ fn a_missed_run_is_caught_up_once() {
 }
 
 #[test]
+fn what_fell_into_a_stop_was_not_missed() {
+    let bench = bench();
+    let restarted = |ago: Duration| {
+        let state = json!({"format": 1, "state": "active", "since": Timestamp::now() - ago, "by": "alice"});
+        fs::create_dir_all(bench.at("state")).unwrap();
+        fs::write(bench.at("state/shop.state.json"), state.to_string()).unwrap();
+    };
+    restarted(Duration::from_mins(10));
+    did_nothing(&bench, &catch_up(&bench), "no scheduled run was missed");
+    restarted(Duration::from_mins(50));
+    assert!(catch_up(&bench).changed, "it was active by then");
+}
+
+#[test]
 fn whatever_was_tried_after_the_scheduled_time_counts() {
     let bench = bench().with(&json!({"streams": {"data": {"handover": {"keep": 9}}}}));
     assert!(catch_up(&bench).changed);

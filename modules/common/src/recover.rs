@@ -151,7 +151,8 @@ impl Round {
             Err(failure) => Some(failure),
         };
         let finding = failure.as_ref().map(|failed| Finding {
-            name: failed.failure().kind().name().to_owned(),
+            // Two programs may fail in one way for different reasons: that each tells it is better than that one is not told.
+            name: format!("{} {}", R::PROGRAM, failed.failure().kind().name()),
             failed,
             mail: left.job.map(|job| &job.mail),
             subject: failure_of(left.name),
@@ -216,4 +217,51 @@ impl Round {
 
 fn failure_of(job: &str) -> String {
     format!("handover {job}: recover failed on {}", host::hostname())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backup_adapters::users::UserError;
+
+    struct Fails<const ONE: bool>;
+
+    impl<const ONE: bool> Recover for Fails<ONE> {
+        const PROGRAM: &'static str = if ONE { "backup_restore" } else { "backup_collect" };
+
+        fn load(_: &JobArgs) -> Result<Job, Failed> {
+            Err(UserError::NoUser("nobody".into()).into())
+        }
+
+        fn one(&self, _: &Left<'_>) -> Result<Vec<String>, Failed> {
+            Err(UserError::NoUser(Self::PROGRAM.into()).into())
+        }
+
+        fn summary(_: &[String]) -> String {
+            String::new()
+        }
+
+        fn what(_: &[String]) -> &'static str {
+            "run"
+        }
+
+        fn advice(_: &[String]) -> &'static str {
+            ""
+        }
+    }
+
+    /// Whether a failure for one job is told, to the caller since no recipient is known.
+    fn is_told<const ONE: bool>(state: &Path) -> bool {
+        let left = Left { name: "shop", state: state.to_owned(), job: None, check: false };
+        let mut round = Round { now: "2026-11-20T22:00:00Z".parse().unwrap(), ..Round::default() };
+        round.one(&Fails::<ONE>, &left);
+        round.is_for_caller
+    }
+
+    #[test]
+    fn failures_of_one_kind_in_two_programs_are_both_told_once() {
+        let room = tempfile::tempdir().unwrap();
+        assert_eq!([is_told::<true>(room.path()), is_told::<false>(room.path())], [true, true]);
+        assert_eq!([is_told::<true>(room.path()), is_told::<false>(room.path())], [false, false]);
+    }
 }

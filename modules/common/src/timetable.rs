@@ -1,10 +1,10 @@
 //! What a job's schedule says about a run: whether it catches up a missed one, and how long a scheduled one waits for another
 //! that is at work. Cron asks every few minutes, so it is cheap.
 
-use backup_adapters::host;
 use backup_adapters::jobs::Named;
 use backup_adapters::lock::Lock;
 use backup_adapters::signals::Interrupt;
+use backup_adapters::{host, lifecycle};
 use backup_core::job::Step;
 use backup_core::schedule::{self, CronTime, GRACE, TimeError};
 use backup_core::{Failure, Kind};
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub struct Timetable {
     times: Vec<CronTime>,
     zone: TimeZone,
+    /// Since when the schedule holds: the job was declared, or began anew.
     declared: Timestamp,
     takes: SignedDuration,
 }
@@ -88,11 +89,14 @@ impl Timetable {
         }
         let times = times.iter().map(|time| time.parse()).collect::<Result<_, _>>()?;
         let takes = schedule::catching_up(&named.job, step);
-        Ok(Self { times, zone: host::zone()?, declared: named.declared, takes })
+        // What fell into a stop was not missed. A state that cannot be read is told by whoever asks whether the job is active.
+        let active = lifecycle::read(&named.job, named.is_sink).ok().and_then(|state| state.since);
+        let declared = active.map_or(named.declared, |active| active.max(named.declared));
+        Ok(Self { times, zone: host::zone()?, declared, takes })
     }
 
     /// Why nothing is caught up; `None`: a run was missed, and there is time to make up for it. `tried` is when something was
-    /// last tried; what was scheduled before the job document was written was never due. Where the next run is so near
+    /// last tried; what was scheduled before the job document was written, or before the job was started or restarted, was never due. Where the next run is so near
     /// that it would meet this one, it does the work itself.
     pub fn declines(&self, tried: Option<Timestamp>, now: Timestamp) -> Option<&'static str> {
         let since = tried.map_or(self.declared, |tried| tried.max(self.declared));

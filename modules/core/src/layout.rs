@@ -15,6 +15,11 @@ impl StreamDir {
         Self(store.join(job).join(stream.as_str()))
     }
 
+    /// The one that lies at `path`, by whatever way that leads there.
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.0

@@ -193,8 +193,13 @@ fn outcome(steps: &[Step<'_>], call: &Call, report: &Report) -> Outcome {
     let changed = report.jobs.iter().any(|job| job.action.is_some());
     let outcome = if changed { Outcome::changed(msg.join("; ")) } else { Outcome::unchanged(msg.join("; ")) };
     let left = report.jobs.iter().flat_map(|job| &job.left);
-    let outcome = left
-        .fold(outcome, |outcome, path| outcome.with_warning(format!("{} is not the job's and stays", path.display())));
+    let left = left.map(|path| format!("{} is not the job's and stays", path.display()));
+    let undeclared = steps.iter().flat_map(|step| step.inventory.undeclared.iter().map(move |path| (step, path)));
+    let undeclared = undeclared.map(|(step, path)| {
+        let (path, job) = (path.display(), &step.target.name);
+        format!("{path} holds copies of a stream that {job} does not declare any more; they stay: declare it again to have them deleted, too")
+    });
+    let outcome = left.chain(undeclared).fold(outcome, Outcome::with_warning);
     let diffs = report.jobs.iter().zip(steps).filter(|(job, _)| call.diff && job.action.is_some());
     let diffs: Vec<Diff> = diffs.map(|(job, step)| job.diff(&step.inventory)).collect();
     diffs.into_iter().fold(outcome, Outcome::with_diff).with_report(report)

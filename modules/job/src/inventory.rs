@@ -65,6 +65,31 @@ pub(crate) struct Inventory {
     pub(crate) items: Vec<Item>,
     /// In the job's folders, but not the job's.
     pub(crate) left: Vec<PathBuf>,
+    /// Where copies lie of streams that the job does not declare any more. Nobody says whose they are: they stay.
+    pub(crate) undeclared: Vec<PathBuf>,
+}
+
+/// The folders of streams that the job does not declare, as far as they hold anything: where the declared ones lie, and where
+/// a stream lies of which nothing is said.
+fn undeclared(target: &Target) -> Result<Vec<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let declared = target.streams();
+    for name in StreamName::ALL.into_iter().filter(|name| !declared.contains(name)) {
+        for of in target.job.streams() {
+            let mut plain = of.stream.clone();
+            (plain.user, plain.restore_folder) = (None, None);
+            (plain.handover.path, plain.store.path, plain.sink.home) = (None, None, None);
+            for stream in [of.stream, &plain] {
+                for (_, store) in places(target, &StreamOf { job: of.job, name, stream }) {
+                    let listing = store.list()?;
+                    if !(listing.generations.is_empty() && listing.partials.is_empty()) {
+                        found.insert(store.dir().path().to_owned());
+                    }
+                }
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// The folders of a stream on this host.
@@ -88,7 +113,7 @@ pub(crate) fn places(target: &Target, of: &StreamOf<'_>) -> Vec<(Place, StreamSt
 
 /// Lists everything. Reads only.
 pub(crate) fn take(target: &Target) -> Result<Inventory> {
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory { undeclared: undeclared(target)?, ..Inventory::default() };
     for of in target.job.streams() {
         for (place, store) in places(target, &of) {
             inventory.store(of.name, place, &store)?;
@@ -153,7 +178,7 @@ impl Inventory {
             });
         }
         let contradictory = listing.oddities.iter().filter_map(|oddity| {
-            let id = oddity.name.parse().ok().filter(|id| dir.generation(*id).is_dir());
+            let id = oddity.name.parse().ok().filter(|id| is_dir(&dir.generation(*id)));
             if id.is_none() {
                 self.left.push(dir.path().join(&oddity.name));
             }
@@ -162,7 +187,7 @@ impl Inventory {
         for id in listing.partials.into_iter().chain(contradictory.collect::<Vec<_>>()) {
             if listed.insert(id) {
                 let (named, partial) = (dir.generation(id), dir.partial(id));
-                let path = if named.exists() { named.clone() } else { partial.clone() };
+                let path = if named.symlink_metadata().is_ok() { named.clone() } else { partial.clone() };
                 items.push(Item { bytes: size(&named) + size(&partial), ..blank(What::Rest, Some(id), path) });
             }
         }
@@ -219,6 +244,11 @@ impl Item {
         let hold = self.hold.as_ref().map(|why| format!(" held: {why}")).unwrap_or_default();
         format!("{what:11} {:>12} {}{hold}", self.bytes, self.path.display())
     }
+}
+
+/// Whether a folder lies there itself, not a link to one.
+pub(crate) fn is_dir(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 /// The names in a folder; none, if there is no such folder.

@@ -4,11 +4,12 @@ use crate::error::{JobError, Result};
 use crate::inventory::{self, Inventory, Item, Place, What};
 use crate::locks::as_owner;
 use crate::select::Target;
+use backup_adapters::publish::{self, Pinned};
 use backup_adapters::store::StreamStore;
-use backup_adapters::{fault, intent, publish};
+use backup_adapters::{fault, intent};
+use backup_core::layout::StreamDir;
 use backup_core::manifest::SEAL;
 use backup_core::state::RESTORE_JOURNAL;
-use std::path::Path;
 
 /// Refuses while services are off or trees half exchanged: their recovery may need what would be deleted.
 pub(crate) fn refuse_unrecovered(target: &Target) -> Result<()> {
@@ -36,7 +37,10 @@ pub(crate) fn delete(target: &Target, inventory: &Inventory) -> Result<()> {
             // the owner of the folders, who may have put links there.
             match (item.place, item.what, item.id, store) {
                 (Place::State, ..) => remove(item, store)?,
-                (Place::Handover, What::Rest, Some(id), Some(store)) => store.remove_rest(id)?,
+                (Place::Handover, What::Rest, Some(id), Some(store)) => {
+                    let folder = Pinned::open(store.dir().path())?;
+                    StreamStore::open(StreamDir::at(folder.path())).remove_rest(id)?;
+                }
                 _ => {}
             }
             if item.place != Place::State {
@@ -55,12 +59,8 @@ fn remove(item: &Item, store: Option<&StreamStore>) -> Result<()> {
             publish::remove_file(&store.dir().hold(id))?;
         }
         // A link is removed, never followed.
-        (What::Quarantined, ..) if is_dir(&item.path) => publish::remove_tree(&item.path, &[SEAL])?,
+        (What::Quarantined, ..) if inventory::is_dir(&item.path) => publish::remove_tree(&item.path, &[SEAL])?,
         _ => publish::remove_file(&item.path)?,
     }
     Ok(())
-}
-
-fn is_dir(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }

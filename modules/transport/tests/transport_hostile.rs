@@ -131,6 +131,63 @@ fn rsync_gets_our_options_and_our_folder() {
     assert_eq!(lab.sink_is_whole(), [FIRST, SECOND]);
 }
 
+/// However it is damaged: what a peer says never moves it or puts something else in its place, and the same copy heals it.
+#[test]
+fn a_damaged_copy_gives_way_to_nothing_but_itself() {
+    let lab = Lab::new(Way::Push);
+    let folder = lab.generation(FIRST, None, b"data");
+    support::sh(&format!("cp -a {} kept", folder.display()), lab.path());
+    lab.good();
+    let stored = lab.sink_store().join(FIRST);
+    let digest =
+        |folder: &std::path::Path| support::sh("sha256sum SHA256SUMS | cut -d' ' -f1", folder).trim().to_owned();
+    let own = digest(&stored);
+    let commit = |digest: &str| {
+        let (_, answer) =
+            lab.ask("commit", &request("web1", "shop", &json!({"generation": {"id": FIRST, "digest": digest}})));
+        kind(&answer).to_owned()
+    };
+    let listing = || support::sh(&format!("find {FIRST} -type f -exec sha256sum {{}} + | sort"), &lab.sink_store());
+    let notes = lab.sink_store().join(format!("receipts/{FIRST}.checked.json"));
+    let noted = format!(
+        "printf '{{\"digest\":\"{own}\",\"checked_at\":\"2026-11-12T02:00:00Z\",\"ok\":false}}' > {}",
+        notes.display()
+    );
+    for damage in [
+        "echo X >> data.tar.zst",
+        &format!("echo X >> data.tar.zst; {noted}"),
+        "echo X >> manifest.json",
+        "echo X > SHA256SUMS",
+    ] {
+        support::sh(damage, &stored);
+        let before = listing();
+        assert_eq!(commit(&"0".repeat(64)), "quarantined", "{damage}: nothing has arrived");
+        // The same with another copy of that id in `incoming`, announced before the sink had one.
+        support::sh(
+            &format!(
+                "mkdir {0}; cp -a kept/. {0}/; cd {0}; echo other > data.tar.zst; rm SHA256SUMS; sha256sum -- * > S; mv S SHA256SUMS",
+                lab.incoming().join(FIRST).display()
+            ),
+            lab.path(),
+        );
+        assert_eq!(commit(&digest(&lab.incoming().join(FIRST))), "quarantined", "{damage}: another has arrived");
+        assert_eq!(listing(), before, "{damage}");
+        support::sh(&format!("rm -rf {}", lab.incoming().join(FIRST).display()), lab.path());
+        if damage == "echo X >> data.tar.zst" {
+            // Nobody has noticed.
+            support::sh(&format!("cp kept/data.tar.zst {}/", stored.display()), lab.path());
+        } else {
+            assert_eq!(commit(&own), "damaged", "{damage}: nothing has arrived");
+            assert_eq!(listing(), before, "{damage}");
+            // The acknowledgement was lost, so the source offers it again.
+            let again = format!("rm -rf {}; cp -a kept {}", lab.source_store().display(), folder.display());
+            support::sh(&again, lab.path());
+            lab.good();
+        }
+        assert_eq!((lab.sink_is_whole(), digest(&stored)), (vec![FIRST.to_owned()], own.clone()), "{damage}");
+    }
+}
+
 #[test]
 fn a_key_is_for_one_job_and_one_direction() {
     let push = Lab::new(Way::Push);

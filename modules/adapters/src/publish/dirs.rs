@@ -1,4 +1,4 @@
-//! Directories made where somebody else may rearrange the path meanwhile.
+//! Directories made, or worked in, where somebody else may rearrange the path meanwhile.
 //!
 //! Root makes folders in the homes of ordinary users and gives them away. So the path is walked one descriptor at a
 //! time, what is given away is the descriptor of what was made, and a link is followed only where root alone could have
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
 
@@ -22,24 +22,56 @@ const MAX_LINKS: usize = 40;
 /// Makes the directory `path` and its missing parents, each with exactly this mode and owner, durably. Existing
 /// directories are left as they are. With an owner to give them to, no link is followed that may not be root's.
 pub fn create_dirs(path: &Path, mode: u32, owner: Option<Owner>) -> Result<()> {
+    walk(path, "create", owner.is_none(), |place, name, here| place.make(name, here, mode, owner)).map(drop)
+}
+
+/// A directory that stays the one that it is, whoever may rearrange the way to it: root works in it through a descriptor.
+#[derive(Debug)]
+pub struct Pinned {
+    _directory: OwnedFd,
+    path: PathBuf,
+}
+
+impl Pinned {
+    /// Goes to the directory `path`, following no link that may not be root's.
+    pub fn open(path: &Path) -> Result<Self> {
+        let missing = |_: &Place, _: &OsStr, here: &Path| Err(at("open", here)(Error::ENOENT.into()));
+        let directory = walk(path, "open", false, missing)?.directory;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+        Ok(Self { _directory: directory, path })
+    }
+
+    /// Leads there as long as this lives.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Goes along `path`, in order to do `action` there; `missing` makes what is not there. Unless links are to be followed,
+/// none is that may not be root's.
+fn walk(
+    path: &Path,
+    action: &'static str,
+    follow: bool,
+    missing: impl Fn(&Place, &OsStr, &Path) -> Result<OwnedFd>,
+) -> Result<Place> {
     let mut place = Place::start(path)?;
     let mut rest: VecDeque<OsString> = names(path).collect();
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
         let here = place.path.join(&name);
-        match open_dir(&place.directory, &name, owner.is_none()) {
+        match open_dir(&place.directory, &name, follow) {
             Ok(next) => place.enter(next, here)?,
             Err(Error::ENOENT) => {
-                let made = place.make(&name, &here, mode, owner)?;
+                let made = missing(&place, &name, &here)?;
                 place.enter(made, here)?;
             }
             Err(error) => {
-                let Some(target) = owner.and_then(|_| readlinkat(&place.directory, name.as_os_str()).ok()) else {
-                    return Err(at("create", &here)(error.into()));
-                };
+                let target = if follow { None } else { readlinkat(&place.directory, name.as_os_str()).ok() };
+                let Some(target) = target else { return Err(at(action, &here)(error.into())) };
                 links += 1;
                 if links > MAX_LINKS {
-                    return Err(at("create", &here)(Error::ELOOP.into()));
+                    return Err(at(action, &here)(Error::ELOOP.into()));
                 }
                 if !place.is_link_of_root(&name, &here)? {
                     return Err(PublishError::Link { path: here });
@@ -54,7 +86,7 @@ pub fn create_dirs(path: &Path, mode: u32, owner: Option<Owner>) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(place)
 }
 
 /// Makes the directory `path`, closed to everybody but us, and opens it: what is done through this descriptor is done to

@@ -6,7 +6,7 @@
 
 mod dirs;
 
-pub use dirs::{create_dirs, create_own};
+pub use dirs::{Pinned, create_dirs, create_own};
 
 use crate::{fault, host, sys};
 use backup_core::{Failure, Kind};
@@ -41,8 +41,8 @@ pub enum PublishError {
         /// The name that is taken.
         path: PathBuf,
     },
-    /// A link on the way to a directory that is to be given away, in a place where not only root could have put it.
-    #[error("cannot create directories below {}: it is a symbolic link", path.display())]
+    /// A link on the way to a directory that root works in or gives away, in a place where not only root could have put it.
+    #[error("cannot go below {}: it is a symbolic link", path.display())]
     Link {
         /// The link.
         path: PathBuf,
@@ -283,8 +283,8 @@ pub fn sync(path: &Path) -> Result<()> {
 /// Syncs the directory that holds `path`.
 pub fn sync_parent(path: &Path) -> Result<()> {
     match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
-        Some(parent) => sync(parent),
+        // The directory itself, also where a link of /proc leads to it ([`Pinned`]).
+        Some(parent) => sync(&parent.join(".")),
         None => Ok(()),
     }
 }

@@ -44,36 +44,34 @@ impl Handle<Commit> for LocalSink {
 }
 
 impl LocalSink {
-    /// The generation, if it is in the store. Without a receipt (a kill came before it), or if damage was found since,
-    /// it is verified again where it lies; a damaged one is carried again.
+    /// The generation, if it is in the store and counts, or will once it is signed for.
+    ///
+    /// Whatever lies there under this id stays there, damaged or not, until a copy of the very same digest is verified: no
+    /// request of a source moves it, or puts something else in its place.
     fn stored(&self, wanted: &GenerationRef) -> Result<Option<Stored>> {
-        let store = self.place.store();
-        if store.dir().deleting(wanted.id).exists() {
+        let (store, id) = (self.place.store(), wanted.id);
+        if store.dir().deleting(id).exists() {
             // A deletion that was cut short: finished before anything new gets this id, or it would be taken for that.
             let _lock = self.place.lock_active(&store, "commit")?;
-            store.delete(wanted.id)?;
+            store.delete(id)?;
             return Ok(None);
         }
-        let found = store.get(wanted.id);
-        let has_arrived = || [self.place.incoming(), self.place.verifying()].iter().any(|at| at.get(wanted.id).is_ok());
-        if found.as_ref().map_or_else(|error| matches!(error, StoreError::Damaged { .. }), is_damaged) && has_arrived()
-        {
+        let other = || StoreError::Conflict { id, digest: wanted.digest.clone(), store: store.dir().path().to_owned() };
+        let has_arrived = || [self.place.incoming(), self.place.verifying()].iter().any(|at| at.get(id).is_ok());
+        match store.get(id) {
+            Ok(stored) if stored.digest != wanted.digest => Err(other().into()),
             // Once what has arrived is verified, it takes the place of the damaged one.
-            return Ok(None);
-        }
-        match found {
-            Ok(stored) if stored.digest == wanted.digest && is_damaged(&stored) => self.again(&store, wanted.id),
-            Ok(stored) if stored.digest == wanted.digest && stored.receipt.is_some() => Ok(Some(stored)),
-            Ok(stored) if stored.digest == wanted.digest => match self.flaw(&store, wanted.id)? {
-                None => Ok(Some(stored)),
-                Some(why) => Err(self.damaged(&store, wanted.id, why)?.into()),
-            },
-            Ok(stored) => {
-                let (id, digest) = (stored.id, wanted.digest.clone());
-                Err(StoreError::Conflict { id, digest, store: store.dir().path().to_owned() }.into())
-            }
+            Ok(stored) if is_damaged(&stored) && has_arrived() => Ok(None),
+            Ok(stored) if is_damaged(&stored) => self.again(&store, id),
+            Ok(stored) if stored.receipt.is_some() => Ok(Some(stored)),
+            // A kill came before the receipt.
+            Ok(stored) if self.flaw(&store, id)?.is_none() => Ok(Some(stored)),
+            Ok(_) => self.again(&store, id),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(StoreError::Damaged { why, .. }) => Err(self.damaged(&store, wanted.id, why)?.into()),
+            // Its own seal does not tell any more what it was.
+            Err(StoreError::Damaged { .. }) if !was_accepted(&store, wanted)? => Err(other().into()),
+            Err(StoreError::Damaged { .. }) if has_arrived() => Ok(None),
+            Err(StoreError::Damaged { why, .. }) => Err(TransportError::Damaged { id, why }.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -98,21 +96,21 @@ impl LocalSink {
             Ok(arrived) if arrived.digest == wanted.digest => self.accept(id)?,
             Ok(arrived) => {
                 let why = format!("its seal has digest {}, not {}", arrived.digest, wanted.digest);
-                return Err(self.damaged(&verifying, id, why)?.into());
+                return Err(self.damaged(id, why)?.into());
             }
-            Err(StoreError::Damaged { why, .. }) => return Err(self.damaged(&verifying, id, why)?.into()),
+            Err(StoreError::Damaged { why, .. }) => return Err(self.damaged(id, why)?.into()),
             Err(StoreError::NotFound { .. }) => {
-                return Err(self.damaged(&verifying, id, "it has no seal".into())?.into());
+                return Err(self.damaged(id, "it has no seal".into())?.into());
             }
             Err(error) => return Err(error.into()),
         }
         if let Some(why) = self.flaw(&verifying, id)? {
-            return Err(self.damaged(&verifying, id, why)?.into());
+            return Err(self.damaged(id, why)?.into());
         }
         fault::point("transport.commit.verified");
         self.place.ensure(&store)?;
         let _lock = self.place.lock_active(&store, "commit")?;
-        // What lies there under this id is damaged, or the rest of a deletion: its receipt goes first.
+        // What lies there under this id is a damaged copy of the same, or the rest of a deletion: its receipt goes first.
         store.delete(id)?;
         fault::point("transport.commit.replaced");
         store.adopt(&verifying, id)?;
@@ -166,10 +164,10 @@ impl LocalSink {
         Ok(flaw_of(store.reread(id, &limits)?))
     }
 
-    /// Takes a damaged generation back to where it arrived; returns the error.
-    fn damaged(&self, store: &StreamStore, id: GenerationId, why: String) -> Result<TransportError> {
-        let incoming = self.place.incoming();
-        Arrival::new(&self.place, &incoming, id).take_back(&store.dir().generation(id))?;
+    /// Takes a generation that arrived damaged back to where it arrived; returns the error.
+    fn damaged(&self, id: GenerationId, why: String) -> Result<TransportError> {
+        let (incoming, verifying) = (self.place.incoming(), self.place.verifying());
+        Arrival::new(&self.place, &incoming, id).take_back(&verifying.dir().generation(id))?;
         fault::point("transport.commit.refused");
         Ok(TransportError::Damaged { id, why })
     }
@@ -207,8 +205,11 @@ impl LocalSink {
         if stored.receipt.is_none()
             && let Some(why) = self.lost_base(stored)?
         {
-            // Of no use here. The source keeps its own, and is asked for a full by the answer to its next offer.
-            store.delete(id)?;
+            // Of no use here, if it was never signed for. The source keeps its own, and is asked for a full by the
+            // answer to its next offer.
+            if !was_accepted(&store, &GenerationRef { id, digest: stored.digest.clone() })? {
+                store.delete(id)?;
+            }
             return Err(TransportError::WantFull { id, why }.into());
         }
         let instance = stored.manifest.instance.clone();
@@ -243,6 +244,17 @@ impl LocalSink {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(SignedReceipt { receipt: text(&receipt), signature: text(&signature) })
     }
+}
+
+/// Whether the store's own notes name this very digest under this id.
+fn was_accepted(store: &StreamStore, wanted: &GenerationRef) -> Result<bool> {
+    let lines = store.accepted()?;
+    if let Some(line) = lines.iter().rfind(|line| line.id == Some(wanted.id)) {
+        return Ok(line.digest.as_ref() == Some(&wanted.digest));
+    }
+    let signed = store.signed_receipt(wanted.id)?;
+    let receipt = signed.and_then(|signed| Receipt::parse(&signed.receipt).ok());
+    Ok(receipt.is_some_and(|receipt| receipt.digest == wanted.digest))
 }
 
 /// Milliseconds; none where a clock was set back between.
