@@ -39,9 +39,10 @@ shell_files() {
     shellcheck --external-sources "${files[@]}"
 }
 
+# One more at once than there are processors: many tests wait for what they have started.
 unit_tests() {
     local status=0
-    cargo nextest run --workspace --locked || status=$?
+    cargo nextest run --workspace --locked --test-threads $(($(nproc) + 1)) || status=$?
     say "documentation tests"
     cargo test --workspace --doc --locked --quiet || status=$?
     return $status

@@ -16,7 +16,8 @@ fn lab() -> Lab {
     service::declare(&mut lab, "exec sleep 3600", "");
     let (srv, loaded) = (lab.srv().display().to_string(), lab.at("loaded"));
     lab.change(&json!({
-        "max_downtime": "20s",
+        // So long that no guardian of an earlier kill comes while a later one is looked at.
+        "max_downtime": "10min",
         "streams": {"data": {
             "large_file": "1MiB",
             "dumps": [{"name": "all", "command": {"run": ["echo", "dumped"]}, "restore": {"run": ["tee", loaded]}}],

@@ -17,7 +17,10 @@ pub struct Service<'a> {
 /// in the stop command when the last of them is gone.
 pub fn declare(lab: &mut Lab, body: &str, before_end: &str) {
     let (pid, process) = (lab.at("app.pid"), lab.at("bin/app-process"));
-    write_script(&process, body);
+    // It ends also with a test that is killed.
+    let test = std::process::id();
+    let ends = format!("(while kill -s 0 {test} 2>/dev/null; do sleep 1; done; kill -s KILL 0) &");
+    write_script(&process, &format!("{ends}\n{body}"));
     // Its processes inherit a lock, which tells whether one of them lives: process numbers stay until somebody asks for
     // the dead, and in a container that may take seconds.
     let control = format!(
@@ -62,9 +65,21 @@ impl<'a> Service<'a> {
     }
 }
 
+/// Ends every process whose command line names all of these. One of them is a test's own folder.
+pub fn end_processes(named: &[&str]) {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        if named.iter().all(|name| words.contains(name)) {
+            let _ = Command::new("kill").arg("-9").arg(entry.file_name()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
 /// Whatever a test started must not outlive it.
 pub(crate) fn stop_all(room: &Path) {
     if let Ok(pid) = fs::read_to_string(room.join("app.pid")) {
         sh(&format!("kill -s KILL -- -{0} 2>/dev/null || kill -9 {0} 2>/dev/null || true", pid.trim()));
     }
+    end_processes(&[room.to_str().unwrap()]);
 }

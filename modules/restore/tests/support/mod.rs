@@ -8,7 +8,7 @@
     reason = "each test file uses its part"
 )]
 
-use backup_tests::mail;
+use backup_tests::{mail, service};
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::fs;
@@ -83,6 +83,12 @@ pub struct Service {
 
 pub struct Lab {
     pub room: tempfile::TempDir,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        service::end_processes(&[self.room.path().to_str().unwrap()]);
+    }
 }
 
 impl Lab {
