@@ -60,6 +60,42 @@ fn pull_carries_logs() {
     carries(Way::PullLogs);
 }
 
+/// What both hosts did, in one list: to carry, to verify by hash, to move to the sink's store, to rotate there; then to
+/// move to the source's store, and to rotate there.
+fn follows_the_order(way: Way) {
+    const STEPS: [&str; 7] = [
+        "transport.receive.prepared",
+        "transport.commit.moved",
+        "transport.commit.verified",
+        "transport.commit.stored",
+        "rotate.delete",
+        "transport.acknowledge.moved",
+        "rotate.delete",
+    ];
+    let mut lab = Lab::new(way);
+    lab.retention = "{generations: 1}".into();
+    lab.declare();
+    for id in [FIRST, SECOND] {
+        lab.generation(id, None, b"data");
+        lab.good();
+    }
+    let list = lab.path().join("points");
+    lab.serve_with(&format!("HANDOVER_FAULT_LIST={}\n", list.display()));
+    lab.generation(THIRD, None, b"data");
+    let answer = support::answer(lab.command("run").env("HANDOVER_FAULT_LIST", &list));
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let text = fs::read_to_string(list).unwrap();
+    let steps: Vec<_> = text.lines().filter(|point| STEPS.contains(point)).collect();
+    assert_eq!(steps, STEPS, "{text}");
+}
+
+#[test]
+fn the_steps_of_a_transport_come_in_their_order() {
+    follows_the_order(Way::Push);
+    follows_the_order(Way::Pull);
+    follows_the_order(Way::PullLogs);
+}
+
 #[test]
 fn check_mode_says_what_run_then_does_and_changes_nothing() {
     for way in [Way::Push, Way::Pull] {
