@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use backup_tests::executables::{Executable, sh};
-use backup_tests::lab::{Host, Lab, Way, within};
-use backup_tests::oracle;
+use backup_tests::lab::{Host, Lab, Way};
+use backup_tests::{oracle, plain};
 use serde_json::json;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -81,20 +81,9 @@ fn reference(lab: &Lab, name: &str) -> PathBuf {
 /// By our executable, by restore.sh under dash and, a full, by the one tar command.
 fn comes_back(lab: &Lab, id: &str, is_full: bool, wanted: &Path) {
     lab.restores_to(id, wanted, "ours");
-    let (store, target) = (lab.there("data", "store"), lab.at("p"));
-    let root = store.ancestors().nth(2).unwrap();
-    sh(&format!("dash {}/restore.sh {}/{id} {} 2>&1", root.display(), store.display(), target.display()));
-    oracle::same(wanted, &within(&target, &lab.srv()));
-    sh(&format!("rm -rf {}", target.display()));
+    plain::by_script(lab, id, wanted);
     if is_full {
-        sh(&format!(
-            "mkdir {0}; cd {1}/{id} && sha256sum --quiet -c SHA256SUMS && \
-             tar --zstd --numeric-owner --xattrs --xattrs-include='*' --acls -xpf data.tar.zst -C {0}",
-            target.display(),
-            store.display()
-        ));
-        oracle::same(wanted, &within(&target, &lab.srv()));
-        sh(&format!("rm -rf {}", target.display()));
+        plain::by_tar(lab, id, wanted);
     }
 }
 

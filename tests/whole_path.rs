@@ -4,7 +4,7 @@
 use backup_core::units::{Bytes, Span};
 use backup_tests::executables::{Done, Executable, sh};
 use backup_tests::lab::{Host, Lab, Way, within};
-use backup_tests::oracle;
+use backup_tests::{oracle, plain};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,24 +34,6 @@ fn reference(lab: &Lab, name: &str) -> PathBuf {
     let copy = lab.at(name);
     sh(&format!("cp -a --sparse=always {} {}", lab.srv().display(), copy.display()));
     copy
-}
-
-/// Everything that a store on its own can do: restore.sh under dash, and for a full the one command that docs/format.md
-/// prints.
-fn plain_tools_restore(store: &Path, id: &str, is_full: bool, lab: &Lab, wanted: &Path) {
-    let (out, root) = (lab.at(&format!("plain-{id}")), store.ancestors().nth(2).unwrap());
-    sh(&format!("dash {}/restore.sh {}/{id} {} 2>&1", root.display(), store.display(), out.display()));
-    oracle::same(wanted, &within(&out, &lab.srv()));
-    if is_full {
-        let out = lab.at(&format!("tar-{id}"));
-        sh(&format!(
-            "mkdir {0}; cd {1}/{id} && sha256sum --quiet -c SHA256SUMS && \
-             tar --zstd --numeric-owner --xattrs --xattrs-include='*' --acls -xpf data.tar.zst -C {0}",
-            out.display(),
-            store.display()
-        ));
-        oracle::same(wanted, &within(&out, &lab.srv()));
-    }
 }
 
 fn restore_elsewhere(lab: &Lab, id: &str, wanted: &Path) {
@@ -112,8 +94,9 @@ fn whole_path(way: Way) {
     assert_eq!(oracle::digests(&store), before, "three are kept, and there are two");
 
     measured(&lab, &store, [&full, &incremental]);
-    plain_tools_restore(&store, &full, true, &lab, &at_full);
-    plain_tools_restore(&store, &incremental, false, &lab, &at_incremental);
+    plain::by_tar(&lab, &full, &at_full);
+    plain::by_script(&lab, &full, &at_full);
+    plain::by_script(&lab, &incremental, &at_incremental);
 
     assert_eq!(lab.fetch(&[]).good()["generation"], incremental.as_str());
     restore_elsewhere(&lab, &full, &at_full);

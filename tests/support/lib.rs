@@ -9,6 +9,7 @@ pub mod lab;
 pub mod mail;
 pub mod oracle;
 pub mod pause;
+pub mod plain;
 pub mod proxy;
 pub mod service;
 pub mod sshd;
