@@ -25,7 +25,7 @@ fn says_who_holds_it_and_is_free_after_kill_minus_nine() {
     drop(holder);
 
     // The last of the killed group may take a moment to go.
-    let lock = Lock::take_until(&path, "me", Instant::now() + Duration::from_secs(10)).unwrap();
+    let lock = Lock::take_until(&path, "me", Instant::now() + Duration::from_mins(1)).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("me (pid {})\n", std::process::id()));
     assert_eq!(lock.path(), path);
@@ -64,7 +64,7 @@ fn a_child_that_got_the_descriptor_holds_it_after_us() {
     drop(lock);
     assert_eq!(Lock::take(&path, "other").unwrap_err().kind(), Kind::Locked);
     drop(child);
-    Lock::take_until(&path, "other", Instant::now() + Duration::from_secs(10)).unwrap();
+    Lock::take_until(&path, "other", Instant::now() + Duration::from_mins(1)).unwrap();
 }
 
 #[test]
