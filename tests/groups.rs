@@ -67,6 +67,9 @@ fn an_action_on_a_group_acts_on_its_jobs_or_on_none() {
     let none = call(&lab, &["stop", "--group", "shop"]).failed("not_found");
     assert_eq!(none["hint"], "Groups of this host: others, shops.");
     call(&lab, &["stop"]).failed("invalid_option");
+    let all = call(&lab, &["status"]).good();
+    let names: Vec<_> = all["jobs"].as_array().unwrap().iter().map(|job| job["job"].clone()).collect();
+    assert_eq!(names, ["mail", "shop", "till"], "who only looks needs not name any");
     call(&lab, &["stop", "shop", "--group", "shops"]).failed("invalid_option");
 }
 

@@ -26,7 +26,7 @@ use select::Which;
 enum Command {
     /// Bring a job into a state, if it is in another one.
     Run(RunArgs),
-    /// Tell the state of a job, since when, by whom, and how far its initial sync is.
+    /// Tell the state of a job, since when, by whom, and how far its initial sync is; of all jobs of this host, if none is named.
     Status(Which),
     /// Begin an inactive job, with an initial sync.
     Start(ActionArgs),
@@ -136,12 +136,12 @@ pub fn main() -> std::process::ExitCode {
 
 fn status(which: &Which) -> error::Result<Outcome> {
     let mut report = Report::default();
-    for target in which.targets()? {
+    for target in which.targets_or_all()? {
         let known = lifecycle::read(&target.job, target.is_sink)?;
         let streams = standing::look(&target, &known)?;
         report.jobs.push(JobReport::new(&target, known.state, &known, streams));
     }
-    let msg = format!("how {} stands", which.name()?);
+    let msg = format!("how {} stands", which.name().unwrap_or("every job"));
     Ok(Outcome::unchanged(msg).with_answer(report.text()).with_report(&report))
 }
 

@@ -64,14 +64,12 @@ impl Which {
 
     /// Reads the documents, in the order of their names.
     pub(crate) fn targets(&self) -> Result<Vec<Target>> {
-        let load = |name: String| jobs::load(&self.config, &name).map(|named| Target::new(name, named));
         let name = self.name()?;
         if self.group.is_none() {
-            return Ok(vec![load(name.to_owned())?]);
+            return Ok(vec![self.load(name.to_owned())?]);
         }
         // One that cannot be read may belong to the group: then nothing is done.
-        let all =
-            jobs::known(&self.config.join("jobs")).into_iter().map(load).collect::<std::result::Result<Vec<_>, _>>()?;
+        let all = self.all()?;
         let (members, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|target| target.job.group == name);
         if members.is_empty() {
             let mut known: Vec<_> = others.into_iter().map(|target| target.job.group).collect();
@@ -80,6 +78,20 @@ impl Which {
             return Err(JobError::NoGroup { group: name.to_owned(), known }.into());
         }
         Ok(members)
+    }
+
+    /// Reads the documents; without a name those of all jobs of this host. For who only looks.
+    pub(crate) fn targets_or_all(&self) -> Result<Vec<Target>> {
+        if self.job.is_none() && self.group.is_none() { self.all() } else { self.targets() }
+    }
+
+    fn all(&self) -> Result<Vec<Target>> {
+        jobs::known(&self.config.join("jobs")).into_iter().map(|name| self.load(name)).collect()
+    }
+
+    fn load(&self, name: String) -> Result<Target> {
+        let named = jobs::load(&self.config, &name)?;
+        Ok(Target::new(name, named))
     }
 
     /// Refuses a deletion that nobody confirmed in so many words.
