@@ -137,9 +137,10 @@ impl Host<'_, '_> {
             );
             let tried = Draft { carries: self.carries(draft, &runs)?, runs, ..draft.clone() };
             let timeline = Timeline::of(&tried, self.clocks);
-            let held = timeline.lines.iter().all(|line| {
-                rpo::worst(&line.deliveries, draft.objectives.tolerate).is_some_and(|worst| worst.age() <= rpo)
-            });
+            let held = timeline
+                .lines
+                .iter()
+                .all(|line| rpo::worst(line, draft.objectives.tolerate).is_some_and(|worst| worst.age() <= rpo));
             if held {
                 return Ok((tried.runs, why));
             }

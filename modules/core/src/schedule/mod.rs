@@ -20,6 +20,7 @@ mod firings;
 mod fleet;
 pub mod history;
 mod missed;
+mod outage;
 mod pattern;
 mod plan;
 mod proof;

@@ -165,7 +165,7 @@ fn stored(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Option
 
 fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], clocks: &Clocks) -> Vec<Attained> {
     let line = |(line, stored): (&Line, &Option<Stored>)| {
-        let worst = rpo::worst(&line.deliveries, draft.objectives.tolerate);
+        let worst = rpo::worst(line, draft.objectives.tolerate);
         let stored = stored.as_ref();
         let replay = stored.and_then(|stored| stored.replay.as_ref());
         let most = replay.map(|replay| replay.most).unwrap_or_default();

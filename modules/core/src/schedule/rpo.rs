@@ -1,6 +1,9 @@
 //! The effective RPO: how old the data of the newest verified copy get before the next copy arrives.
 
-use super::Delivery;
+use super::{
+    Line,
+    outage::{self, Outage},
+};
 
 /// A moment just before a copy arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,47 +21,83 @@ impl Worst {
     }
 }
 
-/// Every moment before an arrival, if the `missed` arrivals before it fail.
-fn moments(deliveries: &[Delivery], missed: u32) -> impl Iterator<Item = Worst> {
-    // Copies that arrive together: the newest of them is what is held.
-    let arrivals: Vec<&Delivery> = deliveries.chunk_by(|a, b| a.arrives == b.arrives).filter_map(<[_]>::last).collect();
-    let later = 1 + missed as usize;
-    let count = arrivals.len().saturating_sub(later);
-    (0..count).map(move |i| Worst { held: arrivals[i].data, until: arrivals[i + later].arrives })
+/// Every moment before a copy arrives, if `missed` transports in a row fail with all their tries, whichever they are.
+fn moments(line: &Line, missed: u32) -> impl Iterator<Item = Worst> {
+    let all = &line.deliveries;
+    let usual = all.windows(2).map(|pair| Worst { held: pair[0].data, until: pair[1].arrives });
+    let outages = outage::all(line, missed).flat_map(move |outage| {
+        let Outage { first, arrivals } = outage;
+        arrivals.into_iter().zip(&all[first - 1..]).map(|(until, held)| Worst { held: held.data, until })
+    });
+    usual.take(if missed == 0 { usize::MAX } else { 0 }).chain(outages)
 }
 
-/// The greatest age, if any `missed` arrivals in a row fail; the first moment that reaches it. `None`: too few copies.
-pub(super) fn worst(deliveries: &[Delivery], missed: u32) -> Option<Worst> {
-    moments(deliveries, missed).reduce(|worst, next| if next.age() > worst.age() { next } else { worst })
+/// The greatest age, if any `missed` transports in a row fail; the first moment that reaches it. `None`: too few copies.
+pub(super) fn worst(line: &Line, missed: u32) -> Option<Worst> {
+    moments(line, missed).reduce(|worst, next| if next.age() > worst.age() { next } else { worst })
 }
 
 /// The first moment at which the age exceeds `rpo`.
-pub(super) fn first_breach(deliveries: &[Delivery], missed: u32, rpo: i64) -> Option<Worst> {
-    moments(deliveries, missed).find(|moment| moment.age() > rpo)
+pub(super) fn first_breach(line: &Line, missed: u32, rpo: i64) -> Option<Worst> {
+    moments(line, missed).find(|moment| moment.age() > rpo)
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GenerationKind;
+    use crate::{GenerationKind, StreamName, schedule::Delivery};
 
-    fn delivery(data: i64, arrives: i64) -> Delivery {
-        Delivery { data, sealed: data + 1, arrives, kind: GenerationKind::Full }
+    /// Copies collected at these times and carried at those, each in 7.
+    fn line(collections: &[i64], starts: &[i64]) -> Line {
+        let (mut deliveries, mut transports, mut free) = (Vec::new(), Vec::new(), 0);
+        for &start in starts.iter().filter(|&&start| start >= 0) {
+            let copies = collections.iter().skip(deliveries.len()).take_while(|&&data| data < start).count();
+            if copies == 0 || start < free {
+                continue;
+            }
+            transports.push((start, copies));
+            free = start;
+            for &data in &collections[deliveries.len()..][..copies] {
+                free += 7;
+                deliveries.push(Delivery { data, sealed: data + 1, arrives: free, kind: GenerationKind::Full });
+            }
+        }
+        let (stream, sink, starts) = (StreamName::Data, String::new(), starts.to_vec());
+        Line { stream, sink, deliveries, transports, starts, carry: 7, most_waiting: (1, 0) }
+    }
+
+    fn daily() -> Line {
+        line(&[0, 100, 200, 300, 400, 500], &[1, 101, 201, 301, 401, 501])
     }
 
     #[test]
     fn the_worst_is_just_before_an_arrival() {
-        let daily: Vec<_> = (0..5).map(|day| delivery(day * 100, day * 100 + 7)).collect();
-        assert_eq!(worst(&daily, 0).unwrap(), Worst { held: 0, until: 107 });
-        assert_eq!(worst(&daily, 1).unwrap().age(), 207);
-        assert_eq!(first_breach(&daily, 0, 106), Some(Worst { held: 0, until: 107 }));
-        assert_eq!(first_breach(&daily, 0, 107), None);
-        assert_eq!(worst(&daily[..1], 0), None);
+        let daily = daily();
+        assert_eq!(worst(&daily, 0).unwrap(), Worst { held: 0, until: 108 });
+        assert_eq!(worst(&daily, 1).unwrap().age(), 208);
+        assert_eq!(first_breach(&daily, 0, 107), Some(Worst { held: 0, until: 108 }));
+        assert_eq!(first_breach(&daily, 0, 108), None);
+        assert_eq!(worst(&line(&[0], &[1]), 0), None);
     }
 
     #[test]
-    fn of_copies_that_arrive_together_the_newest_counts() {
-        let carried = [delivery(0, 50), delivery(40, 50), delivery(90, 150), delivery(140, 150)];
-        assert_eq!(worst(&carried, 0).unwrap(), Worst { held: 40, until: 150 });
+    fn copies_that_wait_travel_one_after_the_other() {
+        let carried = line(&[0, 40, 90, 140], &[50, 150]);
+        assert_eq!(carried.deliveries.iter().map(|copy| copy.arrives).collect::<Vec<_>>(), [57, 64, 157, 164]);
+        assert_eq!(worst(&carried, 0).unwrap(), Worst { held: 40, until: 157 });
+    }
+
+    #[test]
+    fn after_an_outage_the_newest_copy_comes_last() {
+        // Two copies a day, the second close to the first: it waits for that when the sink is back.
+        let line =
+            line(&[0, 3, 100, 103, 200, 203, 300, 303], &[2, 5, 10, 102, 105, 110, 202, 205, 210, 302, 305, 310]);
+        let usual: Vec<_> = line.deliveries.iter().map(|copy| copy.arrives).collect();
+        assert_eq!(usual[..4], [9, 17, 109, 117], "the second transport finds the first at work");
+        let outage = outage::all(&line, 1).nth(1).unwrap();
+        // The transport at 102 is missed, and the try at 105, too; that at 110 carries both.
+        assert_eq!((outage.first, outage.arrivals), (2, vec![117, 124]));
+        // If that at 10 is missed, its copy goes with the next one, and a third is collected meanwhile.
+        assert_eq!(outage::most_waiting(&line, 1), (3, 103));
+        assert_eq!(outage::most_waiting(&daily(), 2), (3, 300));
     }
 }

@@ -34,8 +34,19 @@ pub(super) struct Line {
     pub deliveries: Vec<Delivery>,
     /// Starts of transports that carried something, with the number of generations that they carried.
     pub transports: Vec<(i64, usize)>,
-    /// Most generations that waited in the handover point at once, and when it came to that.
+    /// All starts of transports.
+    pub starts: Vec<i64>,
+    /// How long one generation is on its way, once its transport has begun.
+    pub carry: i64,
+    /// Most generations that were in the handover point at once, and when it came to that.
     pub most_waiting: (usize, i64),
+}
+
+impl Line {
+    /// How long so many generations are on their way, one after the other.
+    pub(super) fn takes(&self, copies: usize) -> i64 {
+        i64::try_from(copies).unwrap_or(i64::MAX).saturating_mul(self.carry)
+    }
 }
 
 /// What happens to a job.
@@ -64,7 +75,7 @@ impl Timeline {
             let transports =
                 all_firings(&[&carry.times[..], &carry.again].concat(), clocks.of(carry.mode, &carry.sink));
             let full_every = draft.job.stream(carry.stream).map_or(0, |of| of.stream.full.every.0);
-            let mut line = deliver(&collections, &transports, &draft.steps, full_every);
+            let mut line = deliver(&collections, transports, &draft.steps, full_every);
             (line.stream, line.sink) = (carry.stream, carry.sink.clone());
             line
         };
@@ -89,8 +100,8 @@ fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
     all
 }
 
-/// Carries collections away: a transport takes everything that is sealed when it begins.
-fn deliver(collections: &[(i64, Planned)], transports: &[i64], steps: &Steps, full_every: u64) -> Line {
+/// Carries collections away: a transport takes everything that is sealed when it begins, one after the other, oldest first.
+fn deliver(collections: &[(i64, Planned)], starts: Vec<i64>, steps: &Steps, full_every: u64) -> Line {
     let mut state = Carrying {
         waiting: Vec::new(),
         base: None,
@@ -101,18 +112,21 @@ fn deliver(collections: &[(i64, Planned)], transports: &[i64], steps: &Steps, fu
             sink: String::new(),
             deliveries: Vec::with_capacity(collections.len()),
             transports: Vec::new(),
+            starts: Vec::new(),
+            carry: steps.transport + steps.verify,
             most_waiting: (0, 0),
         },
+        gone: 0,
     };
-    let mut transports = transports.iter().copied().peekable();
+    let mut transports = starts.iter().copied().peekable();
     for &(data, planned) in collections {
         while let Some(start) = transports.next_if(|&start| start < data) {
-            state.transport(start, steps);
+            state.transport(start);
         }
         state.collect(data, planned, steps, full_every);
     }
-    transports.for_each(|start| state.transport(start, steps));
-    state.line
+    transports.for_each(|start| state.transport(start));
+    Line { starts, ..state.line }
 }
 
 struct Carrying {
@@ -124,6 +138,8 @@ struct Carrying {
     fulls: Vec<(i64, i64)>,
     /// Until then a transport is running.
     free: i64,
+    /// So many deliveries had left the handover point at the last collection: each stays there until it counts on the sink.
+    gone: usize,
     line: Line,
 }
 
@@ -143,24 +159,27 @@ impl Carrying {
             _ => GenerationKind::Incremental,
         };
         self.waiting.push((data, data + steps.collect, kind));
-        if self.waiting.len() > self.line.most_waiting.0 {
-            self.line.most_waiting = (self.waiting.len(), data);
+        self.gone += self.line.deliveries[self.gone..].iter().take_while(|delivery| delivery.arrives <= data).count();
+        let waiting = self.line.deliveries.len() - self.gone + self.waiting.len();
+        if waiting > self.line.most_waiting.0 {
+            self.line.most_waiting = (waiting, data);
         }
     }
 
-    fn transport(&mut self, start: i64, steps: &Steps) {
+    fn transport(&mut self, start: i64) {
         let sealed = self.waiting.partition_point(|&(_, sealed, _)| sealed <= start);
         if start < self.free || sealed == 0 {
             return;
         }
-        let arrives = start + steps.transport + steps.verify;
-        self.free = arrives;
+        let mut arrives = start;
         self.line.transports.push((start, sealed));
         for (data, sealed, kind) in self.waiting.drain(..sealed) {
+            arrives += self.line.carry;
             if kind == GenerationKind::Full {
                 self.fulls.push((arrives, data));
             }
             self.line.deliveries.push(Delivery { data, sealed, arrives, kind });
         }
+        self.free = arrives;
     }
 }

@@ -40,7 +40,7 @@ fn oldest(plan: &Plan, objectives: &str) -> f64 {
     let zones = [("web1".to_owned(), zone(ZONE, "web1").unwrap()), ("sink1".to_owned(), zone("UTC", "sink1").unwrap())];
     let (from, until) = range();
     let seen = live(&[job(objectives)], plan, &zones.into(), from.as_second(), until.as_second());
-    let seconds = i32::try_from(seen.worst("shop", "data", 0).unwrap()).unwrap();
+    let seconds = i32::try_from(seen.worst("shop", "data").unwrap()).unwrap();
     f64::from(seconds) / 3600.0
 }
 

@@ -60,16 +60,26 @@ struct Daemon {
     lines: Vec<Line>,
     /// The local minute up to which everything was run.
     done: Option<i64>,
+    /// Of which quarter of an hour the offset is known, and the offset.
+    quarter: Option<i64>,
+    offset: i64,
 }
 
 impl Daemon {
     /// Starts at this UTC second: which line, when.
     fn wake(&mut self, now: i64) -> Vec<(usize, i64)> {
-        let offset = self.zone.to_offset(Timestamp::from_second(now).unwrap()).seconds();
-        let clock = (now + i64::from(offset)).div_euclid(60);
+        // Clocks are changed at quarters of an hour.
+        if self.quarter != Some(now.div_euclid(900)) {
+            self.quarter = Some(now.div_euclid(900));
+            self.offset = self.zone.to_offset(Timestamp::from_second(now).unwrap()).seconds().into();
+        }
+        let clock = (now + self.offset).div_euclid(60);
         let done = self.done.unwrap_or(clock - 1);
         let mut starts: Vec<(usize, i64)> = Vec::new();
         let mut run = |minute: i64, wild: bool, fixed: bool| {
+            if self.lines.iter().all(|line| line.fields[0] >> minute.rem_euclid(60) & 1 == 0) {
+                return;
+            }
             let now_local = fields(minute);
             for (index, line) in self.lines.iter().enumerate() {
                 if (if line.wild { wild } else { fixed }) && line.matches(now_local) {
@@ -115,6 +125,8 @@ struct Step {
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Seen {
+    /// Per job and stream: when transports that carried something began.
+    pub starts: BTreeMap<(String, String), Vec<i64>>,
     /// Per job and stream: when copies came to count, and how new their data were.
     pub arrivals: BTreeMap<(String, String), Vec<(i64, i64)>>,
     /// Starts of steps while another was running.
@@ -128,18 +140,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The age of the newest copy's data just before `at`, the newest `missed` arrivals left out.
-    pub(crate) fn age(&self, job: &str, stream: &str, at: i64, missed: usize) -> Option<i64> {
+    /// The age of the newest copy's data just before `at`.
+    pub(crate) fn age(&self, job: &str, stream: &str, at: i64) -> Option<i64> {
         let arrivals = self.arrivals.get(&(job.to_owned(), stream.to_owned()))?;
-        let there: Vec<_> = arrivals.iter().filter(|(arrives, _)| *arrives < at).collect();
-        let newest = there.len().checked_sub(1 + missed)?;
-        Some(at - there[newest].1)
+        arrivals.iter().rfind(|(arrives, _)| *arrives < at).map(|(_, data)| at - data)
     }
 
-    /// The greatest of these ages.
-    pub(crate) fn worst(&self, job: &str, stream: &str, missed: usize) -> Option<i64> {
+    /// The greatest of these ages before a copy came to count.
+    pub(crate) fn worst(&self, job: &str, stream: &str) -> Option<i64> {
         let arrivals = self.arrivals.get(&(job.to_owned(), stream.to_owned()))?;
-        arrivals.iter().filter_map(|(arrives, _)| self.age(job, stream, *arrives, missed)).max()
+        arrivals.iter().filter_map(|(arrives, _)| self.age(job, stream, *arrives)).max()
     }
 }
 
@@ -157,6 +167,8 @@ struct Flow {
     name: String,
     /// What waits: data time, end of the collection.
     waiting: Vec<(i64, i64)>,
+    /// When what is on its way will count; until then the handover point holds it.
+    leaving: Vec<i64>,
     /// Until then a transport runs.
     busy_until: i64,
     /// So many may wait.
@@ -165,6 +177,27 @@ struct Flow {
 
 /// Lives from `from` to `until`.
 pub(crate) fn live(jobs: &[Job], plan: &Plan, zones: &BTreeMap<String, TimeZone>, from: i64, until: i64) -> Seen {
+    live_through(jobs, plan, zones, [from, until], None)
+}
+
+/// A sink that is away for one stream.
+pub(crate) struct Outage {
+    /// Job and stream.
+    pub of: (String, String),
+    /// Transports after this instant fail.
+    pub after: i64,
+    /// Those from this one on do not.
+    pub back: i64,
+}
+
+/// The same, through an outage.
+pub(crate) fn live_through(
+    jobs: &[Job],
+    plan: &Plan,
+    zones: &BTreeMap<String, TimeZone>,
+    [from, until]: [i64; 2],
+    outage: Option<Outage>,
+) -> Seen {
     let mut daemons: BTreeMap<String, Daemon> = BTreeMap::new();
     for entry in plan.entries.iter().filter(|entry| entry.install) {
         let name = entry.job.rsplit('/').next().unwrap();
@@ -178,7 +211,13 @@ pub(crate) fn live(jobs: &[Job], plan: &Plan, zones: &BTreeMap<String, TimeZone>
             _ => continue,
         };
         let zone = zones[&entry.host].clone();
-        let daemon = daemons.entry(entry.host.clone()).or_insert(Daemon { zone, lines: Vec::new(), done: None });
+        let daemon = daemons.entry(entry.host.clone()).or_insert(Daemon {
+            zone,
+            lines: Vec::new(),
+            done: None,
+            quarter: None,
+            offset: 0,
+        });
         daemon.lines.push(Line::new(&entry.cron, job, action));
     }
     let mut world = World {
@@ -187,6 +226,7 @@ pub(crate) fn live(jobs: &[Job], plan: &Plan, zones: &BTreeMap<String, TimeZone>
         living: jobs.iter().map(|job| living(job, jobs)).collect(),
         running: Vec::new(),
         ended: BTreeMap::new(),
+        outage,
         seen: Seen::default(),
     };
     let mut now = from;
@@ -220,6 +260,7 @@ fn living(job: &Job, jobs: &[Job]) -> Living {
             .map(|of| Flow {
                 name: of.name.to_string(),
                 waiting: Vec::new(),
+                leaving: Vec::new(),
                 busy_until: i64::MIN,
                 keep: of.stream.handover.keep as usize,
             })
@@ -235,6 +276,7 @@ struct World<'a> {
     running: Vec<Step>,
     /// When the last step of a job's own ended.
     ended: BTreeMap<usize, i64>,
+    outage: Option<Outage>,
     seen: Seen,
 }
 
@@ -256,7 +298,8 @@ impl World<'_> {
         living.busy_until = end;
         for flow in &mut living.streams {
             flow.waiting.push((at, end));
-            if flow.waiting.len() > flow.keep {
+            flow.leaving.retain(|counts| *counts > at);
+            if flow.waiting.len() + flow.leaving.len() > flow.keep {
                 self.seen.refused.insert((name.clone(), at));
             }
         }
@@ -274,12 +317,24 @@ impl World<'_> {
         let [_, transport, verify] = living.steps;
         let leader = living.leader;
         let flow = &mut living.streams[stream];
-        let newest = flow.waiting.iter().filter(|(_, sealed)| *sealed <= at).map(|(data, _)| *data).max();
-        let Some(newest) = newest.filter(|_| flow.busy_until <= at) else { return };
-        flow.waiting.retain(|(_, sealed)| *sealed > at);
-        flow.busy_until = at + transport + verify;
-        self.seen.arrivals.entry((name, flow.name.clone())).or_default().push((flow.busy_until, newest));
-        self.occupy(Step { start: at, end: at + transport, job, leader, transport: true });
+        let of = (name, flow.name.clone());
+        if flow.busy_until > at || flow.waiting.iter().all(|(_, sealed)| *sealed > at) {
+            return;
+        }
+        if self.outage.as_ref().is_some_and(|outage| outage.of == of && outage.after < at && at < outage.back) {
+            return;
+        }
+        self.seen.starts.entry(of.clone()).or_default().push(at);
+        // The oldest goes first, and the next one only when it is verified.
+        let mut left = at;
+        while let Some(&(data, _)) = flow.waiting.first().filter(|(_, sealed)| *sealed <= at) {
+            flow.waiting.remove(0);
+            flow.busy_until = left.max(flow.busy_until) + transport + verify;
+            left = flow.busy_until;
+            flow.leaving.push(left);
+            self.seen.arrivals.entry(of.clone()).or_default().push((left, data));
+        }
+        self.occupy(Step { start: at, end: left - verify, job, leader, transport: true });
     }
 
     fn occupy(&mut self, step: Step) {

@@ -65,7 +65,6 @@ fn facts_sinks(kind: &Kind) -> Vec<&String> {
 
 fn flow(draft: &Draft<'_>, line: &Line, job: usize, sink: usize) -> Flow {
     let limit = draft.job.stream(line.stream).and_then(|of| of.stream.transport.bandwidth);
-    let takes = draft.steps.transport + draft.steps.verify;
     let mut deliveries = line.deliveries.iter();
     let transfers = line.transports.iter().map(|&(start, carried)| {
         let bytes = deliveries.by_ref().take(carried).map(|delivery| {
@@ -75,9 +74,10 @@ fn flow(draft: &Draft<'_>, line: &Line, job: usize, sink: usize) -> Flow {
         });
         let bytes = bytes.map(Option::unwrap_or_default).fold(0, u64::saturating_add);
         // What holds it back is certain; a mean is what is known else.
-        let mean = bytes.div_ceil(draft.steps.transport.max(1).unsigned_abs());
+        let sends = draft.steps.transport.max(1).unsigned_abs().saturating_mul(carried as u64);
+        let mean = bytes.div_ceil(sends);
         let rate = limit.map_or(mean, |limit| limit.0).min(1 << 50);
-        Transfer { from: minute(start.div_euclid(60)), to: minute(minutes(start + takes.max(1))), rate }
+        Transfer { from: minute(start.div_euclid(60)), to: minute(minutes(start + line.takes(carried).max(1))), rate }
     });
     Flow {
         job,
@@ -153,7 +153,7 @@ fn slack_of_rpo(draft: &Draft<'_>, timeline: &Timeline) -> i64 {
     let between = timeline.collections.windows(2).map(|pair| pair[1].0 - pair[0].0).min();
     let unpromised = between.map_or(MOST * 60, |between| (between / 2).min(MOST * 60));
     let of = |line: &Line| {
-        let (rpo, worst) = (draft.objectives.rpo?, rpo::worst(&line.deliveries, draft.objectives.tolerate)?);
+        let (rpo, worst) = (draft.objectives.rpo?, rpo::worst(line, draft.objectives.tolerate)?);
         Some(freedom(rpo.0, worst.age()))
     };
     timeline.lines.iter().map(|line| of(line).unwrap_or(unpromised)).min().unwrap_or(unpromised)
@@ -175,11 +175,14 @@ fn steps<'d>(drafts: &'d [Draft<'_>], timelines: &[Timeline]) -> Vec<(i64, &'d s
 /// Seconds by which the transports of a job can be delayed before they meet another job's step, its gap included.
 fn slack_of_host(draft: &Draft<'_>, timeline: &Timeline, steps: &[(i64, &str)]) -> i64 {
     let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX >> 8);
-    let transports = timeline.lines.iter().flat_map(|line| &line.transports);
-    let slacks = transports.filter_map(|&(start, _)| {
+    let ends = |line: &Line| {
+        let end = |&(start, copies): &(i64, usize)| (start, start + line.takes(copies) - draft.steps.verify);
+        line.transports.iter().map(end).collect::<Vec<_>>()
+    };
+    let slacks = timeline.lines.iter().flat_map(ends).filter_map(|(start, end)| {
         let later = steps.partition_point(|&(at, _)| at <= start);
         let next = steps[later..].iter().find(|(_, leader)| *leader != draft.job.job)?;
-        Some(next.0 - (start + draft.steps.transport) - gap)
+        Some(next.0 - end - gap)
     });
     slacks.min().unwrap_or(i64::MAX >> 8).max(0)
 }

@@ -43,14 +43,17 @@ fn steps(case: &Case<'_, '_>) -> Vec<Step> {
             leader: job,
             gap,
         }));
-        all.extend(timeline.lines.iter().flat_map(|line| &line.transports).map(|&(start, _)| Step {
-            start,
-            end: start + draft.steps.transport,
-            job,
-            transport: true,
-            leader,
-            gap,
-        }));
+        for line in &timeline.lines {
+            all.extend(line.transports.iter().map(|&(start, copies)| Step {
+                start,
+                // The last one need not be verified for the source to be free.
+                end: start + line.takes(copies) - draft.steps.verify,
+                job,
+                transport: true,
+                leader,
+                gap,
+            }));
+        }
     }
     all.sort_unstable();
     all

@@ -6,7 +6,7 @@ use crate::{
     schedule::{
         Carry, Check, Delivery, Draft, Line, Outcome, Steps, Timeline, Worst,
         facts::minutes,
-        rpo,
+        outage, rpo,
         story::{span, when},
     },
 };
@@ -50,7 +50,7 @@ fn rpo(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Line)
         );
     }
     let tolerated = draft.objectives.tolerate;
-    let Some(worst) = rpo::worst(&line.deliveries, tolerated) else {
+    let Some(worst) = rpo::worst(line, tolerated) else {
         let outcome = if objective.is_some() { Outcome::Failed } else { Outcome::Unknown };
         return check(outcome, format!("fewer than two copies reach {} within the horizon", line.sink));
     };
@@ -58,7 +58,7 @@ fn rpo(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Line)
     let figures = |check: Check| check.figure("effective", worst.age()).figure("rpo", objective.unwrap_or_default());
     match objective {
         None => figures(check(Outcome::Unknown, format!("{said}; none is declared")).at(clock, worst.until)),
-        Some(rpo) => match rpo::first_breach(&line.deliveries, tolerated, rpo) {
+        Some(rpo) => match rpo::first_breach(line, tolerated, rpo) {
             None => figures(check(Outcome::Ok, format!("{said}; RPO is {}", span(rpo))).at(clock, worst.until)),
             Some(breach) => {
                 let story = story(case, draft, timeline, line, breach);
@@ -87,12 +87,7 @@ fn story(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Lin
     );
     let next = timeline.collections.partition_point(|&(data, _)| data <= at).checked_sub(1);
     let newest = next.map(|index| timeline.collections[index].0).filter(|&data| data > moment.held);
-    let tolerated = match draft.objectives.tolerate {
-        0 => String::new(),
-        1 => ", 1 run missed".into(),
-        runs => format!(", {runs} runs missed"),
-    };
-    text.push_str(&tolerated);
+    text.push_str(&missed_runs(draft.objectives.tolerate));
     if let Some(data) = newest {
         let started = line.transports.iter().any(|&(start, _)| start >= data + draft.steps.collect && start <= at);
         let state = match (started, at < data + draft.steps.collect) {
@@ -113,7 +108,7 @@ fn late(case: &Case<'_, '_>, draft: &Draft<'_>, carry: &Carry) -> Option<Check> 
     }
     let collect = (minutes(draft.steps.collect) + draft.margin()) * 60;
     let draft = Draft { steps: Steps { collect, ..draft.steps }, carries: vec![carry.clone()], ..draft.clone() };
-    let worst = rpo::worst(&Timeline::of(&draft, case.clocks).lines[0].deliveries, draft.objectives.tolerate)?;
+    let worst = rpo::worst(&Timeline::of(&draft, case.clocks).lines[0], draft.objectives.tolerate)?;
     let clock = &case.clocks.source;
     let rpo = draft.objectives.rpo.map(|rpo| i64::try_from(rpo.0).unwrap_or(i64::MAX));
     let exceeds = rpo.is_some_and(|rpo| worst.age() > rpo);
@@ -130,10 +125,18 @@ fn late(case: &Case<'_, '_>, draft: &Draft<'_>, carry: &Carry) -> Option<Check> 
     Some(check.at(clock, worst.until).figure("effective", worst.age()).figure("collect", collect))
 }
 
+fn missed_runs(tolerated: u32) -> String {
+    match tolerated {
+        0 => String::new(),
+        1 => ", 1 run missed".into(),
+        runs => format!(", {runs} runs missed"),
+    }
+}
+
 /// What one more missed run than tolerated does.
 fn missed(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line) -> Option<Check> {
     let missed = draft.objectives.tolerate + 1;
-    let worst = rpo::worst(&line.deliveries, missed)?;
+    let worst = rpo::worst(line, missed)?;
     let clock = &case.clocks.source;
     let runs = if missed == 1 { "one run is".into() } else { format!("{missed} runs in a row are") };
     let text = format!(
@@ -172,13 +175,15 @@ fn carried(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line) -> Option<Check>
 /// The handover point holds what waits.
 fn handover(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line) -> Check {
     let keep = draft.job.stream(line.stream).map_or(0, |of| of.stream.handover.keep);
-    let (waiting, at) = line.most_waiting;
+    let tolerated = draft.objectives.tolerate;
+    let (waiting, at) = outage::most_waiting(line, tolerated);
+    let missed = missed_runs(tolerated);
     let fits = u32::try_from(waiting).is_ok_and(|waiting| waiting <= keep);
     let text = if fits {
-        format!("copies wait for transport, at most {waiting} at once; the handover point holds {keep}")
+        format!("copies wait for transport, at most {waiting} at once{missed}; the handover point holds {keep}")
     } else {
         format!(
-            "at {} collect is refused: {} generations wait for transport already, `handover.keep` is {keep}",
+            "at {} collect is refused{missed}: {} generations wait for transport already, `handover.keep` is {keep}",
             when(&case.clocks.source, at),
             waiting - 1
         )

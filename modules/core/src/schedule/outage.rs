@@ -1,0 +1,69 @@
+//! What becomes of a stream while transports fail: its copies wait, and travel one after the other when the sink is back.
+
+use super::Line;
+
+/// What differs from the usual course, from the last copy that arrived before to the first transport that finds everything as usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outage {
+    /// The first delivery that is late.
+    pub first: usize,
+    /// When it arrives, and those after it.
+    pub arrivals: Vec<i64>,
+}
+
+/// The course after each transport, if the sink is away until the transport that usually comes `missed` later than the next: further
+/// tries in between fail, too.
+pub(super) fn all(line: &Line, missed: u32) -> impl Iterator<Item = Outage> {
+    let later = missed as usize + 1;
+    // Without a miss all is as usual.
+    let count = if missed == 0 { 0 } else { line.transports.len().saturating_sub(later) };
+    let mut first = 0;
+    (0..count).filter_map(move |n| {
+        first += line.transports[n].1;
+        after(line, first, line.transports[n + later].0)
+    })
+}
+
+/// The course if nothing is carried before `back`, from the delivery `first` on.
+fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
+    let all = &line.deliveries;
+    let mut arrivals = Vec::new();
+    let (mut next, mut free) = (first, all[first - 1].arrives);
+    let begin = line.starts.partition_point(|&start| start < back);
+    for &start in &line.starts[begin..] {
+        let copies = all[next..].iter().take_while(|delivery| delivery.sealed <= start).count();
+        if start < free || copies == 0 {
+            continue;
+        }
+        // As usual again: this transport always begins now, with this copy.
+        let is_usual = line.transports.binary_search_by_key(&start, |transport| transport.0).is_ok();
+        if is_usual && all[next].arrives == start + line.carry {
+            break;
+        }
+        for _ in 0..copies {
+            free = free.max(start) + line.carry;
+            arrivals.push(free);
+        }
+        next += copies;
+    }
+    (!arrivals.is_empty()).then_some(Outage { first, arrivals })
+}
+
+/// The most generations that are in the handover point at once through any such outage, and when it first comes to that.
+pub(super) fn most_waiting(line: &Line, missed: u32) -> (usize, i64) {
+    let mut most = line.most_waiting;
+    for Outage { first, arrivals } in all(line, missed) {
+        let arrives = |n: usize| {
+            n.checked_sub(first).and_then(|late| arrivals.get(late)).copied().unwrap_or(line.deliveries[n].arrives)
+        };
+        let last = arrivals.last().copied().unwrap_or_default();
+        let during = line.deliveries.iter().enumerate().skip(first).take_while(|(_, delivery)| delivery.data < last);
+        for (n, delivery) in during {
+            let waiting = (0..=n).rev().take_while(|&other| arrives(other) > delivery.data).count();
+            if waiting > most.0 || (waiting == most.0 && delivery.data < most.1) {
+                most = (waiting, delivery.data);
+            }
+        }
+    }
+    most
+}
