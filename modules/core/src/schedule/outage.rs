@@ -2,6 +2,9 @@
 
 use super::Line;
 
+/// Where transports never catch up, so many late copies are enough to know: the handover point is too full anyway.
+const MOST: usize = 300;
+
 /// What differs from the usual course, from the last copy that arrived before to the first transport that finds everything as usual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outage {
@@ -37,7 +40,7 @@ fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
         }
         // As usual again: this transport always begins now, with this copy.
         let is_usual = line.transports.binary_search_by_key(&start, |transport| transport.0).is_ok();
-        if is_usual && all[next].arrives == start + line.carry {
+        if (is_usual && all[next].arrives == start + line.carry) || arrivals.len() > MOST {
             break;
         }
         for _ in 0..copies {

@@ -230,7 +230,11 @@ fn assert_exact(lived: &Lived<'_>, jobs: &[Job], usual: &Seen) {
         let job = named(check.job.as_ref().unwrap());
         let missed = tolerated(&jobs[job]);
         let at = check.instant.unwrap_or_default();
-        if is_rare(usual, &of(check)) {
+        let is_full =
+            |other: &Check| other.check == "handover" && other.outcome == Outcome::Failed && of(other) == of(check);
+        // Where transports never catch up, there is no end to what an outage does.
+        if is_rare(usual, &of(check)) || (missed > 0 || check.check == "missed_run") && plan.checks.iter().any(is_full)
+        {
             continue;
         }
         let worst = match (check.check.as_str(), check.outcome) {

@@ -143,7 +143,8 @@ impl Seen {
     /// The age of the newest copy's data just before `at`.
     pub(crate) fn age(&self, job: &str, stream: &str, at: i64) -> Option<i64> {
         let arrivals = self.arrivals.get(&(job.to_owned(), stream.to_owned()))?;
-        arrivals.iter().rfind(|(arrives, _)| *arrives < at).map(|(_, data)| at - data)
+        let there = arrivals.partition_point(|(arrives, _)| *arrives < at);
+        Some(at - arrivals[there.checked_sub(1)?].1)
     }
 
     /// The greatest of these ages before a copy came to count.
