@@ -273,7 +273,7 @@ fn a_hook_past_its_timeout_is_killed_with_its_grandchildren() {
     let bench = bench();
     let pid = bench.at("grandchild");
     let script = format!("(sleep 1000 & echo $! > {}; wait) & wait", pid.display());
-    let bench = bench.with(&json!({"hooks": {"before": [{"run": ["sh", "-c", script], "timeout": 1}]}}));
+    let bench = bench.with(&json!({"hooks": {"before": [{"run": ["sh", "-c", script], "timeout": "1s"}]}}));
     refuses(&bench, "hook_failed", 24, "did not end within");
     let pid = fs::read_to_string(pid).unwrap();
     wait_for("the grandchild's end", || !Path::new("/proc").join(pid.trim()).join("exe").exists());

@@ -94,13 +94,13 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A span of time in whole seconds: a plain integer (seconds) or a sum such as `90s`, `15min`, `2h30min`, `7d`, `3w`.
-/// Days are 24 hours.
+/// A span of time in whole seconds: a sum such as `90s`, `15min`, `2h30min`, `7d`, `3w`, or 0. Days are 24 hours. No other
+/// number goes without its unit: `24` may mean hours or days, and Ansible reads a bare `2:00` as 120.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(pub u64);
 
 impl Span {
-    const EXPECTED: &str = "a time span such as 90s, 15min, 2h30min, 7d or 3w";
+    const EXPECTED: &str = "a time span with its units, such as 90s, 15min, 2h30min, 7d or 3w";
 
     /// As a standard duration.
     pub const fn duration(self) -> Duration {
@@ -117,12 +117,15 @@ impl FromStr for Span {
         if rest.is_empty() {
             return Err(error());
         }
+        if rest == "0" {
+            return Ok(Self(0));
+        }
         let mut total: u64 = 0;
         while !rest.is_empty() {
             let (digits, after) = split(rest);
             let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
             let factor = match &after[..end] {
-                "" | "s" | "sec" => 1,
+                "s" | "sec" => 1,
                 "m" | "min" => 60,
                 "h" => 3600,
                 "d" => 86_400,
@@ -206,10 +209,12 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, seconds) in [("90", 90), ("15min", 900), ("2h30min", 9000), ("7d", 604_800), ("1w 1s", 604_801)] {
+        for (text, seconds) in
+            [("0", 0), ("90s", 90), ("15min", 900), ("2h30min", 9000), ("7d", 604_800), ("1w 1s", 604_801)]
+        {
             assert_eq!(text.parse(), Ok(Span(seconds)), "{text}");
         }
-        for text in ["", "h", "-5s", "3 fortnights", "1h-1s"] {
+        for text in ["", "h", "-5s", "3 fortnights", "1h-1s", "90", "24", "2h30"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

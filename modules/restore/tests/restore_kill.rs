@@ -12,13 +12,13 @@ use std::process::Command;
 use support::{FULL, INCREMENTAL, Lab, assert_same, portrait};
 
 /// The time is so long that no guardian of an earlier kill comes while a later one is looked at.
-const JOB: &str = r#"max_downtime: 600
+const JOB: &str = r#"max_downtime: 10min
 services:
   - name: shop
     status: [sh, -c, "test -e ROOM/on || exit 3"]
     stop: [rm, -f, ROOM/on]
     start: [touch, ROOM/on]
-    timeout: 5
+    timeout: 5s
 restore: {hooks: {before: [{run: ["true"]}], after: [{run: [sh, -c, "! test -e ROOM/fail-after"]}]}}
 "#;
 const INCLUDE: &str = "[LIVE, ROOM/etc/shop.conf]";

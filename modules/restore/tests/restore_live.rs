@@ -14,7 +14,7 @@ const SERVICE: &str = r#"services:
     status: [sh, -c, "test -e ROOM/on || exit 3"]
     stop: [sh, -c, "echo stop $(cat LIVE/version) >>ROOM/log; rm -f ROOM/on"]
     start: [sh, -c, "echo start $(cat LIVE/version) >>ROOM/log; ! grep -qsxF \"$(cat LIVE/version)\" ROOM/refuse && touch ROOM/on"]
-    timeout: 5
+    timeout: 5s
 "#;
 
 const HOOKS: &str = r#"restore:
@@ -103,7 +103,7 @@ fn loading_at_the_standstill_has_its_own_time() {
     let lab = dump_lab();
     let slow =
         DUMPS.replace("cat >ROOM/loaded-users;", "cat >ROOM/loaded-users; cp ROOM/state/shop/intent.json ROOM/intent;");
-    lab.job(&format!("max_downtime: 30\n{SERVICE}{HOOKS}"), &slow, "[LIVE]");
+    lab.job(&format!("max_downtime: 30s\n{SERVICE}{HOOKS}"), &slow, "[LIVE]");
     lab.restore(&[]);
     let intent: serde_json::Value = serde_json::from_slice(&fs::read(lab.path("intent")).unwrap()).unwrap();
     // Five minutes are what a command has by default.

@@ -10,7 +10,7 @@ use support::Lab;
 
 fn lab() -> Lab {
     // Everything is stale, so that re-reading is part of the run.
-    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
+    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n");
     let base = lab.full(9);
     lab.incremental(8, &base);
     (1..=3).for_each(|days| drop(lab.full(days)));

@@ -105,7 +105,7 @@ fn ten_bad_nights_leave_three_good_copies_as_they_were() {
 #[test]
 fn cron_prints_a_failure_that_nobody_was_mailed() {
     for mailed in [true, false] {
-        let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
+        let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n");
         lab.full(5);
         lab.damage(&lab.full(4));
         lab.full(3);
@@ -119,7 +119,7 @@ fn cron_prints_a_failure_that_nobody_was_mailed() {
 
 #[test]
 fn damage_in_what_a_deletion_relies_on_is_loud_and_stops_that_deletion() {
-    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
+    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n");
     let (oldest, newer) = (lab.full(5), [lab.full(4), lab.full(3)]);
     for made in &newer {
         lab.damage(made);
@@ -140,7 +140,7 @@ fn damage_in_what_a_deletion_relies_on_is_loud_and_stops_that_deletion() {
 
 #[test]
 fn one_damaged_copy_is_replaced_by_the_next_older_one() {
-    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n");
+    let lab = Lab::sink("      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n");
     let made: Vec<_> = (1..=4).rev().map(|days| lab.full(days)).collect();
     lab.damage(&made[2]);
     let done = lab.call(&["run"]);
@@ -151,7 +151,7 @@ fn one_damaged_copy_is_replaced_by_the_next_older_one() {
 
 #[test]
 fn without_time_to_re_read_deletions_are_postponed_and_said_so() {
-    let sink = "      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n      verify_box: 0\n";
+    let sink = "      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n      verify_box: 0\n";
     let lab = Lab::sink(sink);
     (1..=5).for_each(|days| drop(lab.full(days)));
     let waited = lab.call(&["run"]);
@@ -251,7 +251,7 @@ fn a_store_that_is_not_there_is_no_failure_and_is_said() {
 #[test]
 fn root_leaves_everything_to_the_owner() {
     assert!(backup_adapters::users::is_root(), "this test needs root");
-    let sink = "      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1\n";
+    let sink = "      retention: {generations: 2}\n      protect: 0\n      verify_max_age: 1s\n";
     let lab = Lab::sink(sink);
     let file = lab.room.path().join("config/jobs/web1/shop.yml");
     let document = fs::read_to_string(&file).unwrap().replace("      user: root\n", "      user: nobody\n");

@@ -172,7 +172,7 @@ impl Bench {
             ),
         );
         json!({
-            "name": name, "timeout": 5,
+            "name": name, "timeout": "5s",
             "status": [control, "status"], "stop": [control, "stop"], "start": [control, "start"],
         })
     }

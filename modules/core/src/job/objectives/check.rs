@@ -87,8 +87,14 @@ impl Found {
         if objectives.provider.is_some_and(|provider| provider.days == 0) {
             self.add("provider.days", "0 days keep nothing", "Give the days that the provider keeps, or leave it out.");
         }
-        if objectives.size.is_some_and(|size| size.full.0 == 0) {
-            self.add("size.full", "0 bytes need no backup", "Give the stored size of a full, such as 10GB.");
+        // The smallest archive is larger: what is so small had another unit in mind.
+        let sizes =
+            objectives.size.map(|size| [("size.full", Some(size.full)), ("size.incremental", size.incremental)]);
+        for (key, size) in sizes.into_iter().flatten() {
+            if let Some(size) = size.filter(|size| size.0 < 100) {
+                let remedy = "Give the stored size with its unit, such as 10GB.";
+                self.add(key, format!("{} bytes are no size of a copy", size.0), remedy);
+            }
         }
     }
 
@@ -209,6 +215,13 @@ mod tests {
             ("{rpo: 1d, drill: {every: 1h}}", "objectives.drill.every", "less than a day", "7d"),
             ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
             ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),
+            ("{rpo: 24}", "objectives.rpo", "\"24\" is not a time span with its units", ""),
+            // As Ansible hands on a bare 2:00, and a bare 22:00.
+            ("{rpo: 1d, gap: 120}", "objectives.gap", "\"120\" is not a time span with its units", ""),
+            ("{at: [1320]}", "objectives.at[0]", "\"1320\" is not a time of day such as \"22:00\", in quotes", ""),
+            ("{rpo: 1d, durations: {collect: 10}}", "objectives.durations.collect", "with its units", ""),
+            ("{rpo: 1d, size: {full: 10}}", "objectives.size.full", "10 bytes", "10GB"),
+            ("{rpo: 1d, size: {full: 10GB, incremental: 0}}", "objectives.size.incremental", "0 bytes", "unit"),
             ("{rpo: 1d, speed: fast}", "objectives.speed", "unknown key", "rpo, rto"),
         ];
         for (objectives, key, message, remedy) in cases {
