@@ -36,7 +36,7 @@ fn a_promised_history_needs_the_day_of_23_hours() {
     let all = nights(3653, 22);
     let none = policy("generations: 1");
     let derived = derive_policy(&all, &keeping(sink(30), &none), days(21), None).unwrap();
-    assert_eq!((derived.policy, derived.lost), (policy("generations: 22"), None));
+    assert_eq!((derived.policy, derived.lost), (policy("within: 21d"), None));
     // The spring day makes the 21 nights before it as old as 21 days less the hour that a copy travels.
     let fewer = policy("generations: 21");
     let course = replay(&all, &keeping(sink(0), &fewer), None).unwrap();
@@ -67,11 +67,11 @@ fn what_protect_keeps_is_not_relied_on_but_proven() {
     let kept = policy("generations: 1");
     let short = replay(&all, &keeping(sink(30), &kept), None).unwrap();
     assert_eq!(first_lost(&all, &[&short.until], days(21)), None);
-    assert_eq!(derive_policy(&all, &keeping(sink(30), &kept), days(21), None).unwrap().policy.generations, Some(22));
+    assert_eq!(derive_policy(&all, &keeping(sink(30), &kept), days(21), None).unwrap().policy.within, Some(days(21)));
 }
 
 #[test]
-fn a_quarter_of_an_hour_is_kept_by_time() {
+fn every_quarter_of_an_hour_is_kept() {
     let quarters: Vec<_> = (0..20_000)
         .map(|n| {
             delivery(
@@ -89,15 +89,20 @@ fn a_quarter_of_an_hour_is_kept_by_time() {
 }
 
 #[test]
-fn fewer_do_where_bases_are_kept_for_others() {
-    // A full, then incrementals of it for ever: the full needs no place among the newest.
-    let mut all = nights(2, 22);
-    all.truncate(1);
-    all.extend(nights(3, 22).into_iter().skip(1));
+fn copies_besides_the_schedule_push_out_none_that_the_history_needs() {
+    let all = nights(100, 22);
     let none = policy("generations: 1");
-    let derived = derive_policy(&all, &keeping(sink(0), &none), days(2), None).unwrap();
-    // Three collections within two days and an hour, the oldest of which is the base.
-    assert_eq!((derived.policy.generations, derived.lost), (Some(2), None));
+    let derived = derive_policy(&all, &keeping(sink(0), &none), days(21), None).unwrap().policy;
+    // Before an upgrade somebody makes three.
+    let mut more = all.clone();
+    more.extend([1, 2, 3].map(|hour| delivery(all[50].data + hour * HOUR, 60, GenerationKind::Full)));
+    more.sort_by_key(|delivery| delivery.data);
+    let lost = |policy| {
+        let course = replay(&more, &keeping(sink(0), &policy), None).unwrap();
+        first_lost(&more, &[&course.until], days(21))
+    };
+    assert_eq!(lost(derived), None);
+    assert!(lost(policy("generations: 22")).is_some(), "enough on schedule");
 }
 
 #[test]
