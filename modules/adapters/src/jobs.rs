@@ -82,6 +82,11 @@ impl Failure for JobsError {
 
 /// Reads and checks the document of the job called `name`, `<job>` or `<source>/<job>`.
 pub fn load(config: &Path, name: &str) -> Result<Named, JobsError> {
+    load_with(config, name, None)
+}
+
+/// As [`load`], with what a call overrides: JSON, nested as the document is.
+pub fn load_with(config: &Path, name: &str, overrides: Option<&str>) -> Result<Named, JobsError> {
     let directory = config.join("jobs");
     let path = directory.join(format!("{name}.yml"));
     let not_found = || JobsError::NotFound { job: name.into(), path: path.clone(), known: known(&directory) };
@@ -95,7 +100,7 @@ pub fn load(config: &Path, name: &str) -> Result<Named, JobsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_found()),
         read => read.map_err(|source| JobsError::Read { path: path.clone(), source })?,
     };
-    let document = Job::parse(&text, &path.display().to_string())?;
+    let document = Job::parse_with(&text, &path.display().to_string(), overrides)?;
     if document.job != job || source.is_some_and(|source| document.source != source) {
         let declared = if source.is_some() { format!("{}/{}", document.source, document.job) } else { document.job };
         return Err(JobsError::Misnamed { path, declared, named: name.into() });

@@ -57,7 +57,7 @@ pub(crate) struct Request {
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
-        let named = load(&args.what.job)?;
+        let named = here(args.what.load()?)?;
         // To a run that does not depend on it, a schedule that cannot be used is none.
         let timetable = match Timetable::new(&named, Step::Collect) {
             Err(error) if args.missed => return Err(error.into()),
@@ -87,9 +87,13 @@ fn is_label(text: &str) -> bool {
 
 /// Reads and checks the document of a job that is collected here.
 pub(crate) fn load(args: &JobArgs) -> Result<Named> {
-    let named = args.load()?;
+    here(args.load()?)
+}
+
+fn here(named: Named) -> Result<Named> {
     if named.is_sink {
-        return Err(CollectError::NotHere { job: args.job.clone(), host: named.job.source }.into());
+        let job = format!("{}/{}", named.job.source, named.job.job);
+        return Err(CollectError::NotHere { job, host: named.job.source }.into());
     }
     Ok(named)
 }

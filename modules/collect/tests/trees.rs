@@ -336,6 +336,20 @@ fn a_sudden_drop_fails_data_unless_the_operator_says_otherwise() {
 }
 
 #[test]
+fn a_call_overrides_the_document_for_itself() {
+    let bench = Bench::new();
+    furnish(&bench.at("srv"));
+    let with = |overrides: Value| bench.module(&json!({"stream": "data", "overrides": overrides}));
+    let too_small = with(json!({"streams": {"data": {"checks": {"min_size": "1TiB"}}}}));
+    assert_eq!(too_small.kind, "source_invalid", "{too_small:?}");
+    let kept = with(json!({"streams": {"data": {"include": ["/etc"]}}}));
+    assert_eq!(kept.kind, "invalid_job", "{kept:?}");
+    assert!(kept.msg.contains("streams.data.include: it cannot be overridden"), "{kept:?}");
+    assert!(bench.handed_over("data").is_empty());
+    assert!(!bench.module(&json!({"stream": "data"})).failed, "the document is as it was");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_fails_the_generation_unless_allowed() {
     // Reading this file fails with EIO for everybody, root included.
     let unreadable = Path::new("/proc/self/mem");

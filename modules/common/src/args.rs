@@ -2,6 +2,8 @@
 
 use backup_adapters::jobs::{self, JobsError, Named};
 use backup_core::{Failure, Job, Kind, StreamName};
+use backup_interface::scalar::Mapping;
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// Where the job documents lie, and which is meant.
@@ -33,6 +35,20 @@ pub struct StreamArgs {
     /// Which streams.
     #[arg(long, value_enum, default_value_t)]
     pub stream: StreamWish,
+    /// For this call, settings instead of the job document's, nested as there, as `{priority: {nice: 0}}`: `priority`, `max_downtime`, `mail.to` and `mail.from`; of each stream `checks`, `full`, `large_file`, `compression_level`, `transport.bandwidth`, `transport.window` and `sink.verify_box`. What is copied and kept, where, by whom and for how long cannot be overridden.
+    #[arg(long, value_name = "JSON")]
+    pub overrides: Option<Mapping>,
+}
+
+impl StreamArgs {
+    /// Reads and checks the document, as it is for this call.
+    ///
+    /// # Errors
+    /// There is none of this name, it is refused, or it cannot be overridden so.
+    pub fn load(&self) -> Result<Named, JobsError> {
+        let overrides = self.overrides.as_ref().map(|mapping| Value::from(mapping.0.clone()).to_string());
+        jobs::load_with(&self.job.config, &self.job.job, overrides.as_deref())
+    }
 }
 
 /// Which streams.

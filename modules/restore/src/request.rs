@@ -99,7 +99,7 @@ impl From {
 impl Request {
     /// Reads the job and checks the options against it.
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
-        let Named { job, is_sink, .. } = args.what.job.load()?;
+        let Named { job, is_sink, .. } = args.what.load()?;
         let streams = args.what.stream.of(&job)?;
         let generation = match args.generation.as_str() {
             "newest" => None,

@@ -8,7 +8,7 @@ use backup_interface::Failed;
 
 /// The job document and the stores it names on this host, data first.
 pub(crate) fn rotations(args: &StreamArgs) -> Result<(Named, Vec<Rotation>), Failed> {
-    let named = args.job.load()?;
+    let named = args.load()?;
     let wanted = args.stream.of(&named.job)?;
     let of = |of: StreamOf<'_>| if named.is_sink { Rotation::sink(&of) } else { Rotation::source(&of) };
     let rotations = named.job.streams().filter(|of| wanted.contains(&of.name)).map(of).collect();

@@ -54,7 +54,7 @@ fn remote(place: &Place) -> Remote {
 
 /// Carries what waits in every stream that this side begins.
 pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
-    let named = args.what.job.load()?;
+    let named = args.what.load()?;
     let streams = own_streams(&named.job, named.is_sink, args.what.stream)?;
     if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
         return Ok(gate::declined(call, &suspended, "is carried").with_report(&RunReport::default()));
@@ -225,7 +225,7 @@ fn random() -> u32 {
 
 /// How the streams stand here and, if asked, at the peer.
 pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
-    let named = args.what.job.load()?;
+    let named = args.what.load()?;
     let streams = args.what.stream.of(&named.job)?;
     let interrupt = interrupt()?;
     let mut report = StatusReport { streams: Vec::new() };
@@ -311,7 +311,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
 
 /// Accepts generations of another source installation from here on.
 pub(crate) fn adopt(args: &AdoptArgs, call: &Call) -> Result<Outcome> {
-    let named = args.what.job.load()?;
+    let named = args.what.load()?;
     if !named.is_sink {
         return Err(wrong_side("adopt", &args.what.job.job, "this host is its source"));
     }

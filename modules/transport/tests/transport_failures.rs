@@ -53,6 +53,18 @@ fn an_unreachable_or_untrusted_peer_costs_a_mail_and_nothing_else() {
 }
 
 #[test]
+fn a_call_overrides_the_window() {
+    let mut lab = Lab::new(Way::Push);
+    lab.transport = "window: 1h".into();
+    lab.declare();
+    lab.generation(FIRST, None, b"data");
+    lab.stop_sshd();
+    let mut run = lab.command("run");
+    run.args(["--overrides", r#"{"streams": {"data": {"transport": {"window": "0s"}}}}"#]);
+    assert_eq!(answer(&mut run).kind, "unreachable");
+}
+
+#[test]
 fn a_peer_that_comes_back_within_the_window_is_enough() {
     let mut lab = Lab::new(Way::Push);
     lab.transport = "window: 1min".into();

@@ -16,11 +16,11 @@ pub struct Problem {
 
 /// Why a document is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {message}")]
+#[error("{}: {message}", self.place())]
 pub struct DocumentError {
     /// The document's path, as the caller names it.
     pub file: String,
-    /// Line, from 1; 0 where there is none.
+    /// Line, from 1; 0 where there is none, as for what a call overrides.
     pub line: u64,
     /// Column, from 1; 0 where there is none.
     pub column: u64,
@@ -40,6 +40,11 @@ impl Failure for DocumentError {
 }
 
 impl DocumentError {
+    fn place(&self) -> String {
+        let Self { file, line, column, .. } = self;
+        if *line == 0 { format!("option overrides: {file}") } else { format!("{file}:{line}:{column}") }
+    }
+
     pub(super) fn new(file: &str, Parts { at, key, message, remedy }: Parts) -> Self {
         let (line, column) = at.unwrap_or_default();
         let message = if key.is_empty() { message } else { format!("{key}: {message}") };

@@ -1,12 +1,12 @@
 //! A YAML document as a tree in which every node knows where it is written, so that every refusal can say so.
 //!
 //! `read` makes the tree, `fill` gives it to serde, `refusal` is what both answer when something is wrong and `error` what
-//! the caller gets of it. Deserializing
-//! from this small tree instead of from a parser keeps the executables small: serde's generated code is repeated for
-//! each source that it reads from.
+//! the caller gets of it; `overrides` is what a call says instead. Deserializing from this small tree instead of from a
+//! parser keeps the executables small: serde's generated code is repeated for each source that it reads from.
 
 mod error;
 mod fill;
+mod overrides;
 mod read;
 mod refusal;
 
@@ -14,14 +14,36 @@ pub use error::{DocumentError, Problem};
 use refusal::{Parts, Refusal};
 use serde::de::DeserializeOwned;
 
+/// What a call says instead of a document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Overrides<'o> {
+    /// Keys with values, as the document nests them.
+    pub(crate) text: &'o str,
+    /// At or below which keys, `*` for any one key.
+    pub(crate) may: &'o [&'o str],
+}
+
 /// Reads a document, and refuses it for the first `problem` of what it says. `file` is only named in errors.
 pub(crate) fn parse<T: DeserializeOwned>(
     text: &str,
     file: &str,
     problem: impl FnOnce(&T) -> Option<Problem>,
 ) -> Result<T, DocumentError> {
+    parse_with(text, file, None, problem)
+}
+
+/// As [`parse`], with what a call overrides.
+pub(crate) fn parse_with<T: DeserializeOwned>(
+    text: &str,
+    file: &str,
+    overrides: Option<Overrides<'_>>,
+    problem: impl FnOnce(&T) -> Option<Problem>,
+) -> Result<T, DocumentError> {
     let refused = |refusal: Refusal| DocumentError::new(file, refusal.into_parts());
-    let document = read::read(text).map_err(refused)?;
+    let mut document = read::read(text).map_err(refused)?;
+    if let Some(Overrides { text, may }) = overrides {
+        overrides::apply(&mut document, text, may).map_err(refused)?;
+    }
     let value = T::deserialize(&document).map_err(refused)?;
     let Some(Problem { key, message, remedy }) = problem(&value) else { return Ok(value) };
     let at = Some(document.position_of(&key));

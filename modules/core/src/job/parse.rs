@@ -1,7 +1,23 @@
 //! From YAML text to a [`Job`], with file, line, column, key and remedy for everything that is refused.
 
 use super::{Job, check};
-use crate::document::{self, DocumentError, Problem};
+use crate::document::{self, DocumentError, Overrides, Problem};
+
+/// What one call may do otherwise than the document says: how it does its work. What is copied and kept, where, by whom and
+/// for how long is the same in every call, and keys, grants and the other side rely on it.
+const MAY_BE_OVERRIDDEN: &[&str] = &[
+    "priority",
+    "max_downtime",
+    "mail.to",
+    "mail.from",
+    "streams.*.checks",
+    "streams.*.full",
+    "streams.*.large_file",
+    "streams.*.compression_level",
+    "streams.*.transport.bandwidth",
+    "streams.*.transport.window",
+    "streams.*.sink.verify_box",
+];
 
 impl Job {
     /// Reads a job document. `file` is only named in errors.
@@ -9,7 +25,16 @@ impl Job {
     /// # Errors
     /// The first problem found: syntax, unknown keys and wrong types first, then contradictions.
     pub fn parse(text: &str, file: &str) -> Result<Self, DocumentError> {
-        document::parse(text, file, Self::problem)
+        Self::parse_with(text, file, None)
+    }
+
+    /// Reads a job document and lays `overrides` over it: keys with values, as the document nests them.
+    ///
+    /// # Errors
+    /// As [`Job::parse`]; what cannot be overridden.
+    pub fn parse_with(text: &str, file: &str, overrides: Option<&str>) -> Result<Self, DocumentError> {
+        let overrides = overrides.map(|text| Overrides { text, may: MAY_BE_OVERRIDDEN });
+        document::parse_with(text, file, overrides, Self::problem)
     }
 
     /// The first contradiction, in the order of the document.
@@ -253,5 +278,33 @@ mod tests {
         let error = scheduled("{collect: [\"0 0 * * *\", \"0 0 31 2 *\"]}").unwrap_err();
         assert!(error.to_string().starts_with("shop.yml:4:35: schedule.collect[1]: \"0 0 31 2 *\""), "{error}");
         assert!(error.remedy.contains("a day that the month has"), "{}", error.remedy);
+    }
+
+    #[test]
+    fn a_call_overrides_how_it_works_and_nothing_else() {
+        let with = |overrides: &str| Job::parse_with(GOOD, "shop.yml", Some(overrides));
+        let job =
+            with(r#"{"priority": {"nice": 0}, "streams": {"data": {"transport": {"bandwidth": "1MiB"}}}}"#).unwrap();
+        let plain = Job::parse(GOOD, "shop.yml").unwrap();
+        assert_eq!((job.priority.nice, plain.priority.nice), (0, 10));
+        let (data, own) = (&job.streams[&crate::StreamName::Data], &plain.streams[&crate::StreamName::Data]);
+        assert_eq!(data.transport.bandwidth, Some(crate::units::Bytes(1 << 20)));
+        assert_eq!((&data.include, &data.sink), (&own.include, &own.sink));
+        assert_eq!(with("{}").unwrap(), plain);
+
+        for (overrides, message) in [
+            (r#"{"job": "x"}"#, "option overrides: shop.yml: job: it cannot be overridden"),
+            (
+                r#"{"streams": {"data": {"sink": {"retention": {"generations": 1}}}}}"#,
+                "option overrides: shop.yml: streams.data.sink.retention.generations: it cannot be overridden",
+            ),
+            (r#"{"streams": []}"#, "option overrides: shop.yml: streams: it cannot be overridden"),
+            (r#"{"priority": {"nise": 0}}"#, "option overrides: shop.yml: priority.nise: unknown key"),
+            (r#"{"max_downtime": "soon"}"#, "option overrides: shop.yml: max_downtime: "),
+        ] {
+            let refused = with(overrides).unwrap_err();
+            assert!(refused.to_string().starts_with(message), "{refused}");
+            assert!(!refused.remedy.is_empty());
+        }
     }
 }
