@@ -8,7 +8,7 @@ export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build test lint unit molecule mutants docs lab clean bootstrap
+.PHONY: help demo build test lint unit molecule mutants docs lab clean bootstrap bench
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,6 +36,10 @@ unit: ## Run the tests of the Rust workspace
 molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
 	$(bootstrap) build lab rust python
 	@scripts/test.sh build molecule
+
+bench: ## Measure what planning costs, in seconds and memory (not part of test)
+	$(bootstrap) build rust
+	@cargo bench --package backup-core --bench planning
 
 mutants: ## Change the pure code in many ways and see that tests notice each (takes hours; not part of test)
 	$(bootstrap) build test rust python cargo mutants

@@ -251,3 +251,42 @@ fn the_committed_documentation_is_what_the_executable_prints() {
     let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_plan.yml")).unwrap();
     assert_eq!(String::from_utf8_lossy(&committed), String::from_utf8_lossy(&printed.stdout));
 }
+
+#[test]
+fn a_new_source_moves_nobody_whose_place_is_remembered() {
+    let room = tempfile::tempdir().unwrap();
+    let places = room.path().join("places.yml");
+    let at_ten = json!({"rpo": "26h", "at": ["22:00"]});
+    let fleet = |names: &[&str], check: bool| {
+        let jobs: Vec<_> = names.iter().map(|name| job(name, "shop", at_ten.clone())).collect();
+        let facts = json!({"sinks": {"sink1": {"parallel": 1}}});
+        planned(json!({"jobs": jobs, "facts": facts, "places": places, "_ansible_check_mode": check}))
+    };
+    let times = |answer: &Answer<Planned>, source: &str| {
+        let transports = answer.entries.iter().filter(|entry| entry.purpose == Purpose::Transport);
+        transports.filter(|entry| entry.host == source).map(|entry| entry.cron.clone()).collect::<Vec<_>>()
+    };
+
+    assert!(fleet(&["web1", "web3"], true).changed && !places.exists(), "check mode says so and writes nothing");
+    let first = fleet(&["web1", "web3"], false);
+    assert!(first.feasible && first.changed, "{first:?}");
+    assert_ne!(times(&first, "web1"), times(&first, "web3"), "one after the other");
+    let text = fs::read_to_string(&places).unwrap();
+    let lines: Vec<_> = first.places.iter().map(|(name, shift)| format!("{name}: {shift}")).collect();
+    assert_eq!(text.lines().collect::<Vec<_>>(), lines);
+    assert!(!fleet(&["web1", "web3"], false).changed, "it is there");
+
+    let more = fleet(&["web1", "web2", "web3"], false);
+    assert!(more.feasible && more.changed && more.sinks[0].sources == 3, "{more:?}");
+    for source in ["web1", "web3"] {
+        assert_eq!(times(&first, source), times(&more, source));
+    }
+    // Who is left out of a plan is not forgotten.
+    assert!(!fleet(&["web2"], false).changed);
+
+    let refused = fleet(&["web1", "web2", "web3", "web4", "web5"], false);
+    assert_eq!((refused.kind.as_str(), refused.feasible), ("infeasible", false));
+    assert!(refused.msg.starts_with("sink1: at 2026-11-20 22:10 3 transports to sink1 run at once"), "{}", refused.msg);
+    assert!(refused.hint.starts_with("It holds with sinks.sink1.parallel: 2."), "{}", refused.hint);
+    assert_eq!(fs::read_to_string(&places).unwrap().lines().count(), 3, "what is refused is not remembered");
+}

@@ -101,8 +101,8 @@ pub struct SinkFacts {
     pub zone: String,
     /// So many transports may run at once; a default sshd refuses more than ten.
     pub parallel: u32,
-    /// Of these, so many are left to restores and to people.
-    pub reserve: u32,
+    /// Of these, so many are left to restores and to people; default: a fifth.
+    pub reserve: Option<u32>,
     /// Bytes per second that all transports together may use.
     pub bandwidth: Option<Bytes>,
     /// Bytes that all stores together may use.
@@ -117,7 +117,7 @@ impl Default for HostFacts {
 
 impl Default for SinkFacts {
     fn default() -> Self {
-        Self { zone: "UTC".into(), parallel: 10, reserve: 2, bandwidth: None, capacity: None }
+        Self { zone: "UTC".into(), parallel: 10, reserve: None, bandwidth: None, capacity: None }
     }
 }
 

@@ -8,5 +8,4 @@ mod properties;
 mod refusals;
 mod simulator;
 mod sla;
-mod speed;
 mod streams;

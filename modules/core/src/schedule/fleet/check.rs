@@ -22,10 +22,25 @@ pub(super) struct Case<'c, 'a> {
 }
 
 impl SinkFacts {
+    /// Transports that are left to restores and to people.
+    fn reserved(&self) -> u32 {
+        self.reserve.unwrap_or(self.parallel / 5)
+    }
+
+    /// The least `parallel` that leaves so many to plans.
+    fn parallel_for(&self, planned: u64) -> u64 {
+        match self.reserve {
+            Some(reserve) => planned + u64::from(reserve),
+            None => (planned..planned.saturating_mul(2))
+                .find(|parallel| parallel - parallel / 5 >= planned)
+                .unwrap_or(planned),
+        }
+    }
+
     /// What plans may use of it.
     pub(super) fn limit(&self) -> Limit {
         let rate = self.bandwidth.map_or(u64::MAX, |bandwidth| bandwidth.0);
-        Limit { parallel: self.parallel.saturating_sub(self.reserve), rate }
+        Limit { parallel: self.parallel.saturating_sub(self.reserved()), rate }
     }
 }
 
@@ -42,7 +57,8 @@ impl Case<'_, '_> {
         let limit = self.facts.limit().parallel;
         let said = format!(
             "{limit} may run: `parallel` is {}, {} of them in reserve",
-            self.facts.parallel, self.facts.reserve
+            self.facts.parallel,
+            self.facts.reserved()
         );
         let check = |outcome, text: String, at: u32| {
             let check = Check::new("parallel", outcome, text).at(self.clock, i64::from(at) * 60);
@@ -171,7 +187,7 @@ impl Case<'_, '_> {
             }
             if field.holds_with(self.name, |limit| of(limit, most), days)? {
                 let value = match check.check.as_str() {
-                    "parallel" => (most + u64::from(self.facts.reserve)).to_string(),
+                    "parallel" => self.facts.parallel_for(most).to_string(),
                     _ => Bytes(most).to_string(),
                 };
                 check.remedies.push(self.remedy(&check.check, value));

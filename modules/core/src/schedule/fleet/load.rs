@@ -127,21 +127,24 @@ pub(super) fn course<'f>(flows: impl Iterator<Item = (u32, &'f [Transfer])> + Cl
     let last = flows.clone().filter_map(|(_, transfers)| transfers.iter().map(|transfer| transfer.to).max()).max();
     let (Some(first), Some(last)) = (first, last) else { return course };
     let minutes = (last - first) as usize + 1;
-    // What begins less what ends, per minute.
-    let (mut running, mut rate) = (vec![0i32; minutes], vec![0i64; minutes]);
+    // What begins less what ends, per minute. Where there is no limit, nobody asks for rates.
+    let limited = limit.rate < u64::MAX;
+    let (mut running, mut rate) = (vec![0i32; minutes], vec![0i64; if limited { minutes } else { 0 }]);
     for (sources, transfers) in flows {
         let count = i32::try_from(sources).unwrap_or(i32::MAX);
         for transfer in transfers {
             let (from, to) = ((transfer.from - first) as usize, (transfer.to - first) as usize);
-            let bytes = i64::try_from(transfer.rate).unwrap_or(i64::MAX >> 24).saturating_mul(i64::from(count));
             (running[from], running[to]) = (running[from] + count, running[to] - count);
-            (rate[from], rate[to]) = (rate[from].saturating_add(bytes), rate[to].saturating_sub(bytes));
+            if limited {
+                let bytes = i64::try_from(transfer.rate).unwrap_or(i64::MAX >> 24).saturating_mul(i64::from(count));
+                (rate[from], rate[to]) = (rate[from].saturating_add(bytes), rate[to].saturating_sub(bytes));
+            }
         }
     }
     let (mut now, mut flowing) = (0i32, 0i64);
-    for (minute, (running, rate)) in (first..).zip(running.iter().zip(&rate)) {
+    for (minute, running) in (first..).zip(&running) {
         now += running;
-        flowing = flowing.saturating_add(*rate);
+        flowing = flowing.saturating_add(rate.get((minute - first) as usize).copied().unwrap_or_default());
         let (running, rate) = (now.unsigned_abs(), flowing.unsigned_abs());
         course.running.see(running.into(), minute);
         course.rate.see(rate, minute);

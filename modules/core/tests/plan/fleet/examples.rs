@@ -9,7 +9,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 fn sink(parallel: u32) -> SinkFacts {
-    SinkFacts { zone: "Europe/Berlin".into(), parallel, reserve: 1, ..SinkFacts::default() }
+    SinkFacts { zone: "Europe/Berlin".into(), parallel, reserve: Some(1), ..SinkFacts::default() }
 }
 
 fn check<'p>(plan: &'p FleetPlan, name: &str) -> &'p Check {
@@ -166,7 +166,7 @@ fn who_has_a_place_keeps_it_whoever_comes() {
 #[test]
 fn a_place_that_a_job_cannot_have_is_not_taken() {
     // The second job leaves four minutes for the first one's transport to move.
-    let (mut sources, mut facts) = sources(3, &at_ten("27h"), SinkFacts { reserve: 0, ..sink(1) });
+    let (mut sources, mut facts) = sources(3, &at_ten("27h"), SinkFacts { reserve: Some(0), ..sink(1) });
     let busy = json!({"rpo": "40h", "at": ["22:20"], "gap": "1min", "durations": {"collect": "1min", "transport": "1min", "verify": "0s"}});
     for (name, jobs) in &mut sources {
         jobs.push(super::parsed(&super::document(name, "mail", "sink2", busy.clone())));

@@ -43,8 +43,13 @@ fn world() -> impl Strategy<Value = World> {
             let mut world = World { documents: Vec::new(), facts: Facts::default() };
             for (n, (zone, parallel, rate)) in sinks.iter().enumerate() {
                 let bandwidth = rate.map(|rate| Bytes(rate * 2000));
-                let facts =
-                    SinkFacts { zone: (*zone).into(), parallel: *parallel, reserve: 0, bandwidth, capacity: None };
+                let facts = SinkFacts {
+                    zone: (*zone).into(),
+                    parallel: *parallel,
+                    reserve: Some(0),
+                    bandwidth,
+                    capacity: None,
+                };
                 world.facts.sinks.insert(format!("sink{n}"), facts);
             }
             for (n, (kind, sink, zone)) in members.iter().enumerate() {
