@@ -123,7 +123,7 @@ fn rotation_may_be_killed_anywhere() {
         keep(lab, 9);
         for _ in 0..2 {
             sh(&format!("date +%N > {}/new", lab.srv().display()));
-            lab.collect(&[]);
+            lab.collect(&["--kind", "full"]);
             lab.transport().good();
         }
         keep(lab, 2);

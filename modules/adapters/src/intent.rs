@@ -77,6 +77,9 @@ pub struct Entry {
     pub service: Service,
     /// Whether it was on.
     pub was_on: bool,
+    /// Whether it did not stay on before either: it is started again, and whether it stays now is not for this window to say.
+    #[serde(default)]
+    pub was_failing: bool,
 }
 
 /// The window cannot be opened, was broken, or could not be closed.
@@ -203,11 +206,11 @@ impl Intent {
         self.services.iter().map(|entry| entry.service.timeout()).max().unwrap_or_default()
     }
 
-    /// Starts what was on, all of it even if one fails, and sees that it stays on. The first error counts.
+    /// Starts what was on, all of it even if one fails, and sees that it stays on if it did before. The first error counts.
     fn start(&self) -> std::result::Result<Vec<String>, ServiceError> {
         let entries = services::start_order(&self.services, |entry| &entry.service);
         let entries: Vec<_> = entries.into_iter().filter(|entry| entry.was_on).collect();
-        let wanted: Vec<_> = entries.iter().map(|entry| &entry.service).collect();
+        let wanted: Vec<_> = entries.iter().map(|entry| (&entry.service, !entry.was_failing)).collect();
         services::start_all(&wanted)?;
         Ok(entries.iter().map(|entry| entry.service.name().to_owned()).collect())
     }
@@ -236,8 +239,8 @@ impl Window {
         }
         let mut entries = Vec::new();
         for service in services::with_triggers(services)? {
-            let was_on = service.settles_on()?;
-            entries.push(Entry { service, was_on });
+            let (was_on, was_failing) = (service.settles_on()?, service.is_failing()?);
+            entries.push(Entry { service, was_on, was_failing });
         }
         let intent = Intent {
             version: VERSION,

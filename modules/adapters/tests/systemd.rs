@@ -173,6 +173,17 @@ fn off_stays_off_and_failures_and_unknown_units_are_told() {
         assert!(matches!(error, ServiceError::Died { .. }), "{error}");
         assert_eq!(error.kind(), Kind::ServiceStart);
     }
+    // A backup is made of an application that fails already, and leaves it as it was.
+    eventually("it comes again", || {
+        systemctl(&["show", "-P", "SubState", "handover-test-m.service"]) == "auto-restart"
+    });
+    let mut window = Window::open(state.path(), "shop", &[unit("handover-test-m.service")], LONG).unwrap();
+    window.stop().unwrap();
+    assert_eq!(systemctl(&["is-active", "handover-test-m.service"]), "inactive");
+    window.start().unwrap();
+    eventually("it comes again", || {
+        systemctl(&["show", "-P", "SubState", "handover-test-m.service"]) == "auto-restart"
+    });
     let error = unit("handover-test-none.service").is_on().unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(!unit("handover-test-b.service").is_on().unwrap());

@@ -1,5 +1,6 @@
 //! Runs that meet: one that only catches up does nothing unless a scheduled one was missed, and a scheduled one waits for it.
 
+use crate::decide::Wish;
 use crate::error::Result;
 use crate::pipeline::{Run, Track};
 use crate::report::StreamReport;
@@ -45,8 +46,7 @@ impl Run<'_> {
     /// Makes sure that nobody else works for the job. Whoever else does may be catching up: a scheduled run waits for it.
     pub(crate) fn turn(&mut self) -> Result<Lock> {
         let request = self.request;
-        // What somebody wants besides the schedule is nobody else's work.
-        let timetable = request.timetable.as_ref().filter(|_| !request.missed && request.label.is_none());
+        let timetable = request.timetable.as_ref().filter(|_| request.is_scheduled);
         let what = format!("collect of {}", request.job.job);
         let take = || lifecycle::lock(&request.job, &what);
         match Timetable::turn(timetable, self.began, PATIENCE, self.interrupt(), take)? {
@@ -61,9 +61,14 @@ impl Run<'_> {
         }
     }
 
-    /// Whether a run that had to wait finds its work done.
+    /// Whether a run that had to wait finds its work done: a copy was sealed since its time, of the kind that it is to make.
+    /// That another run has tried is not enough.
     pub(crate) fn is_answered(&self, found: &Found) -> bool {
-        self.waited.is_some() && found.tried() >= self.waited
+        let sealed = match self.request.kind {
+            Wish::Full => found.history.last_full.as_ref().map(|good| good.generation.id),
+            Wish::Auto | Wish::Incremental => found.newest,
+        };
+        self.waited.is_some() && sealed.map(GenerationId::time) >= self.waited
     }
 
     /// What was missed is being done.

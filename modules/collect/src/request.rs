@@ -48,6 +48,8 @@ pub(crate) struct Request {
     pub max_age: Option<Span>,
     /// Whether only what was missed is to be caught up.
     pub missed: bool,
+    /// Whether cron calls for what the schedule asks. What somebody wants besides it is nobody else's work.
+    pub is_scheduled: bool,
     /// What the schedule says; there is one if something may be missed.
     pub timetable: Option<Timetable>,
     /// What the rescue runs.
@@ -76,8 +78,9 @@ impl Request {
         }
         let failed = |source| CollectError::Io { action: "find", path: "/proc/self/exe".into(), source };
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job).map_err(failed)?;
-        let (label, max_age) = (args.label.clone(), args.max_age);
-        Ok(Self { job, streams, kind: args.kind, label, max_age, missed: args.missed, timetable, recover })
+        let (label, max_age, missed) = (args.label.clone(), args.max_age, args.missed);
+        let is_scheduled = call.is_quiet() && !missed && label.is_none();
+        Ok(Self { job, streams, kind: args.kind, label, max_age, missed, is_scheduled, timetable, recover })
     }
 }
 

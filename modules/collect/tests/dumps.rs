@@ -88,7 +88,7 @@ fn a_dump_past_its_timeout_is_killed_with_its_children() {
     let bench = bench(&json!([]));
     let pid = bench.at("grandchild");
     let mut hanging = dump(&format!("echo x; sleep 1000 & echo $! > {}; wait", pid.display()));
-    hanging["command"]["timeout"] = json!(1);
+    hanging["command"]["timeout"] = json!("1s");
     let bench = bench.with(&json!({"streams": {"data": {"dumps": [hanging]}}}));
     let answer = bench.run();
     assert_eq!(answer.kind, "dump_failed", "{answer:?}");

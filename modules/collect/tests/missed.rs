@@ -190,6 +190,42 @@ fn a_scheduled_run_waits_for_another_that_does_its_work() {
 }
 
 #[test]
+fn a_scheduled_run_collects_after_another_that_failed() {
+    let bench = bench_with_hook();
+    let text = "touch ROOM/begun; while [ ! -e ROOM/go ]; do sleep 0.05; done; test -e ROOM/again || { touch ROOM/again; exit 1; }";
+    bench.script("hook", &text.replace("ROOM", &bench.at("").display().to_string()));
+    declared(&bench, Duration::from_hours(24));
+    let mut other = bench.command(&["run", "shop", "--quiet", "--label", "mine"]).spawn().unwrap();
+    support::wait_for("the hook runs", || bench.at("begun").exists());
+    let (bench, scheduled) = waiting(bench, &["run", "shop", "--quiet"]);
+    fs::write(bench.at("go"), "").unwrap();
+    assert!(!other.wait().unwrap().success());
+    let output = scheduled.wait_with_output().unwrap();
+    assert!(silent(&output), "{output:?}");
+    assert_eq!(bench.handed_over("data").len(), 1);
+}
+
+#[test]
+fn a_full_is_made_after_another_run_that_made_an_incremental() {
+    let bench = bench_with_hook();
+    bench.script("hook", "exit 0");
+    let first = bench.run();
+    bench.script(
+        "hook",
+        &format!("touch {0}/begun; while [ ! -e {0}/go ]; do sleep 0.05; done", bench.at("").display()),
+    );
+    let mut other = bench.command(&["run", "shop", "--quiet", "--kind", "incremental"]).spawn().unwrap();
+    support::wait_for("the hook runs", || bench.at("begun").exists());
+    let (bench, scheduled) = waiting(bench, &["run", "shop", "--quiet", "--kind", "full"]);
+    fs::write(bench.at("go"), "").unwrap();
+    assert!(other.wait().unwrap().success());
+    assert!(scheduled.wait_with_output().unwrap().status.success());
+    let full = bench.state("data")["last_full"]["generation"]["id"].clone();
+    assert_ne!(full, first.streams[0].id.clone().unwrap());
+    assert_eq!(bench.state("data")["last_good"]["generation"]["id"], full);
+}
+
+#[test]
 fn a_scheduled_run_collects_after_another_that_did_not() {
     let bench = bench_with_hook();
     let kill = hanging(&bench, &["run", "shop"]);
@@ -243,4 +279,16 @@ fn without_a_schedule_the_option_is_refused() {
     let (code, text) = failure(&bench.cli(&["run", "shop", "--missed"]));
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("schedule.collect") && text.contains("leave `missed` away"), "{text}");
+}
+
+#[test]
+fn a_schedule_that_was_moved_leaves_no_gap() {
+    let bench = bench();
+    let too_small = json!({"overrides": {"streams": {"data": {"checks": {"min_size": "1TiB"}}}}});
+    assert!(bench.module(&too_small).failed);
+    tried(&bench, Duration::from_hours(20));
+    bench.mail();
+    declared(&bench, Duration::from_mins(10));
+    let answer = bench.module(&json!({"missed": true}));
+    assert!(answer.changed, "the new time was half an hour ago, the old one would come in hours: {answer:?}");
 }

@@ -65,7 +65,7 @@ fn a_service_that_does_not_stop_fails_the_run() {
     fs::write(bench.at("app.pid.no-stop"), "").unwrap();
     let bench = bench.with(&json!({}));
     let mut job = bench.job.clone();
-    job["services"][1]["timeout"] = json!(1);
+    job["services"][1]["timeout"] = json!("1s");
     let bench = bench.with(&job);
     let answer = bench.run();
     assert_eq!((answer.kind.as_str(), answer.rc), ("service_stop", 21), "{answer:?}");

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 pub struct Timetable {
     times: Vec<CronTime>,
     zone: TimeZone,
-    /// Since when the schedule holds: the job was declared, or began anew.
+    /// When the job was declared: what was due before is missed by nobody who never tried.
     declared: Timestamp,
+    /// When it was started or restarted: what fell into a stop was not missed.
+    active: Timestamp,
     takes: SignedDuration,
 }
 
@@ -89,17 +91,18 @@ impl Timetable {
         }
         let times = times.iter().map(|time| time.parse()).collect::<Result<_, _>>()?;
         let takes = schedule::catching_up(&named.job, step);
-        // What fell into a stop was not missed. A state that cannot be read is told by whoever asks whether the job is active.
+        // A state that cannot be read is told by whoever asks whether the job is active.
         let active = lifecycle::read(&named.job, named.is_sink).ok().and_then(|state| state.since);
-        let declared = active.map_or(named.declared, |active| active.max(named.declared));
-        Ok(Self { times, zone: host::zone()?, declared, takes })
+        let active = active.unwrap_or(Timestamp::MIN);
+        Ok(Self { times, zone: host::zone()?, declared: named.declared, active, takes })
     }
 
     /// Why nothing is caught up; `None`: a run was missed, and there is time to make up for it. `tried` is when something was
-    /// last tried; what was scheduled before the job document was written, or before the job was started or restarted, was never due. Where the next run is so near
-    /// that it would meet this one, it does the work itself.
+    /// last tried; where nothing was, nothing was due before the job document was written. Another schedule may leave a gap
+    /// between its times and those of the one before: that counts as missed, too. Where the next run is so near that it
+    /// would meet this one, it does the work itself.
     pub fn declines(&self, tried: Option<Timestamp>, now: Timestamp) -> Option<&'static str> {
-        let since = tried.map_or(self.declared, |tried| tried.max(self.declared));
+        let since = tried.unwrap_or(self.declared).max(self.active);
         if schedule::missed(&self.times, &self.zone, since, now).is_none() {
             return Some("no scheduled run was missed");
         }

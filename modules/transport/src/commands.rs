@@ -83,7 +83,7 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
             nothing = why;
             continue;
         }
-        let lock = match run_lock(&place, call, timetable.as_ref().filter(|_| !args.missed), began) {
+        let lock = match run_lock(&place, call, timetable.as_ref().filter(|_| call.is_quiet() && !args.missed), began) {
             Ok(Some(Turn::Ours(lock, _))) => Some(lock),
             Ok(None) => None,
             // Whoever holds the lock, or waits for it next, carries what waits.

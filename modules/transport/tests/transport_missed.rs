@@ -127,7 +127,7 @@ fn a_scheduled_run_waits_for_another_one() {
     lab.declare();
     lab.generation(FIRST, None, b"data");
     let mut holder = holder(&lab);
-    let scheduled = lab.command("run").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let scheduled = lab.command("run").arg("--quiet").stdout(std::process::Stdio::piped()).spawn().unwrap();
     wait_for_poll(scheduled.id());
     drop(holder.stdin.take());
     holder.wait().unwrap();

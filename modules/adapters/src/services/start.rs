@@ -17,12 +17,12 @@ struct Seen {
 }
 
 /// Starts these services in this order, all of them even if one fails; what is on already stays as it is. Then sees that
-/// each stays on: those that need a moment for that have it at the same time. What does not stay is started once more.
-/// The first error counts.
-pub(crate) fn start_all(services: &[&Service]) -> Result<()> {
-    let on: Vec<_> = services.iter().map(|service| service.be_on()).collect();
+/// each stays on that `must`: those that need a moment for that have it at the same time. What does not stay is started
+/// once more. The first error counts.
+pub(crate) fn start_all(services: &[(&Service, bool)]) -> Result<()> {
+    let on: Vec<_> = services.iter().map(|(service, _)| service.be_on()).collect();
     let mut first_error = Ok(());
-    for (service, seen) in services.iter().zip(on) {
+    for ((service, _), seen) in services.iter().zip(on).filter(|((_, must), _)| *must) {
         let stays = seen.and_then(|seen| service.stays(&seen)).or_else(|error| match error {
             ServiceError::Died { .. } => service.start_twice().and_then(|seen| service.stays(&seen)),
             error => Err(error),
@@ -35,11 +35,21 @@ pub(crate) fn start_all(services: &[&Service]) -> Result<()> {
 impl Service {
     /// Starts it, unless it is on, and sees that it stays.
     pub fn start(&self) -> Result<()> {
-        start_all(&[self])
+        start_all(&[(self, true)])
+    }
+
+    /// Whether it tries to start again and again: its processes end, and something makes new ones.
+    pub(crate) fn is_failing(&self) -> Result<bool> {
+        if let Self::Systemd(unit) = self { unit.waits_for_restart() } else { Ok(false) }
     }
 
     fn be_on(&self) -> Result<Seen> {
-        if matches!(self.is_on(), Ok(true)) { self.seen() } else { self.start_twice() }
+        if matches!(self.is_up(), Ok(true)) { self.seen() } else { self.start_twice() }
+    }
+
+    /// On, and not only on its way: a start that somebody else began may fail yet. Ours joins it.
+    fn is_up(&self) -> Result<bool> {
+        if let Self::Systemd(unit) = self { unit.is_up() } else { self.is_on() }
     }
 
     fn seen(&self) -> Result<Seen> {

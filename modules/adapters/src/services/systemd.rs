@@ -110,6 +110,17 @@ impl Unit {
         self.state().map(|state| (state.run, state.tells_when_ready))
     }
 
+    /// Whether it is on, and not only on its way.
+    pub(super) fn is_up(&self) -> Result<bool> {
+        let state = self.state()?;
+        Ok(state.activity() == Activity::On && state.active != "activating")
+    }
+
+    /// Whether its process has ended, and systemd waits before it makes another one.
+    pub(super) fn waits_for_restart(&self) -> Result<bool> {
+        Ok(self.state()?.waits_for_restart)
+    }
+
     /// Whether it is on, and in this run of it.
     pub(super) fn runs(&self, run: Option<&str>) -> Result<bool> {
         let state = self.state()?;
