@@ -6,6 +6,10 @@ stages_passed=0
 stages_failed=0
 stage_ok=true # whether the last one did not fail
 
+# An interruption ends everything, also where the command of a stage takes it for an ordinary failure.
+end_if_interrupted() { trap 'exit 130' INT TERM; }
+end_if_interrupted
+
 # stage NAME COMMAND...: exit status 0 passes, 77 says "not applicable here" (its last line of stderr says why).
 stage() {
     local name=$1 started=$SECONDS status=0
@@ -56,7 +60,7 @@ stages_together() {
         say "${stage_rows[-1]}"
         [ "$status" -eq 0 ] || tail -n 300 "${output[$pid]}" >&2
     done
-    trap - INT TERM
+    end_if_interrupted
     set +m
 }
 
