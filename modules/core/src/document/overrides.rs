@@ -36,8 +36,7 @@ fn refuse_others<'n>(node: &'n Node, path: &mut Vec<&'n str>, may: &[&str]) -> R
         return Ok(());
     }
     let Value::Map(entries) = &node.value else {
-        let key = if path.is_empty() { String::new() } else { path.join(".") };
-        let refusal = Refusal::new("it cannot be overridden").at(NOWHERE).under(&key);
+        let refusal = Refusal::new("it cannot be overridden").at(NOWHERE).under(&path.join("."));
         return Err(
             refusal.with_remedy(format!("Change the job document. For one call these can be: {}.", may.join(", ")))
         );
