@@ -102,7 +102,7 @@ pub fn load_with(config: &Path, name: &str, overrides: Option<&str>) -> Result<N
     };
     let document = Job::parse_with(&text, &path.display().to_string(), overrides)?;
     if document.job != job || source.is_some_and(|source| document.source != source) {
-        let declared = if source.is_some() { format!("{}/{}", document.source, document.job) } else { document.job };
+        let declared = if source.is_some() { document.name_at_sink() } else { document.job };
         return Err(JobsError::Misnamed { path, declared, named: name.into() });
     }
     // A time that no calendar has is no time at which a schedule began.

@@ -101,7 +101,7 @@ pub struct Gate {
 impl Gate {
     /// Of `job` on this host, which is its sink or its source.
     pub fn of(job: &Job, is_sink: bool) -> Self {
-        let name = if is_sink { format!("{}/{}", job.source, job.job) } else { job.job.clone() };
+        let name = if is_sink { job.name_at_sink() } else { job.job.clone() };
         Self { name, state: job.lifecycle_file(is_sink) }
     }
 

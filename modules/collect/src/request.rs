@@ -95,8 +95,7 @@ pub(crate) fn load(args: &JobArgs) -> Result<Named> {
 
 fn here(named: Named) -> Result<Named> {
     if named.is_sink {
-        let job = format!("{}/{}", named.job.source, named.job.job);
-        return Err(CollectError::NotHere { job, host: named.job.source }.into());
+        return Err(CollectError::NotHere { job: named.job.name_at_sink(), host: named.job.source }.into());
     }
     Ok(named)
 }

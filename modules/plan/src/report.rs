@@ -163,7 +163,7 @@ impl Summary {
 /// What the installed documents of a source's jobs say, by `<source>/<job>`.
 fn installed(jobs: &[Job], plan: &Plan) -> impl Iterator<Item = (String, Installed)> {
     jobs.iter().map(|job| {
-        let name = format!("{}/{}", job.source, job.job);
+        let name = job.name_at_sink();
         // An entry names the job as its host does.
         let own = plan.entries.iter().filter(|entry| entry.install && (entry.job == job.job || entry.job == name));
         let streams = plan.streams.iter().filter(|attained| attained.job == job.job);

@@ -87,7 +87,7 @@ impl Rotation {
     pub fn sink(of: &StreamOf<'_>) -> Self {
         let sink = &of.stream.sink;
         Self {
-            job: format!("{}/{}", of.job.source, of.job.job),
+            job: of.job.name_at_sink(),
             stream: of.name,
             user: sink.user.clone(),
             store: StreamStore::open(StreamDir::new(&of.sink_store_root(), &of.job.job, of.name)),

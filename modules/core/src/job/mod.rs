@@ -86,6 +86,11 @@ fn default_max_downtime() -> Span {
 }
 
 impl Job {
+    /// What it is called on its sink: `web1/shop`.
+    pub fn name_at_sink(&self) -> String {
+        format!("{}/{}", self.source, self.job)
+    }
+
     /// A declared stream by name.
     pub fn stream(&self, name: StreamName) -> Option<StreamOf<'_>> {
         self.streams.get(&name).map(|stream| StreamOf { job: self, name, stream })

@@ -89,7 +89,7 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
         };
         let (host, job) = match carry.mode {
             Mode::Push => (&draft.job.source, draft.job.job.clone()),
-            Mode::Pull => (&carry.sink, format!("{}/{}", draft.job.source, draft.job.job)),
+            Mode::Pull => (&carry.sink, draft.job.name_at_sink()),
         };
         let entry = |purpose, time: &CronTime, option: &str, why: &str| Entry {
             host: host.clone(),
@@ -118,7 +118,7 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for of in draft.job.streams() {
         let (times, why) = rotations(draft, &of);
-        let job = format!("{}/{}", draft.job.source, draft.job.job);
+        let job = draft.job.name_at_sink();
         entries.extend(times.into_iter().map(|cron| Entry {
             host: of.stream.sink.name.clone(),
             user: of.stream.sink.user.clone(),
@@ -136,7 +136,7 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
 /// What is planned and cannot be installed yet.
 fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let job = format!("{}/{}", draft.job.source, draft.job.job);
+    let job = draft.job.name_at_sink();
     for line in &timeline.lines {
         for upkeep in upkeep::of(draft, line, clocks) {
             let (purpose, executable) = match upkeep.sort {
