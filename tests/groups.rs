@@ -74,6 +74,25 @@ fn an_action_on_a_group_acts_on_its_jobs_or_on_none() {
 }
 
 #[test]
+fn a_document_that_is_refused_hides_no_other_job() {
+    let lab = lab();
+    let path = lab.at("source/etc/jobs/till.yml");
+    fs::write(&path, "version: 1\njob: till\nno: document\n").unwrap();
+    let all = call(&lab, &["status"]).good();
+    let names: Vec<_> = all["jobs"].as_array().unwrap().iter().map(|job| job["job"].clone()).collect();
+    assert_eq!(names, ["mail", "shop"]);
+    let refused = all["refused"].as_object().unwrap();
+    assert_eq!(refused.keys().collect::<Vec<_>>(), ["till"]);
+    assert!(refused["till"].as_str().unwrap().contains(path.to_str().unwrap()), "{all}");
+    assert!(all["warnings"][0].as_str().unwrap().starts_with("job till cannot be told of: "), "{all}");
+    // Who asks for it, or for a group that it may belong to, is told by a failure.
+    for words in [&["status", "till"][..], &["stop", "till"], &["stop", "--group", "shops"]] {
+        call(&lab, words).failed("invalid_job");
+    }
+    call(&lab, &["stop", "shop"]).good();
+}
+
+#[test]
 fn while_one_job_is_at_work_none_is_touched() {
     let lab = lab();
     let collect = pause::at("collect.recovered", &mut command(&lab, Executable::Collect, &["run", "till"]));

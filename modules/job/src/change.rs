@@ -185,7 +185,7 @@ fn report(steps: &[Step<'_>], now: impl Fn(&Step<'_>) -> Result<Lifecycle>) -> R
         let report = if now == step.begun.ended() { report.with_inventory(&step.inventory) } else { report };
         Ok(JobReport { action: step.action.filter(|_| now.since == step.begun.since), ..report })
     };
-    Ok(Report { jobs: steps.iter().map(one).collect::<Result<_>>()? })
+    Ok(Report { jobs: steps.iter().map(one).collect::<Result<_>>()?, ..Report::default() })
 }
 
 fn outcome(steps: &[Step<'_>], call: &Call, report: &Report) -> Outcome {

@@ -20,7 +20,7 @@ use backup_core::units::Span;
 use backup_interface::{Module, Outcome, Returned};
 use change::{Wish, change};
 use report::{JobReport, Report};
-use select::Which;
+use select::{Target, Which};
 
 #[derive(clap::Subcommand)]
 enum Command {
@@ -135,14 +135,28 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn status(which: &Which) -> error::Result<Outcome> {
-    let mut report = Report::default();
-    for target in which.targets_or_all()? {
+    let look = |target: &Target| -> error::Result<JobReport> {
         let known = lifecycle::read(&target.job, target.is_sink)?;
-        let streams = standing::look(&target, &known)?;
-        report.jobs.push(JobReport::new(&target, known.state, &known, streams));
+        let streams = standing::look(target, &known)?;
+        Ok(JobReport::new(target, known.state, &known, streams))
+    };
+    let mut report = Report::default();
+    if which.is_named() {
+        report.jobs = which.targets()?.iter().map(look).collect::<error::Result<_>>()?;
+    } else {
+        // Of all jobs one that cannot be looked at must not hide the others.
+        for (name, target) in which.all() {
+            match target.and_then(|target| look(&target)) {
+                Ok(job) => report.jobs.push(job),
+                Err(failed) => drop(report.refused.insert(name, failed.message())),
+            }
+        }
     }
     let msg = format!("how {} stands", which.name().unwrap_or("every job"));
-    Ok(Outcome::unchanged(msg).with_answer(report.text()).with_report(&report))
+    let warnings: Vec<_> =
+        report.refused.iter().map(|(job, why)| format!("job {job} cannot be told of: {why}")).collect();
+    let outcome = Outcome::unchanged(msg).with_answer(report.text()).with_report(&report);
+    Ok(warnings.into_iter().fold(outcome, Outcome::with_warning))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use backup_core::{GenerationId, GenerationKind, StreamName};
 use backup_interface::{Diff, report};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub(crate) struct ItemReport {
 pub(crate) struct JobReport {
     pub(crate) job: String,
     pub(crate) group: String,
+    pub(crate) source: String,
     pub(crate) side: Side,
     pub(crate) before: State,
     pub(crate) state: State,
@@ -59,13 +61,15 @@ report! {
     /// What was done, or would be, or how it stands.
     #[derive(Debug, Default, Serialize)]
     pub(crate) struct Report {
-        /// One entry per job, in the order of their names: `job` as it is called here, `group`, `side` (`source` or `sink`: what
+        /// One entry per job, in the order of their names: `job` as it is called here, `group`, `source`, `side` (`source` or `sink`: what
         /// this host is to it), `before` and `state`, `since` when and `by` whom it is in it, the `action` that led there (null:
         /// none was needed), whether it is still `terminating` or `stopping` (what was under way has not ended), the actions that are `legal` now, `streams` (for each `stream` the `phase` of its
         /// initial sync as far as this host sees it, `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes, when it `began`, the `cause` of a
         /// resync, and why a `resync_required`), what the action `deleted` or would (`stream`, `place`, `what`, `id`, `kind`, `path`, `bytes`, `hold`, in the order of deletion)
         /// with `deleted_bytes`, and what it `left` because it is not the job's.
         pub(crate) jobs: Vec<JobReport>,
+        /// Of the status of all jobs: those that cannot be told of, and why; a refused document for example.
+        pub(crate) refused: BTreeMap<String, String>,
     }
 }
 
@@ -81,6 +85,7 @@ impl JobReport {
         Self {
             job: target.name.clone(),
             group: target.job.group.clone(),
+            source: target.job.source.clone(),
             side: if target.is_sink { Side::Sink } else { Side::Source },
             before,
             state: now.state,
@@ -207,6 +212,7 @@ impl Report {
         let job = JobReport {
             job: "web1/shop".into(),
             group: "default".into(),
+            source: "web1".into(),
             side: Side::Sink,
             before: State::Stopped,
             state: State::Inactive,
@@ -221,6 +227,6 @@ impl Report {
             deleted_bytes: 5_242_880,
             left: Vec::new(),
         };
-        Self { jobs: vec![job] }
+        Self { jobs: vec![job], refused: BTreeMap::new() }
     }
 }

@@ -69,7 +69,7 @@ impl Which {
             return Ok(vec![self.load(name.to_owned())?]);
         }
         // One that cannot be read may belong to the group: then nothing is done.
-        let all = self.all()?;
+        let all = self.all().map(|(_, target)| target).collect::<Result<Vec<_>>>()?;
         let (members, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|target| target.job.group == name);
         if members.is_empty() {
             let mut known: Vec<_> = others.into_iter().map(|target| target.job.group).collect();
@@ -80,13 +80,15 @@ impl Which {
         Ok(members)
     }
 
-    /// Reads the documents; without a name those of all jobs of this host. For who only looks.
-    pub(crate) fn targets_or_all(&self) -> Result<Vec<Target>> {
-        if self.job.is_none() && self.group.is_none() { self.all() } else { self.targets() }
+    /// Every job of this host by its name here, whether its document is refused or not. For who only looks.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (String, Result<Target>)> {
+        let known = jobs::known(&self.config.join("jobs")).into_iter();
+        known.map(|name| (name.clone(), self.load(name)))
     }
 
-    fn all(&self) -> Result<Vec<Target>> {
-        jobs::known(&self.config.join("jobs")).into_iter().map(|name| self.load(name)).collect()
+    /// Whether a job or a group is named.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.job.is_some() || self.group.is_some()
     }
 
     fn load(&self, name: String) -> Result<Target> {

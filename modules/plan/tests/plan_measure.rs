@@ -6,6 +6,7 @@ mod support;
 use backup_adapters::store::StreamStore;
 use backup_core::accepted::{Accepted, Took};
 use backup_core::layout::StreamDir;
+use backup_core::schedule::Outcome as CheckOutcome;
 use backup_core::units::{Bytes, Span};
 use backup_core::{Digest, GenerationId, GenerationKind, StreamName};
 use serde_json::{Value, json};
@@ -74,13 +75,51 @@ fn what_a_sink_measures_goes_into_the_next_plan_as_it_is() {
     assert!(refused.msg.contains("a collection takes 58 min"), "{}", refused.msg);
 }
 
+/// One of three jobs that are kept cannot be measured: it is as if it were new, and named in a warning.
+fn without_web1(room: &Path, why: &str) -> String {
+    let answer = task::<MeasuredAnswer>(json!({"action": "measure", "config": room}));
+    assert!(!answer.failed && !answer.changed, "{}", answer.msg);
+    assert_eq!(answer.msg, "measured 1 of 3 jobs that are kept here");
+    assert_eq!(answer.facts.hosts.keys().collect::<Vec<_>>(), ["web2"]);
+    assert!(!answer.samples.contains_key("web1/shop") && answer.samples.contains_key("web3/shop"));
+    let [warning] = &answer.warnings[..] else { panic!("{:?}", answer.warnings) };
+    assert!(warning.starts_with("job web1/shop is not measured: ") && warning.contains(why), "{warning}");
+    warning.clone()
+}
+
 #[test]
-fn a_journal_that_cannot_be_read_is_no_measurement() {
+fn a_job_that_cannot_be_measured_is_named_and_the_others_are_measured() {
     let room = tempfile::tempdir().unwrap();
     let home = room.path().join("home");
-    declare(room.path(), &[("web1/shop", &kept(&home, "web1"))]);
-    fs::create_dir_all(home.join("store/web1/shop/data/accepted.jsonl")).unwrap();
-    let answer = task::<MeasuredAnswer>(json!({"action": "measure", "config": room.path()}));
-    assert!(answer.failed && answer.msg.contains("cannot read"), "{}", answer.msg);
-    assert!(answer.facts.hosts.is_empty());
+    let jobs = ["web1", "web2", "web3"].map(|source| (format!("{source}/shop"), kept(&home, source)));
+    declare(room.path(), &jobs.each_ref().map(|(name, job)| (name.as_str(), job)));
+    for source in ["web1", "web2"] {
+        journal(&home, source, StreamName::Data, 10);
+    }
+    let document = room.path().join("jobs/web1/shop.yml");
+    let good = fs::read_to_string(&document).unwrap();
+
+    fs::write(&document, "version: 1\njob: shop\nsource: web1\nstream: {}\n").unwrap();
+    let warning = without_web1(room.path(), document.to_str().unwrap());
+    // The controller declares what is right, and plans as if nothing were known of it.
+    let config = room.path().to_str().unwrap();
+    let raw: Value = serde_json::from_slice(&cli(&["measure", "--config", config, "--json"]).stdout).unwrap();
+    let declared = jobs.each_ref().map(|(_, job)| job);
+    let plan = planned(json!({"jobs": declared, "facts": raw["facts"]}));
+    assert!(plan.feasible, "{}", plan.msg);
+    let unknown = plan.checks.iter().filter(|check| check.of.check.as_str() == "durations");
+    let unknown: Vec<_> =
+        unknown.filter(|check| check.of.outcome == CheckOutcome::Unknown).map(|check| &check.source).collect();
+    assert_eq!(unknown, ["web1", "web3"], "it is assumed, and said");
+    let told = String::from_utf8(cli(&["measure", "--config", config]).stderr).unwrap();
+    assert!(told.contains(&warning), "{told}");
+
+    fs::write(&document, good.replace("web1", "web9")).unwrap();
+    without_web1(room.path(), "declares web9/shop, not web1/shop");
+
+    fs::write(&document, good).unwrap();
+    let journal = home.join("store/web1/shop/data/accepted.jsonl");
+    fs::remove_file(&journal).unwrap();
+    fs::create_dir(&journal).unwrap();
+    without_web1(room.path(), "cannot read");
 }
