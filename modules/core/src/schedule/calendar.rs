@@ -114,7 +114,7 @@ impl Calendar {
             for event in &day.events {
                 let minutes = minutes(&event.time);
                 // Something short is still seen; what passes midnight is cut there.
-                let length = (event.takes / 60).clamp(4, 1440 - minutes);
+                let length = (event.takes / 60).max(4).min(1440 - minutes);
                 add(format!(
                     "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"16\" fill=\"{}\" fill-opacity=\"0.7\"><title>{} {} {} on {}, {}</title></rect>",
                     LEFT + minutes * HOUR / 60,

@@ -1,6 +1,7 @@
 //! Plans as a whole, from job documents to entries and proof.
 #![allow(clippy::unwrap_used)]
 
+mod calendar;
 mod catch_up;
 mod fleet;
 mod late;
