@@ -2,6 +2,7 @@
 
 use crate::lock::{Lock, LockError};
 use crate::publish::{self, PublishError};
+use crate::signals::Interrupt;
 use backup_core::lifecycle::{Lifecycle, LifecycleError, Suspended};
 use backup_core::state::LOCK;
 use backup_core::{Failure, Job, Kind};
@@ -9,7 +10,12 @@ use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a [`Watch`] asks. An operator who stops a job waits that long, and the time in which rsync ends.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Of the folder that holds the states: whoever knows a name in it may open that, and nobody else sees what is there.
 pub const FOLDER_MODE: u32 = 0o711;
@@ -121,6 +127,32 @@ impl Gate {
         let lock = Lock::take_until(path, what, deadline)?;
         self.ask()?;
         Ok(lock)
+    }
+}
+
+/// Asks for a job's state as long as it is not dropped: see [`Gate::watch`].
+#[derive(Debug)]
+#[must_use = "nobody watches once it is dropped"]
+pub struct Watch {
+    _ends_with: Sender<()>,
+}
+
+impl Gate {
+    /// Interrupts a run of the job that takes long, once the job is not active any more: what was begun before a stop does
+    /// not go on for hours after it. A state that cannot be read for a moment ends nothing; whoever goes on to another
+    /// generation asks by himself.
+    pub fn watch(&self, interrupt: &Interrupt) -> Watch {
+        let (gate, interrupt) = (self.clone(), interrupt.clone());
+        let (ends_with, ended) = mpsc::channel();
+        // Without a thread a stop waits until the run ends by itself.
+        let _ = thread::Builder::new().name("watch".into()).spawn(move || {
+            while ended.recv_timeout(ASK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                if let Err(StateError::Suspended(suspended)) = gate.ask() {
+                    return interrupt.stop(suspended);
+                }
+            }
+        });
+        Watch { _ends_with: ends_with }
     }
 }
 

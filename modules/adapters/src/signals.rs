@@ -1,25 +1,42 @@
-//! SIGTERM, SIGINT and SIGHUP as a flag and a descriptor, so that a long run can end in order.
+//! SIGTERM, SIGINT, SIGHUP and the stop of a job as a flag and a descriptor, so that a long run can end in order.
 
+use backup_core::lifecycle::Suspended;
 use backup_core::{Failure, Kind};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The run was asked to end.
 #[derive(Debug, thiserror::Error)]
-#[error("ended by {name}")]
-pub struct Interrupted {
-    /// The signal's name.
-    pub name: &'static str,
+pub enum Interrupted {
+    /// By a signal.
+    #[error("ended by {name}")]
+    Signal {
+        /// Its name.
+        name: &'static str,
+    },
+    /// Somebody stopped the job that it is about.
+    #[error(transparent)]
+    Stopped(#[from] Suspended),
 }
 
 impl Failure for Interrupted {
     fn kind(&self) -> Kind {
-        Kind::Interrupted
+        match self {
+            Self::Signal { .. } => Kind::Interrupted,
+            Self::Stopped(suspended) => suspended.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Signal { .. } => None,
+            Self::Stopped(suspended) => suspended.hint(),
+        }
     }
 }
 
@@ -30,8 +47,10 @@ pub struct Interrupt(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     signal: Arc<AtomicUsize>,
-    /// Readable for ever once a signal arrived; never read.
+    stopped: OnceLock<Suspended>,
+    /// Readable for ever once a signal or a stop arrived; never read.
     wake: UnixStream,
+    send: UnixStream,
 }
 
 impl Interrupt {
@@ -44,23 +63,34 @@ impl Interrupt {
             signal_hook::flag::register_usize(number, Arc::clone(&signal), number.unsigned_abs() as usize)?;
             signal_hook::low_level::pipe::register(number, send.try_clone()?)?;
         }
-        Ok(Self(Arc::new(Inner { signal, wake })))
+        Ok(Self(Arc::new(Inner { signal, stopped: OnceLock::new(), wake, send })))
+    }
+
+    /// Asks the run to end, as a signal does, because its job is not active any more.
+    pub fn stop(&self, why: Suspended) {
+        if self.0.stopped.set(why).is_ok() {
+            // One byte fits into an empty buffer, and a full one is readable anyway.
+            let _ = (&self.0.send).write(&[0]);
+        }
     }
 
     /// Whether the run was asked to end.
     pub fn is_set(&self) -> bool {
-        self.0.signal.load(Ordering::Relaxed) != 0
+        self.check().is_err()
     }
 
     /// `Err` once the run was asked to end: put it between two steps.
     pub fn check(&self) -> Result<(), Interrupted> {
+        if let Some(suspended) = self.0.stopped.get() {
+            return Err(suspended.clone().into());
+        }
         let name = match i32::try_from(self.0.signal.load(Ordering::Relaxed)) {
             Ok(0) => return Ok(()),
             Ok(SIGINT) => "SIGINT",
             Ok(SIGHUP) => "SIGHUP",
             _ => "SIGTERM",
         };
-        Err(Interrupted { name })
+        Err(Interrupted::Signal { name })
     }
 
     /// Sleeps for `time` or until the run is asked to end, whichever comes first.
@@ -79,7 +109,7 @@ impl Interrupt {
 }
 
 impl AsFd for Interrupt {
-    /// Becomes readable with the first signal and stays so.
+    /// Becomes readable with the first request to end and stays so.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.wake.as_fd()
     }

@@ -145,6 +145,7 @@ fn links_beside_the_rest_of_a_collection_lead_nowhere() {
 #[serde(deny_unknown_fields, default)]
 struct Report {
     jobs: Vec<Job>,
+    refused: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +154,7 @@ struct Report {
 struct Job {
     job: String,
     group: String,
+    source: String,
     side: String,
     before: String,
     state: String,

@@ -2,7 +2,7 @@
 
 use crate::error::RotateError;
 use backup_adapters::lifecycle::{Gate, StateError};
-use backup_adapters::signals::Interrupt;
+use backup_adapters::signals::{Interrupt, Interrupted};
 use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
@@ -125,7 +125,10 @@ impl Rotation {
     /// wherever it is, and is no failure.
     pub fn run(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
         match self.rotate(interrupt, done) {
-            Err(RotateError::State(StateError::Suspended(suspended))) => {
+            Err(
+                RotateError::State(StateError::Suspended(suspended))
+                | RotateError::Store(StoreError::Interrupted(Interrupted::Stopped(suspended))),
+            ) => {
                 done.suspended = Some(suspended);
                 Ok(())
             }

@@ -6,7 +6,7 @@ use crate::cli::{AdoptArgs, FetchArgs, RunArgs, ServeArgs, StatusArgs};
 use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
 use crate::error::{Result, TransportError};
 use crate::place::{Place, assume_user, own_streams};
-use crate::report::{AdoptReport, FetchReport, RunReport, StatusReport, StreamStatus, Waiting};
+use crate::report::{Action, AdoptReport, FetchReport, RunReport, StatusReport, StreamStatus, Waiting};
 use crate::run::{Carry, Log, Session};
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
@@ -24,9 +24,18 @@ use backup_core::job::{Mode, Step};
 use backup_core::{Kind, StreamName};
 use backup_interface::{Call, Failed, Outcome};
 use jiff::Timestamp;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const AT_WORK: &str = "another run is at work";
+
+/// An operator stops one host after the other. A side whose transport is cut short by the other's stop waits that long for
+/// its own, before it calls it a failure.
+const TOLD_NEXT: Duration = Duration::from_secs(20);
+
+/// By a job's state, here or at the peer.
+fn is_refused(failed: &Failed) -> bool {
+    failed.failure().kind() == Kind::WrongState
+}
 
 fn interrupt() -> Result<Interrupt> {
     Ok(Interrupt::install().map_err(|source| TransportError::Io {
@@ -122,21 +131,25 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
         }
         report.generations.append(&mut log.moved);
     }
-    let is_refused = |failed: &Failed| failed.failure().kind() == Kind::WrongState;
+    let mut declined = None;
     if !problems.is_empty()
         && problems.iter().all(is_refused)
         && let Some(suspended) = gate::suspended(&named.job, named.is_sink)?
     {
         // Both sides were told meanwhile: that the other one refuses is no failure.
         problems.clear();
-        warnings.push(format!("{suspended}: nothing more is carried"));
+        let msg = declined.insert(format!("{suspended}: nothing more is carried"));
+        if !call.is_quiet() {
+            warnings.push(format!("{msg}; what has arrived stays, and a later run goes on with it"));
+        }
     }
     let mailed = !call.check
         && notify::failed(&named.job, &problems.iter().collect::<Vec<_>>(), &mut warnings)
         && busy.is_empty();
     // That another run is at it is told to the caller only: the other run tells what comes of it.
     problems.append(&mut busy);
-    conclude(call, &report, nothing, warnings, problems).map_err(|failed| failed.mailed(mailed))
+    conclude(call, &report, declined.as_deref().unwrap_or(nothing), warnings, problems)
+        .map_err(|failed| failed.mailed(mailed))
 }
 
 fn conclude(
@@ -202,14 +215,37 @@ fn session<'a, S, K>(place: &Place, call: &Call, source: S, sink: K, carry: &'a 
     Session { source, sink, carry, subject, check: call.check, gate: place.gate(), interrupt }
 }
 
+/// Tries as long as the window is open and the job active.
 fn attempts<S: SourceEnd, K: SinkEnd>(session: &Session<'_, S, K>, place: &Place, log: &mut Log) -> Result<()> {
+    let _watched = session.gate.watch(&session.interrupt);
+    let mut before = Vec::new();
+    let result = tries(session, place, log, &mut before);
+    if result.as_ref().err().into_iter().chain(&log.problems).any(is_refused) {
+        let is_cut = log.moved.iter().any(|moved| matches!(moved.action, Action::Fail | Action::Stop));
+        let patience = if is_cut { TOLD_NEXT } else { Duration::ZERO };
+        if session.interrupt.sleep(patience).is_err() {
+            // It is stopped here, too: then that is all there is to tell.
+            before.clear();
+        }
+    }
+    log.warnings.append(&mut before);
+    result
+}
+
+/// `before` gets what failed before the last attempt.
+fn tries<S: SourceEnd, K: SinkEnd>(
+    session: &Session<'_, S, K>,
+    place: &Place,
+    log: &mut Log,
+    before: &mut Vec<String>,
+) -> Result<()> {
     let (begin, window) = (Instant::now(), place.of().stream.transport.window.duration());
     for n in 1.. {
         let Err(failed) = session.attempt(log) else { break };
         let pause = retry::pause(n, random(), begin.elapsed(), window);
         match pause.filter(|_| failed.failure().retryable() && !session.check) {
             Some(pause) => {
-                log.warnings.push(format!("attempt {n}: {}", failed.message()));
+                before.push(format!("attempt {n}: {}", failed.message()));
                 place.interrupt.sleep(pause)?;
             }
             None => return Err(failed),

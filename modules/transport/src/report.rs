@@ -11,7 +11,7 @@ backup_interface::report! {
     /// What was carried, or would be.
     #[derive(Debug, Default, Serialize)]
     pub struct RunReport {
-        /// Each generation that waited, oldest first: its `stream`, `id`, `kind` and `bytes`; what was done (`action`: `send` carried and stored, `have` the sink had it already, `release` moved without a receipt because the sink will never take it, `want_full`, `refuse`, `fail`); `wire_bytes` both ways; whether an earlier attempt was `resumed`; whether the sink `verified` it, and when it `received_at`; whether it was `moved_to_store`; what was `rotated` on each side; `duration_ms`.
+        /// Each generation that waited, oldest first: its `stream`, `id`, `kind` and `bytes`; what was done (`action`: `send` carried and stored, `have` the sink had it already, `release` moved without a receipt because the sink will never take it, `want_full`, `refuse`, `fail`, `stop` the job was stopped meanwhile, and what has arrived stays for the next run); `wire_bytes` both ways; whether an earlier attempt was `resumed`; whether the sink `verified` it, and when it `received_at`; whether it was `moved_to_store`; what was `rotated` on each side; `duration_ms`.
         pub generations: Vec<Moved>,
         /// Generations that still wait in a handover point.
         pub outstanding: Vec<Waiting>,
@@ -43,6 +43,8 @@ pub enum Action {
     Refuse,
     /// It did not arrive.
     Fail,
+    /// The job was stopped, here or at the peer, before it had arrived. The next run goes on with what is there.
+    Stop,
 }
 
 /// A generation and what was done with it.
@@ -112,6 +114,7 @@ impl Moved {
             Action::WantFull => "want a full instead of",
             Action::Refuse => "refused:",
             Action::Fail => "failed:",
+            Action::Stop => "stopped:",
         }
     }
 }

@@ -169,13 +169,14 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
                 Err(failed)
             }
             Err(failed) => {
-                let damaged = failed.failure().kind() == Kind::Damaged;
+                let kind = failed.failure().kind();
+                let damaged = kind == Kind::Damaged;
                 let set_aside = if damaged { self.source_is_damaged(candidate)? } else { None };
                 let (next, problem) = match set_aside {
                     Some(why) => (Next::Go, TransportError::SetAside { id, why }.into()),
                     None => (Next::Stop, failed),
                 };
-                log.fail(moved, Action::Fail, problem);
+                log.fail(moved, if kind == Kind::WrongState { Action::Stop } else { Action::Fail }, problem);
                 Ok(next)
             }
         }

@@ -54,6 +54,7 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
         Err(error) => return complain(error.into()),
     };
     let end = (place, allow);
+    let _watched = needs_active(allow, command.verb).then(|| place.gate().watch(&place.interrupt));
     let Some(id) = command.id else { return speak(end, command.verb, std::io::stdin().lock()) };
     let result = match (allow, command.verb) {
         _ if let Some(refusal) = refusal(place, allow, command.verb) => Err(refusal),
@@ -77,12 +78,15 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
 /// Why a job that is not active here does not do this. What ends a transport that had begun (receipts), what is about
 /// the past (restoring) and questions are answered in every state.
 fn refusal(place: &Place, allow: Allow, verb: &str) -> Option<Failed> {
-    let needs_active = match allow {
+    if needs_active(allow, verb) { place.gate().ask().err().map(Failed::from) } else { None }
+}
+
+fn needs_active(allow: Allow, verb: &str) -> bool {
+    match allow {
         Allow::Push => [Offer::VERB, Commit::VERB, RECEIVE].contains(&verb),
         Allow::Pull => [List::VERB, SEND].contains(&verb),
         Allow::Fetch => false,
-    };
-    if needs_active { place.gate().ask().err().map(Failed::from) } else { None }
+    }
 }
 
 fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Result<()> {
@@ -203,7 +207,7 @@ fn receive(place: &Place, id: GenerationId, words: &[&str]) -> Result<()> {
     let candidate = arrival.announced(&place.subject())?;
     let previous = LocalSink { place: place.clone() }.previous(&candidate)?;
     let lock = arrival.prepare(&candidate, previous.as_deref())?;
-    request.serve(&arrival.folder(), rsync::Limits::default(), Some(&lock))?;
+    request.serve(&arrival.folder(), rsync::Limits::default(), Some(&lock), &place.interrupt)?;
     Ok(())
 }
 
@@ -220,7 +224,7 @@ fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str], lo
     }
     let bandwidth = place.of().stream.transport.bandwidth.map(|limit| limit.0);
     fault::point("transport.send.begin");
-    request.serve(&store.dir().generation(id), rsync::Limits { bandwidth, niceness: None }, lock)?;
+    request.serve(&store.dir().generation(id), rsync::Limits { bandwidth, niceness: None }, lock, &place.interrupt)?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! How a child can fail.
 
+use crate::signals::Interrupted;
 use backup_core::{Failure, Kind};
 use std::io;
 use std::time::Duration;
@@ -44,10 +45,12 @@ pub enum CommandError {
         stderr: String,
     },
     /// We were asked to end; its whole process group was killed.
-    #[error("{program} was ended because this run was interrupted")]
+    #[error("{program} was ended because this run was interrupted: {by}")]
     Interrupted {
         /// First word of the command.
         program: String,
+        /// What interrupted it.
+        by: Box<Interrupted>,
     },
     /// It wrote more than a caller expects.
     #[error("{program} wrote more than {limit} bytes to stdout")]
@@ -94,7 +97,7 @@ impl Failure for CommandError {
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Permission,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Kind::NoSpace,
             Self::Spawn { .. } | Self::Io { .. } => Kind::Io,
-            Self::Interrupted { .. } => Kind::Interrupted,
+            Self::Interrupted { by, .. } => by.kind(),
             Self::Failed { .. } | Self::TimedOut { .. } | Self::TooMuchOutput { .. } => Kind::CommandFailed,
         }
     }
@@ -106,6 +109,7 @@ impl Failure for CommandError {
                 None => format!("Install {program}, or name it by its full path."),
             }),
             Self::TimedOut { .. } => Some("Find out why it hangs, or allow it more time.".into()),
+            Self::Interrupted { by, .. } => by.hint(),
             _ => None,
         }
     }

@@ -209,13 +209,17 @@ impl Running {
         self.reaped = true;
         let stderr = self.stderr.text();
         let program = || self.rules.program.clone();
+        let by = self.rules.interrupt.as_ref().and_then(|interrupt| interrupt.check().err());
         match self.killed {
             Some(Why::Timeout) => {
                 let after = self.rules.timeout.unwrap_or_default();
                 return Err(CommandError::TimedOut { program: program(), after, stderr });
             }
-            Some(Why::Interrupt) => return Err(CommandError::Interrupted { program: program() }),
-            Some(Why::Abandoned) | None => {}
+            Some(Why::Interrupt) if let Some(by) = by => {
+                return Err(CommandError::Interrupted { program: program(), by: by.into() });
+            }
+            // Nobody takes back an interrupt.
+            Some(Why::Interrupt | Why::Abandoned) | None => {}
         }
         if let Some(Err(source)) = fed {
             return Err(self.io("feed", source));

@@ -146,7 +146,8 @@ pub(super) fn classify(peer: &Peer, error: CommandError) -> RsyncError {
             denied @ SshError::Authentication { .. } => RsyncError::Ssh(denied),
             _ => RsyncError::Cut { host, reason },
         },
-        Some(5 | 30 | 35) => RsyncError::Cut { host, reason },
+        // 19 and 20: the peer's rsync was ended by a signal.
+        Some(5 | 19 | 20 | 30 | 35) => RsyncError::Cut { host, reason },
         Some(2 | 4) => RsyncError::Protocol { host, reason },
         Some(3 | 11 | 23 | 24) => RsyncError::Files { host, reason },
         _ => RsyncError::Command(error),

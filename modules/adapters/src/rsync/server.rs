@@ -4,6 +4,7 @@ use super::{BASIS, PARTIAL, RsyncError, SILENCE, is_transferable};
 use crate::command::{Command, CommandError, Finished};
 use crate::host::Niceness;
 use crate::lock::Lock;
+use crate::signals::Interrupt;
 use std::path::Path;
 
 /// What a client's rsync asked for: all that is taken from its command.
@@ -56,9 +57,16 @@ impl Request {
     }
 
     /// Serves it on our stdin and stdout, inside `directory` and nowhere else. The caller has checked that every name
-    /// is one that it offers. rsync holds `lock` as long as it lives, also beyond us.
-    pub fn serve(&self, directory: &Path, limits: Limits, lock: Option<&Lock>) -> Result<Finished, CommandError> {
-        let mut command = Command::new("rsync").args(self.words(limits)).directory(directory);
+    /// is one that it offers. rsync holds `lock` as long as it lives, also beyond us. An interrupt ends it in order: what
+    /// has arrived stays.
+    pub fn serve(
+        &self,
+        directory: &Path,
+        limits: Limits,
+        lock: Option<&Lock>,
+        interrupt: &Interrupt,
+    ) -> Result<Finished, CommandError> {
+        let mut command = Command::new("rsync").args(self.words(limits)).directory(directory).interrupted_by(interrupt);
         if let Some(niceness) = limits.niceness {
             command = command.niceness(niceness);
         }
