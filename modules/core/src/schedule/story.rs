@@ -32,7 +32,7 @@ fn offset(seconds: i64) -> String {
     }
 }
 
-/// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on.
+/// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on. Nothing is rounded: who declares what is told declares enough.
 pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let days = if seconds >= 3 * 86_400 { seconds / 86_400 } else { 0 };
@@ -42,8 +42,6 @@ pub(super) fn span(seconds: i64) -> String {
     if said.is_empty() {
         said.push("0 min".into());
     }
-    // Seconds matter where nothing longer is said.
-    said.truncate(if days > 0 { 2 } else { 3 });
     said.join(" ")
 }
 
@@ -60,10 +58,18 @@ mod tests {
             (86_400, "24 h"),
             (93_540, "25 h 59 min"),
             (259_200, "3 d"),
-            (2_685_660, "31 d 2 h"),
+            (2_685_660, "31 d 2 h 1 min"),
         ];
         for (seconds, text) in cases {
             assert_eq!(span(seconds), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn who_declares_a_span_that_is_told_declares_no_less(seconds in 0..4_000_000_000i64) {
+            let declared: crate::units::Span = span(seconds).parse().unwrap();
+            proptest::prop_assert_eq!(i64::try_from(declared.0), Ok(seconds));
         }
     }
 

@@ -28,15 +28,33 @@ fn of_week(local: i64) -> u32 {
     u32::try_from((local.div_euclid(60) + 4 * 1440).rem_euclid(7 * 1440)).unwrap_or_default()
 }
 
-/// The first minute of a collection that lies outside the window.
-fn outside(draft: &Draft<'_>, clock: &Clock, start: i64) -> Option<i64> {
+/// The first minute of a collection at which nothing may be collected, and why not.
+fn forbidden(draft: &Draft<'_>, clock: &Clock, dates: &[(u8, u8)], start: i64) -> Option<(i64, &'static str)> {
     let length = minutes(draft.steps.collect).max(1);
-    let straight = clock.local(start) - start == clock.local(start + length * 60) - (start + length * 60);
+    let on_date = |local: i64| {
+        let date = civil(local).date();
+        dates.contains(&(date.month().unsigned_abs(), date.day().unsigned_abs()))
+    };
+    let [first, last] = [start, start + (length - 1) * 60].map(|at| clock.local(at));
+    let straight = last - first == (length - 1) * 60;
     let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
-    if straight && draft.allowed.fits(of_week(clock.local(start)), whole) {
+    // Ten years have many collections: what is usual is told without a look at each minute.
+    if straight && length <= 1440 && draft.allowed.fits(of_week(first), whole) && !on_date(first) && !on_date(last) {
         return None;
     }
-    (0..length).map(|minute| start + minute * 60).find(|&at| !draft.allowed.contains(of_week(clock.local(at))))
+    (0..length).map(|minute| start + minute * 60).find_map(|at| {
+        let local = clock.local(at);
+        let why = if on_date(local) {
+            "on a day of `blackout`"
+        } else if draft.allowed.contains(of_week(local)) {
+            return None;
+        } else if Week::allowed(&draft.objectives.window, &[]).contains(of_week(local)) {
+            "in a `blackout`"
+        } else {
+            "outside the window"
+        };
+        Some((at, why))
+    })
 }
 
 fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option<Check> {
@@ -47,25 +65,18 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
     let clock = &case.clocks.source;
     let check = |outcome, text: String| Check::new("window", outcome, text).of(&draft.job.job);
     let dates = draft.blackout_dates();
-    let ends = |start: i64| [start, start + draft.steps.collect.max(1) - 1].map(|at| civil(clock.local(at)));
-    let on_blackout = |start: i64| {
-        !dates.is_empty()
-            && ends(start).iter().any(|time| dates.contains(&(time.month().unsigned_abs(), time.day().unsigned_abs())))
+    let first = |&(start, _): &(i64, Planned)| Some((start, forbidden(draft, clock, &dates, start)?));
+    let Some((start, (at, why))) = timeline.collections.iter().find_map(first) else {
+        let count = timeline.collections.len();
+        return Some(check(Outcome::Ok, format!("all {count} collections begin and end where they may")));
     };
-    for &(start, _) in &timeline.collections {
-        let found = outside(draft, clock, start).map(|at| (at, "outside the window"));
-        let found = found.or_else(|| on_blackout(start).then_some((start, "on a day of `blackout`")));
-        if let Some((at, why)) = found {
-            let text = format!(
-                "the collection that begins at {} and takes {} is {why} at {}",
-                when(clock, start),
-                span(draft.steps.collect),
-                when(clock, at)
-            );
-            return Some(check(Outcome::Failed, text).at(clock, at));
-        }
-    }
-    Some(check(Outcome::Ok, format!("all {} collections begin and end in the window", timeline.collections.len())))
+    let text = format!(
+        "the collection that begins at {} and takes {} is {why} at {}",
+        when(clock, start),
+        span(draft.steps.collect),
+        when(clock, at)
+    );
+    Some(check(Outcome::Failed, text).at(clock, at))
 }
 
 /// Times that are given to a full and to an incremental, and fulls on several days.

@@ -74,30 +74,29 @@ fn last_minute(moment: Worst) -> i64 {
     (moment.until - 1).div_euclid(60) * 60
 }
 
-/// "at … the newest verified copy on … holds data of …, … old; the copy of … is still in transfer".
+/// "at … the newest verified copy on … holds data of …, … old; the copy of … is still in transfer". The copy is the next one:
+/// its arrival ends the breach, whatever else is on its way.
 fn story(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Line, moment: Worst) -> String {
     let clock = &case.clocks.source;
     let at = last_minute(moment);
-    let mut text = format!(
-        "at {} the newest verified copy on {} holds data of {}, {} old",
+    let text = format!(
+        "at {} the newest verified copy on {} holds data of {}, {} old{}",
         when(clock, at),
         line.sink,
         when(clock, moment.held),
-        span(at - moment.held)
+        span(at - moment.held),
+        missed_runs(draft.objectives.tolerate)
     );
-    let next = timeline.collections.partition_point(|&(data, _)| data <= at).checked_sub(1);
-    let newest = next.map(|index| timeline.collections[index].0).filter(|&data| data > moment.held);
-    text.push_str(&missed_runs(draft.objectives.tolerate));
-    if let Some(data) = newest {
-        let started = line.transports.iter().any(|&(start, _)| start >= data + draft.steps.collect && start <= at);
-        let state = match (started, at < data + draft.steps.collect) {
-            (true, _) => "is still in transfer",
-            (_, true) => "is still being collected",
-            _ => "still waits for its transport",
-        };
-        return format!("{text}; the copy of {} {state}", when(clock, data));
-    }
-    text
+    let next = timeline.collections.partition_point(|&(data, _)| data <= moment.held);
+    let Some(&(data, _)) = timeline.collections.get(next).filter(|&&(data, _)| data <= at) else { return text };
+    let state = if at >= moment.until - line.carry {
+        "is still in transfer"
+    } else if at < data + draft.steps.collect {
+        "is still being collected"
+    } else {
+        "still waits for its transport"
+    };
+    format!("{text}; the copy of {} {state}", when(clock, data))
 }
 
 /// What a collection does that takes so long that only the second try carries it. Of a carried job it is not told: its own
