@@ -9,7 +9,7 @@ use super::{
     stored::Stored,
     story, suggest, zone,
 };
-use crate::{Job, job::Mode};
+use crate::Job;
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,7 +159,7 @@ pub(super) fn freedom(rpo: u64, effective: i64) -> i64 {
 }
 
 fn stored(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Option<Stored>> {
-    let of = |line: &Line| Stored::of(draft, line, clocks.of(Mode::Pull, &line.sink));
+    let of = |line: &Line| Stored::of(draft, line, clocks.sink(&line.sink));
     timeline.lines.iter().map(of).collect()
 }
 

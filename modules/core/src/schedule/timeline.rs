@@ -18,8 +18,13 @@ impl Clocks {
     pub(super) fn of(&self, mode: Mode, sink: &str) -> &Clock {
         match mode {
             Mode::Push => &self.source,
-            Mode::Pull => self.sinks.get(sink).unwrap_or(&self.source),
+            Mode::Pull => self.sink(sink),
         }
+    }
+
+    /// The clock of a sink, by which everything begins that has an entry there.
+    pub(super) fn sink(&self, sink: &str) -> &Clock {
+        self.sinks.get(sink).unwrap_or(&self.source)
     }
 }
 

@@ -12,3 +12,4 @@ mod simulator;
 mod sla;
 mod stories;
 mod streams;
+mod upkeep;

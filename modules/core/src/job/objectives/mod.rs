@@ -1,6 +1,7 @@
 //! What a user promises instead of cron times: how much may be lost, how long copies live, when the host has time for it.
 //!
-//! Everything is optional here; `schedule` derives times from it and proves them. All times of day are the host's local time.
+//! Everything is optional here; `schedule` derives times from it and proves them. All times of day are the local time of the host on which
+//! it runs: the source's, and for `verify` and `drill` the sink's.
 
 mod check;
 mod times;

@@ -1,47 +1,46 @@
 //! What needs something else to have arrived: verification and drills after the full that they are about.
 
 use super::Case;
-use crate::{
-    GenerationKind,
-    schedule::{
-        Check, Delivery, Outcome,
-        story::{span, when},
-        upkeep::{self, Upkeep},
-    },
+use crate::schedule::{
+    Check, Delivery, Draft, Line, Outcome,
+    story::{span, when},
+    upkeep::{self, Upkeep},
 };
 
 pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
     let mut checks = Vec::new();
     for (draft, timeline) in case.jobs() {
         for line in &timeline.lines {
-            for upkeep in upkeep::of(draft, line, case.clocks) {
-                checks.push(order(case, draft, line.stream, &line.deliveries, &upkeep));
-            }
+            let planned = upkeep::of(draft, line, case.clocks);
+            checks.extend(planned.iter().map(|upkeep| order(case, draft, line, upkeep)));
         }
     }
     checks
 }
 
+/// A time of the source, and where the sink's clock begins it and shows another one, that one, too.
+fn on_both(case: &Case<'_, '_>, sink: &str, at: i64) -> String {
+    let (here, there) = (&case.clocks.source, case.clocks.sink(sink));
+    if here == there {
+        return when(here, at);
+    }
+    let zone = case.facts.sinks.get(sink).map_or("UTC", |facts| &facts.zone);
+    format!("{} ({} on {sink}, {zone})", when(here, at), when(there, at))
+}
+
 /// The newest full at that time, collected or not yet arrived.
-fn order(
-    case: &Case<'_, '_>,
-    draft: &crate::schedule::Draft<'_>,
-    stream: crate::StreamName,
-    deliveries: &[Delivery],
-    upkeep: &Upkeep,
-) -> Check {
+fn order(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, upkeep: &Upkeep) -> Check {
     let clock = &case.clocks.source;
-    let fulls: Vec<&Delivery> = deliveries.iter().filter(|delivery| delivery.kind == GenerationKind::Full).collect();
-    let check = |outcome, text: String| Check::new(upkeep.name(), outcome, text).of(&draft.job.job).on(stream);
+    let fulls: Vec<&Delivery> = upkeep::fulls(line).collect();
+    let check = |outcome, text: String| Check::new(upkeep.name(), outcome, text).of(&draft.job.job).on(line.stream);
     let mut closest: Option<(i64, i64, &Delivery)> = None;
-    for at in upkeep.firings(clock) {
-        let Some(newest) = fulls.partition_point(|full| full.data <= at).checked_sub(1) else { continue };
-        let full = fulls[newest];
+    for at in upkeep.firings(case.clocks.sink(&line.sink)) {
+        let Some(full) = upkeep::newest(&fulls, at) else { continue };
         let after = at - full.arrives;
         if after < 0 {
             let text = format!(
                 "at {} the {} begins, but the full of {} has not arrived: it counts on its sink from {} on, {} later",
-                when(clock, at),
+                on_both(case, &line.sink, at),
                 upkeep.name(),
                 when(clock, full.data),
                 when(clock, full.arrives),
@@ -59,7 +58,7 @@ fn order(
             let text = format!(
                 "the {} of {} comes {} after the full of {} has arrived at {}; it is never closer. It needs that full, so it cannot begin before",
                 upkeep.name(),
-                when(clock, at),
+                on_both(case, &line.sink, at),
                 span(after),
                 when(clock, full.data),
                 when(clock, full.arrives)
