@@ -9,7 +9,7 @@ use crate::{stream, survey};
 use backup_adapters::lock::Lock;
 use backup_adapters::{host, lifecycle};
 use backup_common::Timetable;
-use backup_common::timetable::Turn;
+use backup_common::timetable::{DAY_OFF, Turn};
 use backup_core::GenerationId;
 use backup_core::job::StreamOf;
 use backup_core::state::CollectState;
@@ -71,10 +71,23 @@ impl Run<'_> {
         self.waited.is_some() && sealed.map(GenerationId::time) >= self.waited
     }
 
+    /// Whether the schedule has this day off; a run that it began is over then.
+    pub(crate) fn has_day_off(&mut self) -> bool {
+        let timetable = self.request.timetable.as_ref().filter(|_| self.request.is_scheduled);
+        let rests = timetable.is_some_and(|timetable| timetable.rests(self.began));
+        if rests {
+            self.do_nothing(DAY_OFF);
+        }
+        rests
+    }
+
     /// What was missed is being done.
     pub(crate) fn leave_to_the_other(&mut self) {
+        self.do_nothing("another run of this job is at work");
+    }
+
+    fn do_nothing(&mut self, why: &str) {
         let wanted = |of: &StreamOf<'_>| self.request.streams.contains(&of.name);
-        let why = "another run of this job is at work";
         self.tracks = self.request.job.streams().filter(wanted).map(|of| Track::idle(of, None, why.into())).collect();
     }
 

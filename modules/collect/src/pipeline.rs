@@ -77,7 +77,7 @@ pub(crate) struct Track<'a> {
 pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Result<Outcome> {
     let mut run = Run::new(request, call, interrupt);
     // Before everything else: what stands in the way of a run is told by those that are due.
-    if run.is_caught_up()? {
+    if run.has_day_off() || run.is_caught_up()? {
         return aftermath::answer(run, Ok(()));
     }
     if call.check {

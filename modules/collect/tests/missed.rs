@@ -94,6 +94,26 @@ fn what_fell_into_a_stop_was_not_missed() {
 }
 
 #[test]
+fn on_a_day_of_blackout_nothing_is_collected_but_by_hand() {
+    let now = Timestamp::now();
+    // Tomorrow, too: the day may end meanwhile.
+    let day = |time: Timestamp| {
+        let then = format!("@{}", time.as_second());
+        let output = Command::new("date").env_remove("TZ").args(["-d", &then, "+%m-%d"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let blackout = [day(now), day(now + Duration::from_hours(24))];
+    let bench = bench().with(&json!({"objectives": {"rpo": "7d", "blackout": blackout}}));
+    declared(&bench, Duration::from_hours(24));
+    assert!(silent(&bench.cli(&["run", "shop", "--quiet"])));
+    let why = "nothing is collected on this day, as objectives.blackout says";
+    did_nothing(&bench, &catch_up(&bench), why);
+    did_nothing(&bench, &catch_up_with(&bench, &json!({"_ansible_check_mode": true})), why);
+    assert!(bench.handed_over("data").is_empty());
+    assert!(bench.run().changed, "whoever asks for a copy gets one");
+}
+
+#[test]
 fn whatever_was_tried_after_the_scheduled_time_counts() {
     let bench = bench().with(&json!({"streams": {"data": {"handover": {"keep": 9}}}}));
     assert!(catch_up(&bench).changed);

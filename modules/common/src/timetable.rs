@@ -6,18 +6,18 @@ use backup_adapters::lock::Lock;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{host, lifecycle};
 use backup_core::job::Step;
-use backup_core::schedule::{self, CronTime, GRACE, TimeError};
+use backup_core::job::objectives::DaysOff;
+use backup_core::schedule::{self, GRACE, Runs, TimeError};
 use backup_core::{Failure, Kind};
 use backup_interface::Failed;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use std::io;
 use std::time::{Duration, Instant};
 
 /// The times of one step of a job on this host.
 #[derive(Debug, Clone)]
 pub struct Timetable {
-    times: Vec<CronTime>,
-    zone: TimeZone,
+    runs: Runs,
     /// When the job was declared: what was due before is missed by nobody who never tried.
     declared: Timestamp,
     /// When it was started or restarted: what fell into a stop was not missed.
@@ -62,6 +62,9 @@ impl Failure for TimetableError {
     }
 }
 
+/// Why nothing is done on such a day.
+pub const DAY_OFF: &str = "nothing is collected on this day, as objectives.blackout says";
+
 /// How often a wanted lock is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -94,7 +97,12 @@ impl Timetable {
         // A state that cannot be read is told by whoever asks whether the job is active.
         let active = lifecycle::read(&named.job, named.is_sink).ok().and_then(|state| state.since);
         let active = active.unwrap_or(Timestamp::MIN);
-        Ok(Self { times, zone: host::zone()?, declared: named.declared, active, takes })
+        // A transport brings what there is, on any day.
+        let off = match (step, &named.job.objectives) {
+            (Step::Collect, Some(objectives)) => objectives.days_off(),
+            _ => DaysOff::default(),
+        };
+        Ok(Self { runs: Runs { times, zone: host::zone()?, off }, declared: named.declared, active, takes })
     }
 
     /// Why nothing is caught up; `None`: a run was missed, and there is time to make up for it. `tried` is when something was
@@ -103,12 +111,20 @@ impl Timetable {
     /// would meet this one, it does the work itself.
     pub fn declines(&self, tried: Option<Timestamp>, now: Timestamp) -> Option<&'static str> {
         let since = tried.unwrap_or(self.declared).max(self.active);
-        if schedule::missed(&self.times, &self.zone, since, now).is_none() {
+        if self.rests(now) {
+            return Some(DAY_OFF);
+        }
+        if self.runs.missed(since, now).is_none() {
             return Some("no scheduled run was missed");
         }
         // A run whose time has just come may not have begun yet.
-        let next = schedule::next(&self.times, &self.zone, now - GRACE);
+        let next = self.runs.next(now - GRACE);
         next.is_some_and(|next| next < now + self.takes + GRACE).then_some("the next scheduled run is near")
+    }
+
+    /// Whether nothing that is scheduled is done today.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.runs.rests(now)
     }
 
     /// Takes a lock that another run of this job may hold. A run whose time has just come waits for it, for `patience` at most and
@@ -127,10 +143,10 @@ impl Timetable {
             Err(error) if error.kind() == Kind::Locked => error,
             taken => return Ok(Turn::Ours(taken?, None)),
         };
-        let due = this.and_then(|this| Some((this, schedule::due(&this.times, &this.zone, began)?)));
+        let due = this.and_then(|this| Some((this, this.runs.due(began)?)));
         let Some((this, due)) = due else { return Err(locked.into()) };
         let (begin, now) = (Instant::now(), host::now().timestamp());
-        let next = schedule::next(&this.times, &this.zone, now).map(|next| now.duration_until(next).unsigned_abs());
+        let next = this.runs.next(now).map(|next| now.duration_until(next).unsigned_abs());
         loop {
             interrupt.sleep(RETRY)?;
             match take() {

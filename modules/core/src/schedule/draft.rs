@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     Job, StreamName,
-    job::{
-        Mode, Objectives, Schedule,
-        objectives::{Blackout, Sizes},
-    },
+    job::{Mode, Objectives, Schedule, objectives::Sizes},
 };
 use std::collections::BTreeSet;
 
@@ -37,9 +34,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Entries for a pattern, without the days of the year of a blackout.
-    fn new(pattern: Pattern, kind: Planned, blackout: &[(u8, u8)]) -> Self {
-        Self { times: pattern.cron_times_but(blackout), pattern, kind }
+    /// Entries for a pattern.
+    fn new(pattern: Pattern, kind: Planned) -> Self {
+        Self { times: pattern.cron_times(), pattern, kind }
     }
 
     /// An entry that somebody wrote.
@@ -165,15 +162,6 @@ impl<'a> Draft<'a> {
         u32::try_from(self.objectives.gap.0.div_ceil(60)).unwrap_or(Week::MINUTES).min(Week::MINUTES)
     }
 
-    /// Days of the year (month, day) on which nothing is collected.
-    pub(super) fn blackout_dates(&self) -> Vec<(u8, u8)> {
-        let date = |blackout: &Blackout| match *blackout {
-            Blackout::Yearly { month, day } => Some((month, day)),
-            Blackout::Weekly(_) => None,
-        };
-        self.objectives.blackout.iter().filter_map(date).collect()
-    }
-
     /// Collections at these times on the declared days, fulls on theirs.
     pub(super) fn on_declared_days(&self, at: impl IntoIterator<Item = u16>) -> Vec<Run> {
         self.with_fulls(vec![Pattern::new(at, days(&self.objectives.days))])
@@ -181,9 +169,8 @@ impl<'a> Draft<'a> {
 
     /// Gives the days with a full to fulls. What remains are incrementals; without declared fulls, either.
     pub(super) fn with_fulls(&self, patterns: Vec<Pattern>) -> Vec<Run> {
-        let dates = self.blackout_dates();
         let Some(full) = &self.objectives.full else {
-            return patterns.into_iter().map(|pattern| Run::new(pattern, Planned::Auto, &dates)).collect();
+            return patterns.into_iter().map(|pattern| Run::new(pattern, Planned::Auto)).collect();
         };
         let full_days = days(&full.days);
         let minutes: BTreeSet<u16> = if full.at.is_empty() {
@@ -203,10 +190,10 @@ impl<'a> Draft<'a> {
                     days,
                     ..pattern.clone()
                 });
-                runs.extend(part.map(|part| Run::new(part, Planned::Incremental, &dates)));
+                runs.extend(part.map(|part| Run::new(part, Planned::Incremental)));
             }
         }
-        runs.push(Run::new(Pattern { minutes, days: full_days, months: Vec::new() }, Planned::Full, &dates));
+        runs.push(Run::new(Pattern { minutes, days: full_days, months: Vec::new() }, Planned::Full));
         runs
     }
 

@@ -47,16 +47,23 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
             Planned::Full => (" --kind full", "full"),
         };
         for time in &run.times {
+            let off = draft.objectives.days_off().to_string();
+            let off = if off.is_empty() { off } else { format!(", {off}") };
             let wild = if time.is_wild() { "; follows the clock through its changes" } else { "" };
             let command = format!("backup_collect run {job}{kind} --quiet");
-            entries.push(on_source(draft, Purpose::Collect, time, &command, format!("{what}: {}{wild}", draft.why)));
+            entries.push(on_source(
+                draft,
+                Purpose::Collect,
+                time,
+                &command,
+                format!("{what}: {}{off}{wild}", draft.why),
+            ));
         }
     }
     if catches_up(draft, draft.runs.iter().map(|run| run.pattern.minutes.len()).sum()) {
         let every = every_quarter(draft, 0);
         let why = "collects once what was missed while the host was off; does nothing otherwise";
-        let blackout = draft.blackout_dates();
-        for time in draft.within(&every).iter().flat_map(|pattern| pattern.cron_times_but(&blackout)) {
+        for time in draft.within(&every).iter().flat_map(Pattern::cron_times) {
             let command = format!("backup_collect run {job} --missed --quiet");
             entries.push(on_source(draft, Purpose::CatchUp, &time, &command, why.into()));
         }

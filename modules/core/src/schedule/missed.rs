@@ -1,8 +1,11 @@
 //! Which runs cron should have begun: one that nobody began, because the host was off; one that it has just begun; the next.
 
-use super::{CronTime, Steps, last_firing, next_firing};
-use crate::{Job, job::Step};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use super::{CronTime, Firing, Steps, last_firing, next_firing};
+use crate::{
+    Job,
+    job::{Step, objectives::DaysOff},
+};
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// How long after its time a run counts as on its way: cron may be busy, and delays what a clock change jumped over.
 pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -10,23 +13,64 @@ pub const GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// How often it is looked for what was missed, in minutes.
 pub(super) const CATCH_UP: u16 = 15;
 
-/// The last run scheduled by any of these times, if nothing answered it: it lies after `since`, when something was last tried or the schedule
-/// was made, and at least [`GRACE`] before `now`.
-pub fn missed(times: &[CronTime], zone: &TimeZone, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let last = times.iter().filter_map(|time| last_firing(time, zone, now - GRACE)).max()?;
-    Timestamp::from_second(last.at).ok().filter(|&at| at > since)
+/// When a host's cron begins one step of a job.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    /// The entries.
+    pub times: Vec<CronTime>,
+    /// Of the host.
+    pub zone: TimeZone,
+    /// On these days cron begins it, but it does nothing.
+    pub off: DaysOff,
 }
 
-/// The run that cron has begun within the last [`GRACE`].
-pub fn due(times: &[CronTime], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    let last = times.iter().filter_map(|time| last_firing(time, zone, now)).max()?;
-    Timestamp::from_second(last.at).ok().filter(|&at| at > now - GRACE)
-}
+impl Runs {
+    /// The last run, if nothing answered it: it lies after `since`, when something was last tried or the schedule was made, and
+    /// at least [`GRACE`] before `now`.
+    pub fn missed(&self, since: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        self.last(now - GRACE).filter(|&at| at > since)
+    }
 
-/// The first run that cron begins after `now`.
-pub fn next(times: &[CronTime], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    let next = times.iter().filter_map(|time| next_firing(time, zone, now)).min()?;
-    Timestamp::from_second(next.at).ok()
+    /// The run that cron has begun within the last [`GRACE`].
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.last(now).filter(|&at| at > now - GRACE)
+    }
+
+    /// The first run that cron begins after `now`.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let next = |time| self.on_a_working_day(now, |now| next_firing(time, &self.zone, now), Date::tomorrow);
+        self.times.iter().filter_map(next).min()
+    }
+
+    /// Whether this is a day off.
+    pub fn rests(&self, now: Timestamp) -> bool {
+        self.off.contains(now.to_zoned(self.zone.clone()).date())
+    }
+
+    fn last(&self, now: Timestamp) -> Option<Timestamp> {
+        let last = |time| self.on_a_working_day(now, |now| last_firing(time, &self.zone, now), Ok);
+        self.times.iter().filter_map(last).max()
+    }
+
+    /// What `find` finds from `now` on, or from the beginning of the day on that `then` names if it is on a day off.
+    fn on_a_working_day(
+        &self,
+        mut now: Timestamp,
+        find: impl Fn(Timestamp) -> Option<Firing>,
+        then: impl Fn(Date) -> Result<Date, jiff::Error>,
+    ) -> Option<Timestamp> {
+        // There are no more days in a year, whatever is declared.
+        for _ in 0..366 {
+            let found = Timestamp::from_second(find(now)?.at).ok()?;
+            let date = found.to_zoned(self.zone.clone()).date();
+            if !self.off.contains(date) {
+                return Some(found);
+            }
+            let beginning = then(date).ok()?.to_zoned(self.zone.clone()).ok()?.timestamp();
+            now = beginning - SignedDuration::from_secs(1);
+        }
+        None
+    }
 }
 
 /// How long catching up a step may be at work, as far as its job document tells: what is declared, else what is assumed. To a

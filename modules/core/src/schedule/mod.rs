@@ -46,7 +46,7 @@ pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
 pub use fleet::{FleetPlan, plan_fleet};
 use missed::CATCH_UP;
-pub use missed::{GRACE, catching_up, due, missed, next};
+pub use missed::{GRACE, Runs, catching_up};
 pub(crate) use pattern::LAST_COMMON_DAY;
 use pattern::Pattern;
 pub use plan::{advise, plan, ten_years};

@@ -93,24 +93,6 @@ impl Pattern {
         Self { minutes, days, months }
     }
 
-    /// The entries that run at these times, but not on these days of the year (month, day). Weekdays know no dates: such
-    /// entries run all the same.
-    pub(super) fn cron_times_but(&self, dates: &[(u8, u8)]) -> Vec<CronTime> {
-        let of_month = |month: u8| dates.iter().filter(move |date| date.0 == month).map(|date| date.1);
-        let months: Vec<u8> = if self.months.is_empty() { (1..=12).collect() } else { self.months.clone() };
-        let (cut, whole): (Vec<u8>, Vec<u8>) = months.into_iter().partition(|&month| of_month(month).next().is_some());
-        if cut.is_empty() || matches!(self.days, Days::Week(_)) {
-            return self.cron_times();
-        }
-        let days: Vec<u8> = if let Days::Month(days) = &self.days { days.clone() } else { (1..=31).collect() };
-        let cut = cut.into_iter().map(|month| {
-            let days = days.iter().copied().filter(|&day| of_month(month).all(|taken| taken != day)).collect();
-            Self { days: Days::Month(days), months: vec![month], ..self.clone() }
-        });
-        let whole = (!whole.is_empty()).then(|| Self { months: whole, ..self.clone() });
-        whole.into_iter().chain(cut).flat_map(|pattern| pattern.cron_times()).collect()
-    }
-
     /// The entries that run at these times: one per set of hours that share their minutes.
     pub(super) fn cron_times(&self) -> Vec<CronTime> {
         let mut hours: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
@@ -160,18 +142,6 @@ mod tests {
         }
         let mixed = Pattern::new([0, 90, 180, 270], Days::Every);
         assert_eq!(shown(&[mixed]), ["0 0,3 * * *", "30 1,4 * * *"]);
-    }
-
-    #[test]
-    fn days_of_the_year_are_left_out() {
-        let but = |text: &str, dates: &[(u8, u8)]| {
-            let times = Pattern::of(&text.parse().unwrap()).cron_times_but(dates);
-            times.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(but("0 22 * * *", &[(12, 24), (12, 25)]), ["0 22 * 1-11 *", "0 22 1-23,26-31 12 *"]);
-        assert_eq!(but("0 2 28 * *", &[(12, 24)]), ["0 2 28 1-11 *", "0 2 28 12 *"]);
-        assert_eq!(but("0 2 24 12 *", &[(12, 24)]), [""; 0]);
-        assert_eq!(but("0 2 * * 1", &[(12, 24)]), ["0 2 * * 1"]);
     }
 
     #[test]

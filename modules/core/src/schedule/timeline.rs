@@ -1,6 +1,6 @@
 //! From entries to events: what is collected, sealed, carried and verified when, over the whole horizon.
 
-use super::{Clock, CronTime, Delivery, Draft, Planned, Steps, firings};
+use super::{Clock, CronTime, Delivery, Draft, Planned, Steps, firings, story::civil};
 use crate::{GenerationKind, StreamName, job::Mode};
 use std::collections::BTreeMap;
 
@@ -89,8 +89,12 @@ impl Timeline {
 }
 
 fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
-    let starts =
-        |run: &super::Run| all_firings(&run.times, clock).into_iter().map(|at| (at, run.kind)).collect::<Vec<_>>();
+    let off = draft.objectives.days_off();
+    let works = |at: &i64| !off.contains(civil(clock.local(*at)).date());
+    let starts = |run: &super::Run| {
+        let firings = all_firings(&run.times, clock).into_iter().filter(works);
+        firings.map(|at| (at, run.kind)).collect::<Vec<_>>()
+    };
     let mut all: Vec<_> = draft.runs.iter().flat_map(starts).collect();
     // At one instant the full goes first and the other finds the lock taken.
     all.sort_unstable_by_key(|&(at, kind)| (at, std::cmp::Reverse(kind)));

@@ -1,7 +1,7 @@
 //! Cron times as text, and what cron makes of clock changes, one by one.
 
-use backup_core::schedule::{Clock, CronTime, Days, TimeError, firings, last_firing, missed, next_firing};
-use backup_core::{Failure, Kind};
+use backup_core::schedule::{Clock, CronTime, Days, Runs, TimeError, firings, last_firing, next_firing};
+use backup_core::{Failure, Kind, job::objectives::DaysOff};
 use jiff::{Timestamp, tz::TimeZone};
 
 const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
@@ -198,10 +198,10 @@ fn last_and_next() {
 
 #[test]
 fn a_run_is_missed_if_nothing_was_tried_since_its_time() {
-    let times = [time("0 22 * * 1-6"), time("0 1 * * 0")];
-    let berlin = zone(BERLIN);
+    let times = vec![time("0 22 * * 1-6"), time("0 1 * * 0")];
+    let runs = Runs { times, zone: zone(BERLIN), off: DaysOff::default() };
     let ask = |tried: &str, now: &str| {
-        let missed = missed(&times, &berlin, tried.parse().unwrap(), now.parse().unwrap());
+        let missed = runs.missed(tried.parse().unwrap(), now.parse().unwrap());
         missed.map_or("none".to_owned(), |at| at.to_string())
     };
     // Saturday 21 November 2026, 22:00 in Berlin; Sunday 01:00.
@@ -211,4 +211,23 @@ fn a_run_is_missed_if_nothing_was_tried_since_its_time() {
     assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:04:59Z"), "none", "cron may be late");
     assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:05:00Z"), "2026-11-22T00:00:00Z");
     assert_eq!(ask("2026-12-01T00:00:00Z", "2026-11-23T12:00:00Z"), "none", "a clock that went back");
+}
+
+#[test]
+fn on_days_off_nothing_is_missed_due_or_next() {
+    let off = DaysOff::of(&["12-24", "12-25", "mon 08:00-09:00"].map(|text| text.parse().unwrap()));
+    let runs = Runs { times: vec![time("0 22 * * *"), time("0 1 * * 5")], zone: zone(BERLIN), off };
+    let now = |text: &str| text.parse().unwrap();
+    let shown = |at: Option<Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
+    // 25 December 2026 is a Friday. Christmas began an hour earlier in Berlin.
+    let (before, eve, after) = (now("2026-12-23T20:00:00Z"), now("2026-12-24T21:01:00Z"), now("2026-12-26T12:00:00Z"));
+    assert_eq!(shown(runs.next(before)), "2026-12-23T21:00:00Z");
+    assert_eq!(shown(runs.next(eve)), "2026-12-26T21:00:00Z");
+    assert_eq!(shown(runs.due(eve)), "none");
+    assert_eq!(shown(runs.missed(before, after)), "2026-12-23T21:00:00Z", "what was missed before them still is");
+    assert_eq!(shown(runs.missed(now("2026-12-23T21:00:00Z"), after)), "none");
+    assert!(runs.rests(now("2026-12-23T23:00:00Z")) && !runs.rests(now("2026-12-23T22:59:59Z")));
+    let never = (1..=12).flat_map(|month| (1..=31).map(move |day| format!("{month:02}-{day:02}").parse()));
+    let off = DaysOff::of(&never.filter_map(Result::ok).collect::<Vec<_>>());
+    assert_eq!(shown(Runs { off, ..runs }.next(eve)), "none", "a whole year of them ends");
 }

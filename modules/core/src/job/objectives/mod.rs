@@ -8,7 +8,7 @@ mod times;
 
 pub(super) use check::problems;
 pub(crate) use times::WEEKDAYS;
-pub use times::{Blackout, Day, TimeOfDay, TimesError, Weekdays, Window};
+pub use times::{Blackout, Day, DaysOff, TimeOfDay, TimesError, Weekdays, Window};
 
 use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,13 @@ impl Default for Objectives {
             provider: None,
             size: None,
         }
+    }
+}
+
+impl Objectives {
+    /// The days of the year on which nothing is collected.
+    pub fn days_off(&self) -> DaysOff {
+        DaysOff::of(&self.blackout)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Times of day, days and windows as people write them: `22:00`, `sun`, `28`, `mon-fri 22:00-06:00`, `12-24`.
 
 use crate::units::as_text;
+use jiff::civil::Date;
 use std::{fmt, str::FromStr};
 
 /// Why a time was not understood.
@@ -181,6 +182,37 @@ pub enum Blackout {
         /// 1 to 31.
         day: u8,
     },
+}
+
+/// Days of the year on which nothing is collected. Cron cannot leave them out where an entry goes by weekdays, so a scheduled
+/// run looks by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DaysOff(Vec<(i8, i8)>);
+
+impl DaysOff {
+    /// The days among these times.
+    pub fn of(blackout: &[Blackout]) -> Self {
+        let day = |blackout: &Blackout| match *blackout {
+            Blackout::Yearly { month, day } => Some((month.cast_signed(), day.cast_signed())),
+            Blackout::Weekly(_) => None,
+        };
+        Self(blackout.iter().filter_map(day).collect())
+    }
+
+    /// Whether a day is one of them.
+    pub fn contains(&self, date: Date) -> bool {
+        self.0.contains(&(date.month(), date.day()))
+    }
+}
+
+/// As they are declared, after "not on"; nothing if there are none.
+impl fmt::Display for DaysOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (month, day)) in self.0.iter().enumerate() {
+            write!(f, "{}{month:02}-{day:02}", if n == 0 { "not on " } else { ", " })?;
+        }
+        Ok(())
+    }
 }
 
 text!(Blackout, "a window such as \"mon 08:00-18:00\", or a day of every year such as \"12-24\"");

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::{
-    job::objectives::Day,
+    job::objectives::{Day, DaysOff},
     schedule::{
         Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Timeline, Week,
         facts::minutes,
@@ -29,12 +29,9 @@ fn of_week(local: i64) -> u32 {
 }
 
 /// The first minute of a collection at which nothing may be collected, and why not.
-fn forbidden(draft: &Draft<'_>, clock: &Clock, dates: &[(u8, u8)], start: i64) -> Option<(i64, &'static str)> {
+fn forbidden(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64) -> Option<(i64, &'static str)> {
     let length = minutes(draft.steps.collect).max(1);
-    let on_date = |local: i64| {
-        let date = civil(local).date();
-        dates.contains(&(date.month().unsigned_abs(), date.day().unsigned_abs()))
-    };
+    let on_date = |local: i64| off.contains(civil(local).date());
     let [first, last] = [start, start + (length - 1) * 60].map(|at| clock.local(at));
     let straight = last - first == (length - 1) * 60;
     let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
@@ -64,8 +61,8 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
     }
     let clock = &case.clocks.source;
     let check = |outcome, text: String| Check::new("window", outcome, text).of(&draft.job.job);
-    let dates = draft.blackout_dates();
-    let first = |&(start, _): &(i64, Planned)| Some((start, forbidden(draft, clock, &dates, start)?));
+    let off = objectives.days_off();
+    let first = |&(start, _): &(i64, Planned)| Some((start, forbidden(draft, clock, &off, start)?));
     let Some((start, (at, why))) = timeline.collections.iter().find_map(first) else {
         let count = timeline.collections.len();
         return Some(check(Outcome::Ok, format!("all {count} collections begin and end where they may")));
