@@ -3,6 +3,7 @@
 use super::{
     Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
+    carrier,
     facts::{hash, minutes, phase_of},
     rpo,
     story::span,
@@ -67,17 +68,6 @@ impl Host<'_, '_> {
             self.drafts[index].carries = self.carries(&self.drafts[index], &self.drafts[index].runs)?;
         }
         Ok(())
-    }
-
-    fn carrier(&self, draft: &Draft<'_>) -> Result<Option<usize>, PlanError> {
-        let Some(with) = &draft.objectives.with else { return Ok(None) };
-        let error = |reason| PlanError::Carrier { job: draft.job.job.clone(), with: with.clone(), reason };
-        let found = self.drafts.iter().position(|other| other.job.job == *with);
-        let found = found.ok_or_else(|| error("is no job of this source"))?;
-        if self.drafts[found].objectives.with.is_some() {
-            return Err(error("is itself carried by another"));
-        }
-        Ok(Some(found))
     }
 
     /// Gives one job its collections and takes its minutes.
@@ -185,17 +175,13 @@ impl Host<'_, '_> {
     }
 
     fn carries(&self, draft: &Draft<'_>, runs: &[Run]) -> Result<Vec<Carry>, PlanError> {
-        let carrier = self.carrier(draft)?.map(|index| &self.drafts[index]);
+        let carrier = carrier::of(draft, &self.drafts)?;
         let mut carries = Vec::new();
         for (position, of) in draft.job.streams().enumerate() {
             let explicit = &draft.schedule.transport;
             let (times, again) = match carrier {
                 _ if !explicit.is_empty() => (times(draft.job, "transport", explicit)?, Vec::new()),
-                Some(carrier) => {
-                    let same = carrier.carries.iter().find(|carry| carry.stream == of.name);
-                    let carry = same.or(carrier.carries.first());
-                    carry.map(|carry| (carry.times.clone(), carry.again.clone())).unwrap_or_default()
-                }
+                Some(carrier) => carrier::along(draft, &of, carrier, self.clocks)?,
                 None => self.after(draft, runs, position, &of),
             };
             let (mode, sink) = (of.stream.transport.mode, of.stream.sink.name.clone());
@@ -222,8 +208,7 @@ impl Host<'_, '_> {
             let pattern = if shift == 0 { run.pattern.clone() } else { run.pattern.on_any_date() };
             let late = self.while_clocks_change(&pattern, before);
             let later = |minutes: &Pattern, by: i64| {
-                let by = u32::try_from((before + shift + by).rem_euclid(7 * 1440)).unwrap_or_default();
-                minutes.later(by).iter().flat_map(Pattern::cron_times).collect::<Vec<_>>()
+                minutes.later(before + shift + by).iter().flat_map(Pattern::cron_times).collect::<Vec<_>>()
             };
             // Where clocks may go forward meanwhile, a transport would begin too early that night, and comes later by as much, too.
             for (pattern, by) in [(&pattern, 0), (&late, self.forward())] {
@@ -285,7 +270,7 @@ fn shortest(starts: &BTreeSet<u32>) -> u32 {
 }
 
 /// One entry instead of several that differ in their days only, or in their times only.
-fn merged(times: &[CronTime]) -> Vec<CronTime> {
+pub(super) fn merged(times: &[CronTime]) -> Vec<CronTime> {
     let mut patterns: Vec<Pattern> = Vec::new();
     for pattern in times.iter().map(Pattern::of) {
         let like = |other: &&mut Pattern| other.minutes == pattern.minutes && other.months == pattern.months;

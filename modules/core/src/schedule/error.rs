@@ -1,7 +1,7 @@
 //! Why no plan can be made: what the declarations of several jobs, or of a job and the facts, contradict each other in.
 
 use super::TimeError;
-use crate::{Failure, Kind};
+use crate::{Failure, Kind, StreamName, job::Mode};
 
 /// A refusal before anything is derived.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,15 +38,15 @@ pub enum PlanError {
     /// The end of the horizon is not after its begin.
     #[error("cannot plan: the horizon is empty")]
     NoHorizon,
-    /// `with` names a job that is not there, or that is carried itself.
-    #[error("cannot plan {job}: objectives.with names {with:?}, which {reason}")]
+    /// `with` names a job with which this one cannot travel.
+    #[error("cannot plan {job}: objectives.with names {with:?}, {fault}")]
     Carrier {
         /// The job.
         job: String,
         /// Its carrier.
         with: String,
         /// What is wrong with it.
-        reason: &'static str,
+        fault: CarrierFault,
     },
     /// A collection is longer than any window.
     #[error("cannot plan {job}: a collection takes {takes}, objectives.window leaves {leaves} at most")]
@@ -70,6 +70,61 @@ pub enum PlanError {
     },
 }
 
+/// Why a job cannot travel with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CarrierFault {
+    /// It is not there.
+    #[error("which is no job of this source")]
+    NoJob,
+    /// It has no transport of its own.
+    #[error("which is itself carried by another")]
+    Carried,
+    /// Nothing travels with what goes elsewhere.
+    #[error("which goes to another sink than the {stream} of this job")]
+    OtherSink {
+        /// The carried stream.
+        stream: StreamName,
+    },
+    /// Two hosts begin them, and no entry of the one runs exactly when that of the other does.
+    #[error(
+        "whose transport {} begins; the clock of the other host, which begins that of the {stream} of this job, cannot name the same times",
+        side(*begun)
+    )]
+    OtherClock {
+        /// The carried stream.
+        stream: StreamName,
+        /// How the carrier travels.
+        begun: Mode,
+    },
+}
+
+const fn side(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Push => "the source",
+        Mode::Pull => "the sink",
+    }
+}
+
+impl CarrierFault {
+    fn hint(self, with: &str) -> String {
+        match self {
+            Self::NoJob | Self::Carried => {
+                "Name a job of the same source that has a transport of its own, or remove `with`.".into()
+            }
+            Self::OtherSink { .. } => "Send both to one sink, name a job that goes there, or remove `with`.".into(),
+            Self::OtherClock { stream, begun } => {
+                let mode = match begun {
+                    Mode::Push => "push",
+                    Mode::Pull => "pull",
+                };
+                format!(
+                    "Let one host begin both: set `streams.{stream}.transport.mode: {mode}`, or let {with} have a stream `{stream}` that travels like this one. Or give both hosts one time zone, or remove `with`."
+                )
+            }
+        }
+    }
+}
+
 impl Failure for PlanError {
     fn kind(&self) -> Kind {
         match self {
@@ -85,9 +140,7 @@ impl Failure for PlanError {
             Self::SameName { .. } => "Give each job of a source a name of its own.".into(),
             Self::OtherSource { .. } => "Plan each source by itself.".into(),
             Self::UnknownZone { .. } => "Use a name of the time zone database, such as Europe/Berlin or UTC.".into(),
-            Self::Carrier { .. } => {
-                "Name a job of the same source that has a transport of its own, or remove `with`.".into()
-            }
+            Self::Carrier { with, fault, .. } => fault.hint(with),
             Self::WindowTooShort { takes, .. } => {
                 format!("Widen `window` to {takes} or more, shorten `blackout`, or make the collection faster.")
             }

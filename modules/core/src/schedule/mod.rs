@@ -8,6 +8,7 @@
 
 mod cadence;
 mod calendar;
+mod carrier;
 mod clock;
 mod cron;
 mod delivery;
@@ -40,7 +41,7 @@ pub use cron::{CronTime, Days, TimeError};
 pub use delivery::Delivery;
 use derive::derive;
 use draft::{Carry, Draft, Planned, Run};
-pub use error::PlanError;
+pub use error::{CarrierFault, PlanError};
 use facts::Steps;
 pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};

@@ -59,14 +59,14 @@ impl Pattern {
             .flat_map(move |day| self.minutes.iter().map(move |&minute| u32::from(day) * Week::DAY + u32::from(minute)))
     }
 
-    /// The same, so many minutes later. What passes midnight is on the next day, and may be in the next month; the day
-    /// after one that not every month has a successor of cannot be named, and becomes every day.
-    pub(super) fn later(&self, by: u32) -> Vec<Self> {
-        let mut on: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
+    /// The same, so many minutes later, or earlier. What passes midnight is on the next day or the one before, and may be in
+    /// another month; a day that cannot be named in every month becomes every day.
+    pub(super) fn later(&self, by: i64) -> Vec<Self> {
+        let mut on: BTreeMap<i64, BTreeSet<u16>> = BTreeMap::new();
         for &minute in &self.minutes {
-            let minute = u32::from(minute) + by;
-            let of_day = u16::try_from(minute % Week::DAY).unwrap_or_default();
-            on.entry(minute / Week::DAY).or_default().insert(of_day);
+            let minute = i64::from(minute) + by;
+            let of_day = u16::try_from(minute.rem_euclid(Week::DAY.into())).unwrap_or_default();
+            on.entry(minute.div_euclid(Week::DAY.into())).or_default().insert(of_day);
         }
         if self.days == Days::Every && self.months.is_empty() {
             return vec![Self { minutes: on.into_values().flatten().collect(), ..self.clone() }];
@@ -74,21 +74,25 @@ impl Pattern {
         on.into_iter().map(|(days, minutes)| self.on_day_after(days, minutes)).collect()
     }
 
-    fn on_day_after(&self, after: u32, minutes: BTreeSet<u16>) -> Self {
-        let after = u8::try_from(after.min(200)).unwrap_or_default();
+    fn on_day_after(&self, after: i64, minutes: BTreeSet<u16>) -> Self {
         if after == 0 {
             return Self { minutes, ..self.clone() };
         }
+        let moved =
+            |day: &u8, among: i64| u8::try_from((i64::from(*day) + after).rem_euclid(among)).unwrap_or_default();
+        let nameable = 1..=i64::from(LAST_COMMON_DAY);
+        let stays = |&day: &u8| nameable.contains(&day.into()) && nameable.contains(&(i64::from(day) + after));
         let days = match &self.days {
-            Days::Week(days) => Days::Week(days.iter().map(|day| (day + after % 7) % 7).collect()),
-            Days::Month(days) if days.iter().all(|day| day + after <= LAST_COMMON_DAY) => {
-                let days = Days::Month(days.iter().map(|day| day + after).collect());
+            Days::Week(days) => Days::Week(days.iter().map(|day| moved(day, 7)).collect()),
+            Days::Month(days) if days.iter().all(stays) => {
+                let days = Days::Month(days.iter().map(|day| moved(day, 32)).collect());
                 return Self { minutes, days, months: self.months.clone() };
             }
             Days::Every | Days::Month(_) => Days::Every,
         };
-        // The last days of a month have their successors in the next one.
-        let months: BTreeSet<u8> = self.months.iter().flat_map(|&month| [month, month % 12 + 1]).collect();
+        // The last days of a month have their successors in the next one, the first ones have them in the last.
+        let beside = |month: u8| if after > 0 { month % 12 + 1 } else { (month + 10) % 12 + 1 };
+        let months: BTreeSet<u8> = self.months.iter().flat_map(|&month| [month, beside(month)]).collect();
         let months = if months.len() == 12 { Vec::new() } else { months.into_iter().collect() };
         Self { minutes, days, months }
     }
@@ -154,6 +158,17 @@ mod tests {
         assert_eq!(later("50 23 27 * *", 20), ["10 0 28 * *"]);
         assert_eq!(later("50 23 28 * *", 20), ["10 0 * * *"]);
         assert_eq!(later("0 1 31 * *", 20), ["20 1 31 * *"]);
+    }
+
+    #[test]
+    fn earlier_passes_midnight() {
+        let earlier = |text: &str, by: i64| shown(&Pattern::of(&text.parse().unwrap()).later(-by));
+        assert_eq!(earlier("10 0 * * *", 20), ["50 23 * * *"]);
+        assert_eq!(earlier("10 0,2 * * 0", 20), ["50 23 * * 6", "50 1 * * 0"]);
+        assert_eq!(earlier("10 0 28 * *", 20), ["50 23 27 * *"]);
+        assert_eq!(earlier("10 0 1 * *", 20), ["50 23 * * *"]);
+        assert_eq!(earlier("10 0 1 1,4 *", 20), ["50 23 * 1,3,4,12 *"]);
+        assert_eq!(earlier("10 0 29 * *", 20), ["50 23 * * *"]);
     }
 
     #[test]

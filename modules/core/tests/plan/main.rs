@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calendar;
+mod carriers;
 mod catch_up;
 mod fleet;
 mod late;

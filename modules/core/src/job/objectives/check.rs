@@ -65,6 +65,14 @@ impl Found {
                 "Name the job that carries it, or remove it.",
             );
         }
+        let transport = job.schedule.declared().transport;
+        if let Some(with) = objectives.with.as_ref().filter(|_| !transport.is_empty()) {
+            self.add(
+                "with",
+                format!("{with:?} and `schedule.transport: {}` both say when copies travel", transport.join(", ")),
+                "Keep either `with` or `schedule.transport`.",
+            );
+        }
         for (key, recurrence) in [("verify", &objectives.verify), ("drill", &objectives.drill)] {
             if let Some(recurrence) = recurrence {
                 self.recurrence(key, recurrence);
@@ -234,5 +242,12 @@ mod tests {
         let twice =
             with("{at: [\"22:00\"]}").replacen("objectives:", "schedule: {collect: \"0 1 * * *\"}\nobjectives:", 1);
         assert!(Job::parse(&twice, "shop.yml").unwrap_err().message.contains("says already when"));
+        let carried = with("{rpo: 1d, with: files}");
+        let twice = |derived: &str| {
+            let schedule = format!("schedule: {{transport: \"0 1 * * *\"{derived}}}\nobjectives:");
+            Job::parse(&carried.replacen("objectives:", &schedule, 1), "shop.yml")
+        };
+        assert!(twice("").unwrap_err().message.contains("both say when copies travel"));
+        assert!(twice(", derived: [transport]").is_ok());
     }
 }
