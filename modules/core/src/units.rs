@@ -57,6 +57,35 @@ pub struct Bytes(pub u64);
 
 impl Bytes {
     const EXPECTED: &str = "a size such as 500MB or 64MiB";
+
+    /// Rounded up to a tenth of its decimal unit: a need is never told smaller than it is.
+    #[must_use]
+    pub const fn rounded_up(self) -> Self {
+        let tenth = match self.0 {
+            0..1_000 => 1,
+            1_000..1_000_000 => 100,
+            1_000_000..1_000_000_000 => 100_000,
+            1_000_000_000..1_000_000_000_000 => 100_000_000,
+            _ => 100_000_000_000,
+        };
+        Self(self.0.div_ceil(tenth).saturating_mul(tenth))
+    }
+
+    /// For people, [rounded up](Self::rounded_up): `87.2 GB`.
+    pub fn told(self) -> String {
+        let rounded = self.rounded_up().0;
+        let (unit, name) = match rounded {
+            0..1_000 => return format!("{rounded} B"),
+            1_000..1_000_000 => (1_000, "kB"),
+            1_000_000..1_000_000_000 => (1_000_000, "MB"),
+            1_000_000_000..1_000_000_000_000 => (1_000_000_000, "GB"),
+            _ => (1_000_000_000_000, "TB"),
+        };
+        match (rounded / unit, rounded % unit / (unit / 10)) {
+            (whole, 0) => format!("{whole} {name}"),
+            (whole, tenths) => format!("{whole}.{tenths} {name}"),
+        }
+    }
 }
 
 impl FromStr for Bytes {
@@ -82,15 +111,24 @@ impl FromStr for Bytes {
     }
 }
 
+/// Exactly, in the unit that leaves the fewest digits: what is printed is read back.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        for (shift, unit) in UNITS {
-            if self.0 >= 1 << shift && self.0.trailing_zeros() >= shift {
-                return write!(f, "{}{unit}", self.0 >> shift);
-            }
+        const UNITS: [(u64, &str); 8] = [
+            (1_000_000_000_000, "TB"),
+            (1 << 40, "TiB"),
+            (1_000_000_000, "GB"),
+            (1 << 30, "GiB"),
+            (1_000_000, "MB"),
+            (1 << 20, "MiB"),
+            (1_000, "kB"),
+            (1 << 10, "KiB"),
+        ];
+        let exact = UNITS.iter().filter(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        match exact.max_by_key(|(unit, _)| unit) {
+            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
+            None => write!(f, "{}", self.0),
         }
-        write!(f, "{}", self.0)
     }
 }
 
@@ -208,6 +246,25 @@ mod tests {
     }
 
     #[test]
+    fn sizes_for_people() {
+        let cases = [
+            (30_000_000_000, "30GB", "30 GB"),
+            (64 << 20, "64MiB", "67.2 MB"),
+            (3 << 30, "3GiB", "3.3 GB"),
+            (87_123_456_789, "87123456789", "87.2 GB"),
+            (999_999_999, "999999999", "1 GB"),
+            (1_500_000, "1500kB", "1.5 MB"),
+            (1024, "1KiB", "1.1 kB"),
+            (999, "999", "999 B"),
+            (0, "0", "0 B"),
+        ];
+        for (bytes, exact, told) in cases {
+            assert_eq!((Bytes(bytes).to_string().as_str(), Bytes(bytes).told().as_str()), (exact, told));
+        }
+        assert_eq!(Bytes(87_123_456_789).rounded_up().to_string(), "87200MB");
+    }
+
+    #[test]
     fn spans() {
         for (text, seconds) in
             [("0", 0), ("90s", 90), ("15min", 900), ("2h30min", 9000), ("7d", 604_800), ("1w 1s", 604_801)]
@@ -222,7 +279,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_printed_is_read_back(n in any::<u32>(), p in 0u8..=100) {
-            prop_assert_eq!(Bytes(n.into()).to_string().parse(), Ok(Bytes(n.into())));
+            for bytes in [Bytes(n.into()), Bytes(n.into()).rounded_up(), Bytes(u64::from(n) << 10)] {
+                prop_assert_eq!(bytes.to_string().parse(), Ok(bytes));
+            }
+            prop_assert!(Bytes(n.into()).rounded_up() >= Bytes(n.into()));
             prop_assert_eq!(Span(n.into()).to_string().parse(), Ok(Span(n.into())));
             prop_assert_eq!(Percent(p).to_string().parse(), Ok(Percent(p)));
         }

@@ -57,6 +57,9 @@ struct RunArgs {
     /// So many days from the begin on are shown as a calendar, such as `14d`.
     #[arg(long)]
     calendar: Option<Span>,
+    /// The answer has the plan also as text, the calendar included: what people get on a terminal.
+    #[arg(long)]
+    text: bool,
     /// Where the calendar is written as a picture, of 14 days unless `calendar` says more or less. With several sources
     /// one each, with the source in its name: `calendar.svg` becomes `calendar.web1.svg`.
     #[arg(long)]
@@ -134,7 +137,8 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
         products.extend(args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)));
         products.extend(args.places.iter().map(|path| Product::places(path, &plan)));
     }
-    let report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));
+    let mut report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));
+    report.text = args.text.then(|| text.clone());
     if let Some(refused) = refused {
         return Err(Failed::from(refused).with_answer(text).with_report(&report));
     }

@@ -23,7 +23,8 @@ report! {
         /// `command`, `install` (false for what is planned only) and `why`.
         pub(crate) entries: Vec<Entry>,
         /// What each stream attains: `source`, `job`, `stream`, `sink`, `effective_rpo` in seconds, the `worst` moment, `freedom`,
-        /// `collections`, and the `retention` that its sink needs.
+        /// `collections`, the `retention` that its sink needs, for how many seconds each is `restorable`, and the most generations and bytes in
+        /// `handover_point`, `source_store` and `sink_store`.
         pub(crate) streams: Vec<Of<Attained>>,
         /// The proof: `source`, `check`, `job`, `stream`, `outcome` (`ok`, `warning`, `unknown`, `failed`), `text`,
         /// `at`, `instant`, `figures`, and `remedies` with `job`, `setting` and `value` each.
@@ -41,6 +42,9 @@ report! {
         /// The next days as text, if they were asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) calendar: Option<String>,
+        /// All of it for people, if it was asked for: entries with their reasons, what is kept where, the proof, the calendar.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(crate) text: Option<String>,
     }
 }
 
@@ -81,6 +85,7 @@ impl PlanReport {
     pub(crate) fn of(input: &Input, fleet: FleetPlan, calendar: Option<String>) -> Self {
         let mut report = Self {
             calendar,
+            text: None,
             feasible: fleet.is_feasible(),
             counter_example: first_broken(&fleet).map(|(_, check)| check.text.clone()),
             places: Places::of(&fleet.facts),
@@ -128,6 +133,7 @@ impl PlanReport {
         let plan = plan_fleet(&input.sources, &input.facts, from, until).expect("the sample can be planned");
         let mut sample =
             Self::of(&input, plan, Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));
+        sample.text = Some("plan of web1, Europe/Berlin, proven from 2026-11-20 13:00 to 2036-11-20 13:00\n".into());
         sample.counter_example = Some(
             "at 2026-11-22 00:49 the newest verified copy on sink1 holds data of 2026-11-20 22:00, 26 h 49 min old"
                 .into(),

@@ -117,6 +117,19 @@ fn a_host_plans_its_own_jobs_with_what_is_known_of_it() {
 }
 
 #[test]
+fn the_plan_is_told_to_people_in_a_task_as_on_a_terminal() {
+    let jobs = json!([job("web1", "shop", json!({"at": ["22:00"], "history": "3w"}))]);
+    let answer = planned(json!({"jobs": jobs, "text": true, "calendar": "1d"}));
+    let words = ["run", "--jobs", &jobs[0].to_string(), "--from", FROM, "--years", "1", "--calendar", "1d"];
+    let shown = String::from_utf8(cli(&words).stdout).unwrap();
+    assert!(shown.ends_with(&answer.text) && answer.text.ends_with(&answer.calendar), "{shown}");
+    for part in ["plan of web1, UTC, ", "on web1\n", "\nwhat is kept\n  shop data: ", "\nproof\n", "\nfeasible\n"] {
+        assert!(answer.text.contains(part), "{part}: {}", answer.text);
+    }
+    assert_eq!(planned(json!({"jobs": jobs})).text, "", "only if it is asked for");
+}
+
+#[test]
 fn many_sources_are_planned_at_once() {
     let jobs: Vec<_> = ["web1", "web2", "web3"]
         .iter()

@@ -2,6 +2,7 @@
 
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a store keeps. A generation stays if any rule keeps it; rules left out keep nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,5 +46,20 @@ impl Policy {
     pub(super) fn names_several(&self) -> bool {
         let named: u64 = self.counts().iter().map(|n| u64::from(n.unwrap_or(0))).sum();
         named >= 2 || self.within.is_some_and(|span| span.0 > 0)
+    }
+}
+
+/// The rules that were given, as a document has them: `within: 21d, max_age: 31d`.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const COUNTS: [&str; 6] = ["generations", "hourly", "daily", "weekly", "monthly", "yearly"];
+        let counts = COUNTS.into_iter().zip(self.counts()).filter_map(|(key, n)| Some((key, n?.to_string())));
+        let spans = [("within", self.within), ("max_age", self.max_age)];
+        let spans = spans.into_iter().filter_map(|(key, span)| Some((key, span?.to_string())));
+        let mut first = true;
+        counts.chain(spans).try_for_each(|(key, value)| {
+            let comma = if std::mem::take(&mut first) { "" } else { ", " };
+            write!(f, "{comma}{key}: {value}")
+        })
     }
 }

@@ -6,6 +6,7 @@
 //! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
 //! `history` tells what a store holds of what is delivered, `fleet` what many sources do to the sinks that they share.
 
+mod attained;
 mod cadence;
 mod calendar;
 mod carrier;
@@ -51,7 +52,7 @@ pub use missed::{GRACE, Runs, catching_up};
 pub(crate) use pattern::LAST_COMMON_DAY;
 use pattern::Pattern;
 pub use plan::{advise, plan, ten_years};
-pub use result::{Attained, Check, Entry, Outcome, Plan, Purpose, Remedy, SinkPlan};
+pub use result::{Attained, Check, Entry, Held, Outcome, Plan, Purpose, Remedy, SinkPlan};
 use rpo::Worst;
 use timeline::{Clocks, Line, Timeline};
 pub use week::Week;

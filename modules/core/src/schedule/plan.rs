@@ -1,11 +1,11 @@
 //! The whole of it: from the jobs of one source to its plan.
 
 use super::{
-    CATCH_UP, Check, Clock, Clocks, Draft, Entry, Facts, Line, PlanError, Timeline, derive, entries,
-    history::{Loss, window},
+    CATCH_UP, Check, Clock, Clocks, Draft, Entry, Facts, Line, PlanError, Timeline,
+    attained::attained,
+    derive, entries,
     proof::Case,
-    result::{Attained, Outcome, Plan},
-    rpo,
+    result::{Outcome, Plan},
     stored::Stored,
     story, suggest, zone,
 };
@@ -161,31 +161,4 @@ pub(super) fn freedom(rpo: u64, effective: i64) -> i64 {
 fn stored(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Option<Stored>> {
     let of = |line: &Line| Stored::of(draft, line, clocks.sink(&line.sink));
     timeline.lines.iter().map(of).collect()
-}
-
-fn attained(draft: &Draft<'_>, timeline: &Timeline, stores: &[Option<Stored>], clocks: &Clocks) -> Vec<Attained> {
-    let line = |(line, stored): (&Line, &Option<Stored>)| {
-        let worst = rpo::worst(line, draft.objectives.tolerate);
-        let stored = stored.as_ref();
-        let replay = stored.and_then(|stored| stored.replay.as_ref());
-        let most = replay.map(|replay| replay.most).unwrap_or_default();
-        let bytes = draft.sizes.zip(replay).map(|(sizes, replay)| replay.largest.bytes(sizes));
-        let loss = stored.and_then(|stored| window(&line.deliveries, &stored.places()));
-        Attained {
-            job: draft.job.job.clone(),
-            stream: line.stream,
-            sink: line.sink.clone(),
-            effective_rpo: worst.map(|worst| worst.age()),
-            freedom: draft.objectives.rpo.zip(worst).map(|(rpo, worst)| freedom(rpo.0, worst.age())),
-            worst: worst.map(|worst| story::when(&clocks.source, worst.until)),
-            collections: timeline.collections.len(),
-            retention: stored.map(|stored| stored.policy.clone()).unwrap_or_default(),
-            retention_derived: stored.is_some_and(|stored| stored.derived),
-            restorable: loss.map(Loss::age),
-            fulls: most.fulls,
-            incrementals: most.incrementals,
-            bytes,
-        }
-    };
-    timeline.lines.iter().zip(stores).map(line).collect()
 }

@@ -123,11 +123,27 @@ pub struct Attained {
     pub retention_derived: bool,
     /// For how long each collection can be restored at least, in seconds; `None`: nothing expires within the horizon.
     pub restorable: Option<i64>,
-    /// Fulls on the sink at the most, bases included.
+    /// What waits for transport at the most.
+    pub handover_point: Held,
+    /// So many generations the handover point takes; then collect refuses.
+    pub handover_keep: u32,
+    /// What the source store holds at the most.
+    pub source_store: Held,
+    /// What the source store keeps.
+    pub source_retention: Policy,
+    /// What the sink's store holds at the most.
+    pub sink_store: Held,
+}
+
+/// What a place holds at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// Fulls when it has the most generations, bases included.
     pub fulls: u32,
-    /// Incrementals there at that time.
+    /// Incrementals at that time.
     pub incrementals: u32,
-    /// Bytes on the sink at the most; `None`: sizes are neither declared nor measured.
+    /// Bytes at the most; `None`: sizes are neither declared nor measured.
     pub bytes: Option<u64>,
 }
 

@@ -49,12 +49,10 @@ impl Stored {
             }
             _ => (declared.clone(), replay(&line.deliveries, &keeping, sizes).ok()),
         };
-        let provider = draft.objectives.provider.and_then(|provider| {
-            let policy = of.store_retention();
-            let keeping = Keeping { side: Side::Source, policy: &policy, rotations: &[] };
-            let source = replay(&line.deliveries, &keeping, None).ok()?;
-            Some(kept_by_provider(&source, provider.days))
-        });
+        let provider = draft
+            .objectives
+            .provider
+            .and_then(|provider| Some(kept_by_provider(&source_store(draft, line)?, provider.days)));
         Some(Self { derived: declared.is_empty(), policy, rotations, side, replay: replayed, provider })
     }
 
@@ -68,6 +66,12 @@ impl Stored {
     pub(super) fn keeping(&self) -> Keeping<'_> {
         Keeping { side: self.side, policy: &self.policy, rotations: &self.rotations }
     }
+}
+
+/// The course of the source's own store: a copy is there once the sink has it. `None`: its policy is refused.
+pub(super) fn source_store(draft: &Draft<'_>, line: &Line) -> Option<Replay> {
+    let policy = draft.job.stream(line.stream)?.store_retention();
+    replay(&line.deliveries, &Keeping { side: Side::Source, policy: &policy, rotations: &[] }, draft.sizes).ok()
 }
 
 /// Entries of rotation apart from the one at the end of each transport, and why: where `max_age` ends copies on days

@@ -1,6 +1,10 @@
 //! A plan for people: what is installed where and why, what was found.
 
-use super::result::{Check, Entry, Outcome, Plan, Remedy, SinkPlan};
+use super::{
+    result::{Attained, Check, Entry, Held, Outcome, Plan, Remedy, SinkPlan},
+    story::span,
+};
+use crate::units::Bytes;
 use std::fmt;
 
 impl fmt::Display for Outcome {
@@ -43,6 +47,41 @@ impl fmt::Display for Remedy {
     }
 }
 
+/// `9 generations, 96 GB`: the most of each, not always at the same time.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fulls + self.incrementals {
+            0 => return f.write_str("nothing"),
+            1 => write!(f, "1 generation")?,
+            count => write!(f, "{count} generations")?,
+        }
+        match self.bytes {
+            Some(bytes) => write!(f, ", {}", Bytes(bytes).told()),
+            None => write!(f, " of unknown size"),
+        }
+    }
+}
+
+/// What lies where at the most, and by which rule. The source's name is the plan's.
+fn kept(of: &Attained, source: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let worst = of.effective_rpo.zip(of.worst.as_ref());
+    let worst = worst.map(|(age, worst)| format!("effective RPO {}, before {worst}", span(age)));
+    let reach = of.restorable.map(|window| format!("each collection can be restored for {} at least", span(window)));
+    let told = [
+        worst.unwrap_or_else(|| format!("fewer than two copies reach {}", of.sink)),
+        reach.unwrap_or_else(|| "nothing expires within the horizon".into()),
+    ];
+    writeln!(f, "  {} {}: {}", of.job, of.stream, told.join("; "))?;
+    let derived = if of.retention_derived { ", from `objectives.history`" } else { "" };
+    let places = [
+        (format!("handover point on {source}"), &of.handover_point, format!("keep: {}", of.handover_keep)),
+        (format!("source store on {source}"), &of.source_store, of.source_retention.to_string()),
+        (format!("store on {}", of.sink), &of.sink_store, format!("{}{derived}", of.retention)),
+    ];
+    let width = places.iter().map(|(place, ..)| place.len()).max().unwrap_or_default();
+    places.iter().try_for_each(|(place, held, rules)| writeln!(f, "    {place:<width$}  at most {held}  ({rules})"))
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "plan of {}, {}, proven from {} to {}", self.source, self.zone, self.from, self.until)?;
@@ -54,6 +93,8 @@ impl fmt::Display for Plan {
             }
             writeln!(f, "{entry}")?;
         }
+        writeln!(f, "\nwhat is kept")?;
+        self.streams.iter().try_for_each(|of| kept(of, &self.source, f))?;
         writeln!(f, "\nproof")?;
         for check in &self.checks {
             writeln!(f, "{check}")?;

@@ -30,6 +30,7 @@ pub struct Planned {
     pub sinks: Vec<SinkPlan>,
     pub places: BTreeMap<String, Span>,
     pub calendar: String,
+    pub text: String,
 }
 
 /// Something of one source.

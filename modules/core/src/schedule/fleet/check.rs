@@ -105,7 +105,7 @@ impl Case<'_, '_> {
                 "at {} the transports to {} bring {} per second, but {limit}: {}{}",
                 when(self.clock, i64::from(minute) * 60),
                 self.name,
-                Bytes(rate),
+                Bytes(rate).told(),
                 self.told(&running),
                 self.homeless(field)
             );
@@ -113,7 +113,8 @@ impl Case<'_, '_> {
         }
         let most = self.course.rate;
         let at = when(self.clock, i64::from(most.at) * 60);
-        let text = format!("the transports bring {} per second at most, first at {at}; {limit}", Bytes(most.value));
+        let text =
+            format!("the transports bring {} per second at most, first at {at}; {limit}", Bytes(most.value).told());
         let unknown = self.unrated(field);
         Some(match unknown.first() {
             None => check(Outcome::Ok, text, most.at),
@@ -134,7 +135,7 @@ impl Case<'_, '_> {
             let of = |(source, plan): &(&str, &'_ Plan)| {
                 let source = (*source).to_owned();
                 let here = plan.streams.iter().filter(|of| of.sink == self.name);
-                here.map(|of| (format!("{source}/{} {}", of.job, of.stream), of.bytes)).collect::<Vec<_>>()
+                here.map(|of| (format!("{source}/{} {}", of.job, of.stream), of.sink_store.bytes)).collect::<Vec<_>>()
             };
             self.plans.iter().flat_map(of)
         };
@@ -144,7 +145,7 @@ impl Case<'_, '_> {
             "the stores of {} sources on {} take {} at most; {capacity} are there",
             self.plans.len(),
             self.name,
-            Bytes(bytes)
+            Bytes(bytes).told()
         );
         let check = |outcome, text: String| {
             Check::new("space", outcome, text).figure("bytes", bytes.try_into().unwrap_or(i64::MAX))
@@ -152,7 +153,7 @@ impl Case<'_, '_> {
         Some(match unknown.first() {
             _ if bytes > capacity.0 => {
                 let mut check = check(Outcome::Failed, text);
-                check.remedies.push(self.remedy("capacity", Bytes(bytes).to_string()));
+                check.remedies.push(self.remedy("capacity", Bytes(bytes).rounded_up().to_string()));
                 check
             }
             None => check(Outcome::Ok, text),
@@ -188,7 +189,7 @@ impl Case<'_, '_> {
             if field.holds_with(self.name, |limit| of(limit, most), days)? {
                 let value = match check.check.as_str() {
                     "parallel" => self.facts.parallel_for(most).to_string(),
-                    _ => Bytes(most).to_string(),
+                    _ => Bytes(most).rounded_up().to_string(),
                 };
                 check.remedies.push(self.remedy(&check.check, value));
             }

@@ -134,30 +134,32 @@ fn space(case: &Case<'_, '_>) -> Vec<Check> {
     let mut sinks: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
     for (draft, line, stored) in case.stores() {
         let (sum, unknown) = sinks.entry(&line.sink).or_default();
+        let job = draft.job.job.as_str();
         match (draft.sizes, &stored.replay) {
             (Some(sizes), Some(replay)) => *sum = sum.saturating_add(replay.largest.bytes(sizes)),
-            _ => unknown.push(&draft.job.job),
+            _ if unknown.contains(&job) => {}
+            _ => unknown.push(job),
         }
     }
-    let mut checks = Vec::new();
-    for (sink, (bytes, unknown)) in sinks {
+    let check = |(sink, (bytes, unknown)): (&str, (u64, Vec<&str>))| {
         let capacity = case.facts.sinks.get(sink).and_then(|facts| facts.capacity);
-        if bytes == 0 && capacity.is_none() {
-            continue;
-        }
-        let needed = format!("the stores on {sink} take {} at most", Bytes(bytes));
-        let known = unknown.is_empty();
-        let (outcome, text) = match capacity {
-            Some(capacity) if bytes > capacity.0 => (Outcome::Failed, format!("{needed}; {capacity} are there")),
-            Some(capacity) if known => (Outcome::Ok, format!("{needed}; {capacity} are there")),
-            Some(capacity) => {
-                let jobs = unknown.join(", ");
-                (Outcome::Unknown, format!("{needed}, without {jobs}, whose sizes are unknown; {capacity} are there"))
+        let needed = Bytes(bytes).told();
+        let needed = match unknown.join(", ") {
+            jobs if jobs.is_empty() => format!("the stores on {sink} take {needed} at most"),
+            jobs if bytes == 0 => {
+                format!("what the stores on {sink} take is unknown: `size` of {jobs} is neither declared nor measured")
             }
-            None => (Outcome::Unknown, format!("{needed}; how much is there is unknown")),
+            jobs => format!("the stores on {sink} take {needed} at most, without {jobs}, whose sizes are unknown"),
+        };
+        let there =
+            capacity.map_or_else(|| format!("`capacity` of {sink} is not given"), |there| format!("{there} are there"));
+        let outcome = match capacity {
+            Some(capacity) if bytes > capacity.0 => Outcome::Failed,
+            Some(_) if unknown.is_empty() => Outcome::Ok,
+            _ => Outcome::Unknown,
         };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        checks.push(Check::new("space", outcome, text).figure("bytes", bytes));
-    }
-    checks
+        Check::new("space", outcome, format!("{needed}; {there}")).figure("bytes", bytes)
+    };
+    sinks.into_iter().map(check).collect()
 }

@@ -91,13 +91,10 @@ fn bandwidth_is_shared() {
     facts.sinks.get_mut("sink1").unwrap().bandwidth = Some(Bytes(900_000));
     let refused = plan_fleet(&one, &facts, from(), from() + HORIZON).unwrap();
     let found = check(&refused, "bandwidth");
-    assert!(
-        !refused.is_feasible() && found.text.contains("bring 1000000 per second, but 900000 per second"),
-        "{found}"
-    );
+    assert!(!refused.is_feasible() && found.text.contains("bring 1 MB per second, but 900kB per second"), "{found}");
     assert_eq!(
         (found.remedies[0].setting.as_str(), found.remedies[0].value.as_str()),
-        ("sinks.sink1.bandwidth", "1000000")
+        ("sinks.sink1.bandwidth", "1MB")
     );
 }
 
