@@ -84,7 +84,7 @@ fn what_the_promised_history_needs_is_installed() {
     let first = planned(json!({"jobs": [shop]}));
     assert!(first.feasible, "{first:?}");
     let installed = &first.schedules["web1/shop"].retention[&backup_core::StreamName::Data];
-    assert!(installed.generations.is_some_and(|count| count >= 21) || installed.within.is_some(), "{installed:?}");
+    assert!(installed.generations.is_some_and(|count| count >= 21) && installed.within.is_some(), "{installed:?}");
     // With the policy that was derived, and now declared, the promise holds as well.
     shop["streams"]["data"]["sink"]["retention"] = serde_json::to_value(installed).unwrap();
     let again = planned(json!({"jobs": [shop]}));

@@ -52,7 +52,7 @@ impl Stored {
         let provider = draft
             .objectives
             .provider
-            .and_then(|provider| Some(kept_by_provider(&source_store(draft, line)?, provider.days)));
+            .and_then(|provider| Some(kept_by_provider(&line.deliveries, &source_store(draft, line)?, provider)));
         Some(Self { derived: declared.is_empty(), policy, rotations, side, replay: replayed, provider })
     }
 

@@ -3,7 +3,7 @@
 use crate::make::*;
 use backup_core::{
     GenerationKind,
-    job::objectives::Sizes,
+    job::objectives::{Provider, Sizes},
     retention::{RetentionError, Side},
     schedule::history::{
         Extreme, FOREVER, Keeping, Loss, Spell, ages, derive_policy, first_lost, kept_by_provider, replay, window,
@@ -36,7 +36,7 @@ fn a_promised_history_needs_the_day_of_23_hours() {
     let all = nights(3653, 22);
     let none = policy("generations: 1");
     let derived = derive_policy(&all, &keeping(sink(30), &none), days(21), None).unwrap();
-    assert_eq!((derived.policy, derived.lost), (policy("within: 21d"), None));
+    assert_eq!((derived.policy, derived.lost), (policy("{generations: 22, within: 21d}"), None));
     // The spring day makes the 21 nights before it as old as 21 days less the hour that a copy travels.
     let fewer = policy("generations: 21");
     let course = replay(&all, &keeping(sink(0), &fewer), None).unwrap();
@@ -83,7 +83,7 @@ fn every_quarter_of_an_hour_is_kept() {
         .collect();
     let none = policy("generations: 1");
     let derived = derive_policy(&quarters, &keeping(sink(0), &none), days(14), None).unwrap();
-    assert_eq!((derived.policy, derived.lost), (policy("within: 14d"), None));
+    assert_eq!((derived.policy, derived.lost), (policy("{generations: 1344, within: 14d}"), None));
     assert!(derived.replay.most.generations() > 14 * 96);
     assert!(derived.replay.most.generations() < 21 * 96 + 10, "and the bases of a week");
 }
@@ -112,13 +112,30 @@ fn a_provider_turns_one_copy_into_days() {
     let source = replay(&all, &keeping(Side::Source, &one), None).unwrap();
     let alone = window(&all, &[&source.until]).unwrap();
     assert_eq!(alone.age(), DAY);
-    let provided = kept_by_provider(&source, 14);
-    assert_eq!(window(&all, &[&provided]).unwrap().age(), 15 * DAY);
+    let provided = kept_by_provider(&all, &source, Provider { days: 14, every: days(1) });
+    assert_eq!(window(&all, &[&provided]).unwrap().age(), 14 * DAY + HOUR);
     assert_eq!(first_lost(&all, &[&provided], days(14)), None);
     // The better place counts.
     let far = replay(&all, &keeping(sink(0), &policy("generations: 40")), None).unwrap();
     assert_eq!(window(&all, &[&provided, &far.until]), window(&all, &[&far.until]));
     assert_eq!(source.most.generations(), 3, "the full, yesterday's and today's until the rotation");
+}
+
+#[test]
+fn what_a_provider_may_never_have_seen_does_not_count() {
+    let hours: Vec<_> =
+        (0..2000).map(|n| delivery(at("2026-11-01T00:00:00") + n * HOUR, 60, GenerationKind::Full)).collect();
+    let one = policy("generations: 1");
+    let source = replay(&hours, &keeping(Side::Source, &one), None).unwrap();
+    let provided = |every| kept_by_provider(&hours, &source, Provider { days: 14, every: Span(every) });
+    // Once a day it sees one copy of 24, and nobody knows which.
+    assert_eq!(window(&hours, &[&provided(86_400)]).unwrap().age(), 60);
+    assert_eq!(window(&hours, &[&provided(3600)]).unwrap().age(), 14 * DAY + 60);
+    // Copies of the last three days are there long enough to be seen by who looks every other day.
+    let three = policy("within: 3d");
+    let source = replay(&hours, &keeping(Side::Source, &three), None).unwrap();
+    let provided = kept_by_provider(&hours, &source, Provider { days: 14, every: days(2) });
+    assert_eq!(window(&hours, &[&provided]).unwrap().age(), 15 * DAY + 60);
 }
 
 #[test]
@@ -207,4 +224,21 @@ fn a_policy_that_keeps_nothing_is_for_sources() {
     assert_eq!(ages(&all, &keeping(Side::Source, &zero), &course, days(1), 0), None);
     assert_eq!(course.most.generations(), 1);
     assert_eq!(window(&all, &[&course.until]), first_lost(&all, &[&course.until], Span(u64::MAX)));
+}
+
+#[test]
+fn after_a_long_absence_no_store_is_emptied_at_once() {
+    let none = policy("generations: 1");
+    let all = nights(100, 22);
+    let derived = derive_policy(&all, &keeping(sink(0), &none), days(21), None).unwrap().policy;
+    // Half a year later nights go on.
+    let absent = |n: usize| if n < 50 { 0 } else { 180 * DAY };
+    let late = all.iter().enumerate().map(|(n, night)| delivery(night.data + absent(n), HOUR, night.kind));
+    let late: Vec<_> = late.collect();
+    let left = |policy| {
+        let course = replay(&late, &keeping(sink(0), &policy), None).unwrap();
+        course.until[..50].iter().filter(|until| **until > late[50].arrives).count()
+    };
+    assert_eq!(left(derived), 21, "the newest 22 with the new one");
+    assert_eq!(left(policy("within: 21d")), 2, "no more than two fulls");
 }

@@ -86,6 +86,7 @@ impl Found {
             ("history", objectives.history, "3w"),
             ("snapshots.every", objectives.snapshots.map(|s| s.every), "6h"),
             ("checkpoints.every", objectives.checkpoints.map(|c| c.every), "1h"),
+            ("provider.every", objectives.provider.map(|p| p.every), "1d"),
         ];
         for (key, span, example) in spans {
             if span.is_some_and(|span| span.0 == 0) {
@@ -222,6 +223,7 @@ mod tests {
             ("{rpo: 1d, verify: {every: 7d, days: [mon]}}", "objectives.verify", "not clear", "`every` or `days`"),
             ("{rpo: 1d, drill: {every: 1h}}", "objectives.drill.every", "less than a day", "7d"),
             ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
+            ("{rpo: 1d, provider: {days: 14, every: 0d}}", "objectives.provider.every", "0s", "1d"),
             ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),
             ("{rpo: 24}", "objectives.rpo", "\"24\" is not a time span with its units", ""),
             // As Ansible hands on a bare 2:00, and a bare 22:00.

@@ -141,6 +141,13 @@ pub struct Every {
 pub struct Provider {
     /// So many days back.
     pub days: u32,
+    /// How often it takes a copy; when in that time is not known.
+    #[serde(default = "daily")]
+    pub every: Span,
+}
+
+const fn daily() -> Span {
+    Span(86_400)
 }
 
 /// Stored sizes.

@@ -1,7 +1,7 @@
 //! The history that can be restored.
 
 use super::{FOREVER, Replay};
-use crate::{schedule::Delivery, units::Span};
+use crate::{job::objectives::Provider, schedule::Delivery, units::Span};
 
 /// A collection that can no longer be restored from some instant on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,11 +19,21 @@ impl Loss {
     }
 }
 
-/// Until when each delivery can be restored from a provider that keeps the whole file system of the source, and with it
-/// what lay in the source's store on any of the last `days` days. The provider is taken to look at least as often as the
-/// store changes.
-pub fn kept_by_provider(source: &Replay, days: u32) -> Vec<i64> {
-    source.until.iter().map(|until| until.saturating_add(i64::from(days) * 86_400)).collect()
+/// A day may have an hour less: what lies in a store from one day's copy to the next is seen by who looks once a day.
+const CLOCK_CHANGE: i64 = 3600;
+
+/// Until when each delivery can be restored from a provider that keeps the whole file system of the source, and with it what
+/// lay in the source's store. When the provider looks is not known: what lies there for a whole interval is seen, for the last
+/// time up to an interval before it goes. What lies there for less may never have been seen, and does not count.
+pub fn kept_by_provider(deliveries: &[Delivery], source: &Replay, provider: Provider) -> Vec<i64> {
+    let every = i64::try_from(provider.every.0).unwrap_or(i64::MAX);
+    let kept = i64::from(provider.days) * 86_400;
+    let until = |(delivery, &gone): (&Delivery, &i64)| match gone {
+        FOREVER => FOREVER,
+        _ if gone - delivery.arrives < every - CLOCK_CHANGE => delivery.arrives,
+        _ => delivery.arrives.max(gone - every).saturating_add(kept),
+    };
+    deliveries.iter().zip(&source.until).map(until).collect()
 }
 
 /// The copy that goes youngest. Every history shorter than its [age](Loss::age) holds: at each instant, each collection that
