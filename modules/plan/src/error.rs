@@ -1,7 +1,7 @@
 //! How planning can fail, beyond what the planner says itself.
 
 use crate::report::first_broken;
-use backup_core::schedule::{FleetPlan, Remedy};
+use backup_core::schedule::{Check, FleetPlan, Remedy};
 use backup_core::units::Span;
 use backup_core::{DocumentError, Failure, Kind};
 use std::io;
@@ -82,19 +82,14 @@ impl Failure for InputError {
 pub(crate) struct Infeasible {
     host: String,
     story: String,
-    /// Nearest changes, as sentences.
-    remedies: Vec<String>,
+    hint: String,
 }
 
 impl Infeasible {
     /// The first broken promise of all hosts.
     pub(crate) fn first(plan: &FleetPlan) -> Option<Self> {
         let (host, check) = first_broken(plan)?;
-        Some(Self {
-            host: host.into(),
-            story: check.text.clone(),
-            remedies: check.remedies.iter().map(Remedy::to_string).collect(),
-        })
+        Some(Self { host: host.into(), story: check.text.clone(), hint: hint(check) })
     }
 }
 
@@ -104,9 +99,16 @@ impl Failure for Infeasible {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(match self.remedies.as_slice() {
-            [] => "No change of a single setting makes it hold; see the other checks that failed.".into(),
-            remedies => format!("It holds with {}.", remedies.join(", or with ")),
-        })
+        Some(self.hint.clone())
+    }
+}
+
+/// The nearest changes; that there is none is said only where everything was tried.
+fn hint(check: &Check) -> String {
+    let remedies: Vec<_> = check.remedies.iter().map(Remedy::to_string).collect();
+    match (remedies.is_empty(), check.untried.is_empty()) {
+        (false, _) => format!("It holds with {}.", remedies.join(", or with ")),
+        (true, false) => format!("What was tried does not make it hold; not tried: {}.", check.untried.join(", ")),
+        (true, true) => "No change of a single setting makes it hold: change several, or several jobs.".into(),
     }
 }

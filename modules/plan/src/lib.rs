@@ -112,9 +112,6 @@ const MODULE: Module = Module {
     },
 };
 
-/// So many sources whose plans are refused get suggestions; proving a suggestion takes as long as a plan.
-const ADVISED: usize = 10;
-
 /// Entry point.
 pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
@@ -161,7 +158,10 @@ fn joined(texts: &[impl ToString]) -> String {
 
 fn plan(input: &Input) -> Result<FleetPlan, Failed> {
     let mut fleet = schedule::plan_fleet(&input.sources, &input.facts, input.from, input.until)?;
-    for plan in fleet.plans.iter_mut().filter(|plan| !plan.feasible).take(ADVISED) {
+    let told = report::first_broken(&fleet).map(|(name, _)| name.to_owned());
+    // Each change that is told was proven by plans: there are some for the source that is told first only.
+    let refused = fleet.plans.iter_mut().filter(|plan| !plan.feasible);
+    if let Some(plan) = refused.min_by_key(|plan| Some(&plan.source) != told.as_ref()) {
         let jobs = &input.sources[&plan.source];
         schedule::advise(plan, jobs, &fleet.facts, input.from, input.until)?;
     }

@@ -26,8 +26,9 @@ report! {
         /// `collections`, the `retention` that its sink needs, for how many seconds each is `restorable`, and the most generations and bytes in
         /// `handover_point`, `source_store` and `sink_store`.
         pub(crate) streams: Vec<Of<Attained>>,
-        /// The proof: `source`, `check`, `job`, `stream`, `outcome` (`ok`, `warning`, `unknown`, `failed`), `text`,
-        /// `at`, `instant`, `figures`, and `remedies` with `job`, `setting` and `value` each.
+        /// The proof: `source`, `check`, `job`, `stream`, `other` (the job of a clash, or the sink), `outcome` (`ok`, `warning`,
+        /// `unknown`, `failed`), `text`, `at`, `instant`, `figures`, `remedies` with `job`, `setting` and `value` each, and
+        /// `untried`: settings on which it depends, too.
         pub(crate) checks: Vec<Of<Check>>,
         /// By sink: its `zone`, how many `sources` share it, whether it is `feasible`, and the proof in `checks`: how many
         /// transports run there at once, how many bytes per second they bring, how much room the stores take.
@@ -149,7 +150,8 @@ pub(crate) fn first_broken(fleet: &FleetPlan) -> Option<(&str, &Check)> {
     let sources =
         fleet.plans.iter().flat_map(|plan| plan.checks.iter().map(move |check| (plan.source.as_str(), check)));
     let sinks = fleet.sinks.iter().flat_map(|sink| sink.checks.iter().map(move |check| (sink.sink.as_str(), check)));
-    let broken = sources.chain(sinks).filter(|(_, check)| check.outcome == Outcome::Failed);
+    // What sinks lack is told of all sources together before it is told of one.
+    let broken = sinks.chain(sources).filter(|(_, check)| check.outcome == Outcome::Failed);
     broken.min_by_key(|(_, check)| check.instant.unwrap_or(i64::MAX))
 }
 

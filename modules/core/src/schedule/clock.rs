@@ -93,6 +93,12 @@ impl Clock {
         Self { from, to, stretches }
     }
 
+    /// The same local time, of which less is played: until an earlier end. It knows all changes, so that what is planned by
+    /// them stays the same.
+    pub(super) fn until(&self, to: i64) -> Self {
+        Self { to: to.min(self.to), ..self.clone() }
+    }
+
     /// First UTC second.
     pub const fn from(&self) -> i64 {
         self.from

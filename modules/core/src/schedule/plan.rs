@@ -62,15 +62,21 @@ pub fn advise(
     from: Timestamp,
     until: Timestamp,
 ) -> Result<(), PlanError> {
+    let whole = prepared(jobs, facts, from, until)?;
     let end = |trial| from.checked_add(trial).unwrap_or(until);
-    let horizons = TRIALS.map(end).into_iter().filter(|&end| end < until).chain([until]);
-    let horizons: Result<Vec<_>, _> = horizons.map(|end| clocks(jobs, facts, from, end)).collect();
-    suggest::remedies(jobs, facts, &horizons?, &mut plan.checks);
+    let trials = TRIALS.map(end).into_iter().filter(|&end| end < until);
+    let horizons: Vec<_> = trials.map(|end| whole.until(end.as_second())).chain([whole.clone()]).collect();
+    suggest::remedies(jobs, facts, &horizons, &mut plan.checks);
     Ok(())
 }
 
-/// What is tried before it is proven on the whole horizon: most of what fails, fails within two months or a year.
-const TRIALS: [SignedDuration; 2] = [SignedDuration::from_hours(24 * 62), SignedDuration::from_hours(24 * 400)];
+/// What is tried before it is proven on the whole horizon: most of what fails, fails within a week, a month, a season or a year.
+const TRIALS: [SignedDuration; 4] = {
+    const fn days(days: i64) -> SignedDuration {
+        SignedDuration::from_hours(24 * days)
+    }
+    [days(8), days(31), days(93), days(400)]
+};
 
 /// What every plan goes through.
 pub(super) struct Proven<'a> {
@@ -81,6 +87,15 @@ pub(super) struct Proven<'a> {
 }
 
 impl Proven<'_> {
+    /// What was played and checked, as a measure of what that costs.
+    pub(super) fn events(&self) -> usize {
+        let of = |timeline: &Timeline| {
+            let carried = timeline.lines.iter().map(|line| line.starts.len() + line.deliveries.len());
+            timeline.collections.len() + carried.sum::<usize>()
+        };
+        self.timelines.iter().map(of).sum()
+    }
+
     fn entries(&self, clocks: &Clocks) -> Vec<Entry> {
         let both = self.drafts.iter().zip(&self.timelines);
         both.flat_map(|(draft, timeline)| entries::entries(draft, timeline, clocks)).collect()

@@ -171,6 +171,9 @@ pub struct Check {
     pub job: Option<String>,
     /// The stream, if it is about one.
     pub stream: Option<StreamName>,
+    /// What else it is about: the other job of a clash, or the sink without room.
+    #[serde(default)]
+    pub other: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// The finding, with figures; where it failed, the first counter-example as a story.
@@ -185,6 +188,9 @@ pub struct Check {
     /// For what failed: changes of one setting, each of which was proven to make it hold.
     #[serde(default)]
     pub remedies: Vec<Remedy>,
+    /// Settings on which it depends, too, and which were not tried: that would have taken too long.
+    #[serde(default)]
+    pub untried: Vec<String>,
 }
 
 /// A change of one setting.
@@ -205,12 +211,14 @@ impl Check {
             check: check.into(),
             job: None,
             stream: None,
+            other: None,
             outcome,
             text: text.into(),
             at: None,
             instant: None,
             figures: BTreeMap::new(),
             remedies: Vec::new(),
+            untried: Vec::new(),
         }
     }
 
@@ -221,6 +229,11 @@ impl Check {
 
     pub(super) fn on(mut self, stream: StreamName) -> Self {
         self.stream = Some(stream);
+        self
+    }
+
+    pub(super) fn and(mut self, other: &str) -> Self {
+        self.other = Some(other.into());
         self
     }
 

@@ -14,6 +14,12 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
+    /// The same until an earlier end.
+    pub(super) fn until(&self, to: i64) -> Self {
+        let sinks = self.sinks.iter().map(|(name, clock)| (name.clone(), clock.until(to))).collect();
+        Self { source: self.source.until(to), sinks }
+    }
+
     /// The clock of the side that begins a transport.
     pub(super) fn of(&self, mode: Mode, sink: &str) -> &Clock {
         match mode {

@@ -90,6 +90,7 @@ fn overlap(case: &Case<'_, '_>, steps: &[Step]) -> Check {
             );
             return Check::new("overlap", Outcome::Failed, text)
                 .of(&case.drafts[step.job].job.job)
+                .and(&case.drafts[other.job].job.job)
                 .at(clock, step.start);
         }
     }
@@ -120,8 +121,9 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
         let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX);
         let check = |outcome, text: String| Check::new("gap", outcome, text).of(&draft.job.job).figure("gap", gap);
         checks.push(match (first[job], closest[job]) {
-            (Some((step, next)), _) => {
+            (Some((step, next)), closest) => {
                 let (step, next) = (&steps[step], &steps[next]);
+                let least = closest.map_or(next.start - step.end, |(least, ..)| least);
                 let text = format!(
                     "at {} {} begins {}; gap is {}",
                     when(clock, next.start),
@@ -129,7 +131,8 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
                     after(step.end, next.start, &step.told(case)),
                     span(gap)
                 );
-                check(Outcome::Failed, text).at(clock, next.start).figure("least", next.start - step.end)
+                let other = &case.drafts[next.job].job.job;
+                check(Outcome::Failed, text).and(other).at(clock, next.start).figure("least", least)
             }
             (None, Some((least, _, next))) => {
                 let text = format!(

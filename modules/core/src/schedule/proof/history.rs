@@ -4,7 +4,7 @@ use super::Case;
 use crate::{
     schedule::{
         Check, Draft, Line, Outcome,
-        history::{Replay, ages, first_lost, window},
+        history::{Loss, Replay, ages, first_lost, window},
         stored::Stored,
         story::{span, when},
     },
@@ -60,7 +60,8 @@ fn history(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored)
                 span(loss.age()),
                 span(seconds(promised))
             );
-            check(Outcome::Failed, text).at(clock, loss.gone).figure("window", loss.age())
+            let least = window.map_or(loss.age(), Loss::age);
+            check(Outcome::Failed, text).at(clock, loss.gone).figure("window", least)
         }
     }
 }
@@ -159,7 +160,7 @@ fn space(case: &Case<'_, '_>) -> Vec<Check> {
             _ => Outcome::Unknown,
         };
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        Check::new("space", outcome, format!("{needed}; {there}")).figure("bytes", bytes)
+        Check::new("space", outcome, format!("{needed}; {there}")).and(sink).figure("bytes", bytes)
     };
     sinks.into_iter().map(check).collect()
 }

@@ -1,0 +1,151 @@
+//! For what failed: the nearest change of each single setting with which it holds.
+//!
+//! One search serves all. `setting` lists what a check depends on (`rhythm`, `keeping`), `ways` how a setting is changed, as
+//! steps away from what is declared; `search` finds the least step that helps; `verdict` says what helps. Nothing is
+//! guessed: each change was planned and proven anew, and harms no other promise.
+
+mod keeping;
+mod rhythm;
+mod search;
+mod setting;
+mod verdict;
+mod ways;
+
+use super::{Check, Clocks, Facts, Remedy, plan::prove};
+use crate::Job;
+use search::Reach;
+use setting::{Nearness, Setting, nearness};
+use std::{collections::BTreeMap, rc::Rc};
+use verdict::{Before, failed, key};
+
+/// So many events are proven in search of changes for one source: some seconds. What is not tried for that is said.
+const EVENTS: usize = 4_000_000;
+
+/// What a try costs besides its events.
+const TRY: usize = 200;
+
+/// Adds remedies to the checks that failed, the first told first. Of the horizons the last is the whole one; those before are
+/// the begin of it, quick to try.
+pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks: &mut [Check]) {
+    let settings = setting::all(jobs, facts);
+    let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), left: EVENTS };
+    let before = checks.to_vec();
+    let before = Before::of(&before);
+    let mut order: Vec<&mut Check> =
+        checks.iter_mut().filter(|check| failed(std::slice::from_ref(check)).next().is_some()).collect();
+    order.sort_by_key(|check| check.instant.unwrap_or(i64::MAX));
+    for check in order {
+        let (mut remedies, mut untried) = (Vec::new(), Vec::new());
+        for near in [Nearness::Own, Nearness::Other, Nearness::Far] {
+            // What has nothing to do with it but for the room that is left is looked at where nothing else helps.
+            if near == Nearness::Far && !remedies.is_empty() {
+                break;
+            }
+            let here = settings.iter().enumerate().filter(|(_, setting)| nearness(setting, check, jobs) == Some(near));
+            for (number, setting) in here {
+                let job = setting.job.map(|job| jobs[job].job.clone());
+                match trials.nearest(number, setting, &before, check) {
+                    Ok(Some(value)) => remedies.push(Remedy { job, setting: setting.name.clone(), value }),
+                    Ok(None) => {}
+                    Err(Spent) => untried.push(match job {
+                        Some(job) => format!("{} in job {job}", setting.name),
+                        None => setting.name.clone(),
+                    }),
+                }
+            }
+        }
+        (check.remedies, check.untried) = (remedies, untried);
+    }
+}
+
+/// The first horizon to look at: on those before, the check holds as it is, and every change would seem to help.
+fn first_told(check: &Check, horizons: &[Clocks]) -> usize {
+    let last = horizons.len() - 1;
+    match check.instant {
+        Some(at) => horizons.iter().position(|clocks| clocks.source.to() > at).unwrap_or(last),
+        // Stores are full after a year; all else that has no instant is seen at once.
+        None if check.check == "space" => last.saturating_sub(1),
+        None => 0,
+    }
+}
+
+/// The cost of trying was spent before an answer was found.
+struct Spent;
+
+/// The number of a setting, of a group of its ways, and of the way; the step, and the horizon.
+type Trial = (usize, usize, usize, u64, usize);
+
+/// Everything that was tried.
+struct Trials<'a> {
+    jobs: &'a [Job],
+    facts: &'a Facts,
+    horizons: &'a [Clocks],
+    /// What failed; `None`: no such document, or no plan. Several checks depend on one setting.
+    known: BTreeMap<Trial, Option<Rc<[Check]>>>,
+    /// So many more events may be proven.
+    left: usize,
+}
+
+impl Trials<'_> {
+    /// The nearest value of a setting with which the check holds.
+    fn nearest(
+        &mut self,
+        number: usize,
+        setting: &Setting,
+        before: &Before<'_>,
+        check: &Check,
+    ) -> Result<Option<String>, Spent> {
+        let (wanted, first) = (key(check), first_told(check, self.horizons));
+        for (group, ways) in setting.ways.iter().enumerate() {
+            let mut best: Option<(u64, usize)> = None;
+            for (n, way) in ways.iter().enumerate() {
+                let steps = best.map_or(way.reach.steps, |(step, _)| way.reach.steps.min(step - 1));
+                let mut spent = false;
+                let found =
+                    search::least(Reach { steps, ..way.reach }, self.horizons.len() - first, |step, horizon| {
+                        let horizon = first + horizon;
+                        let failing = self.failing((number, group, n, step, horizon), setting);
+                        spent |= failing.is_err();
+                        let whole = horizon + 1 == self.horizons.len();
+                        failing.ok().flatten().is_some_and(|failing| before.is_helped(&wanted, &failing, whole))
+                    });
+                if spent {
+                    return Err(Spent);
+                }
+                best = found.map(|step| (step, n)).or(best);
+            }
+            if let Some((step, n)) = best {
+                return Ok(self.changed(setting, (group, n, step)).map(|(value, ..)| value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The checks that fail with this change.
+    fn failing(&mut self, trial: Trial, setting: &Setting) -> Result<Option<Rc<[Check]>>, Spent> {
+        if let Some(known) = self.known.get(&trial) {
+            return Ok(known.clone());
+        }
+        if self.left == 0 {
+            return Err(Spent);
+        }
+        let (_, group, way, step, horizon) = trial;
+        let mut events = 0;
+        let failing = self.changed(setting, (group, way, step)).and_then(|(_, jobs, facts)| {
+            let proven = prove(&jobs, &facts, &self.horizons[horizon]).ok()?;
+            events = proven.events();
+            Some(failed(&proven.checks).cloned().collect())
+        });
+        self.left = self.left.saturating_sub(events + TRY);
+        self.known.insert(trial, failing.clone());
+        Ok(failing)
+    }
+
+    /// The documents and facts with this change, and the value that it gives; `None`: there is no such document.
+    fn changed(&self, setting: &Setting, (group, way, step): (usize, usize, u64)) -> Option<(String, Vec<Job>, Facts)> {
+        let (mut jobs, mut facts) = (self.jobs.to_vec(), self.facts.clone());
+        let job = &mut jobs[setting.job.unwrap_or_default()];
+        let value = (setting.ways[group][way].change)(step, job, &mut facts)?;
+        job.problem().is_none().then_some((value, jobs, facts))
+    }
+}
