@@ -14,6 +14,17 @@ fn in_state(state: State) -> Lifecycle {
     Lifecycle { state, ..Lifecycle::default() }
 }
 
+#[test]
+fn what_has_ended_is_neither_under_way_nor_left() {
+    for (action, to) in [(Action::Stop, State::Stopped), (Action::Terminate, State::Inactive)] {
+        let begun = Lifecycle::default().begun(action, to, at(), "alice", &[]);
+        assert!(begun.stopping || begun.terminating);
+        let ended = begun.ended();
+        assert!(!ended.stopping && !ended.terminating, "{action}");
+        assert_eq!(Lifecycle { stopping: begun.stopping, terminating: begun.terminating, ..ended }, begun);
+    }
+}
+
 /// The table of the states, as it is documented.
 #[test]
 fn all_transitions() {

@@ -194,12 +194,12 @@ impl OnePer {
         };
     }
 
-    /// The copy that takes the place of `n` in its period: the next after it, or before it.
+    /// The copy that takes the place of `n`, which is gone, in its period: the next after it, or before it.
     fn next(&self, copies: &[Copied], n: usize, full: bool) -> Option<usize> {
         let same = |m: &usize| self.starts[*m] == self.starts[n];
         let fits = |m: &usize| !copies[*m].gone && (!full || copies[*m].full);
         if self.first {
-            (n + 1..copies.len()).take_while(same).find(fits)
+            (n..copies.len()).take_while(same).find(fits)
         } else {
             (0..n).rev().take_while(same).find(fits)
         }

@@ -119,6 +119,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn phases_are_the_minutes_in_which_the_first_run_may_lie() {
+        let of = |name: &str| LADDER.iter().find(|cadence| cadence.name == name).unwrap();
+        let shown = |name: &str, phase| {
+            let times = of(name).pattern(phase).cron_times();
+            times.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let of_first_and_last = |name: &str| {
+            let phases = of(name).phases();
+            (phases, of(name).is_daily(), shown(name, 0), shown(name, phases - 1))
+        };
+        let (hour, day) = (60, 1440);
+        let ends = |phases: u32, daily: bool, first: &str, last: &str| (phases, daily, first.into(), last.into());
+        assert_eq!(of_first_and_last("hourly"), ends(hour, false, "0 * * * *", "59 * * * *"));
+        assert_eq!(of_first_and_last("twice a week"), ends(7 * day, true, "0 0 * * 0,3", "59 23 * * 2,6"));
+        assert_eq!(of_first_and_last("twice a month"), ends(14 * day, true, "0 0 1,15 * *", "59 23 14,28 * *"));
+        assert_eq!(of_first_and_last("every 6 months"), ends(28 * day, true, "0 0 1 1,7 *", "59 23 28 1,7 *"));
+    }
+
     /// Runs within eight years that hold two leap years.
     fn runs(entries: &[super::super::CronTime]) -> Vec<i64> {
         let utc = jiff::tz::TimeZone::UTC;

@@ -19,6 +19,7 @@ fn an_empty_policy_is_refused_and_a_sink_keeps_something() {
     ] {
         let refused = plan(&nights(1, 3), &policy(text), &sink(LATER)).unwrap_err();
         assert_eq!((refused, refused.kind()), (error, Kind::RetentionRefused));
+        assert_eq!(refused.hint().as_deref(), Some("Give at least one rule, such as `generations: 7`."));
     }
 }
 
@@ -41,6 +42,13 @@ fn what_does_not_count_goes_once_a_newer_copy_counts() {
     assert_eq!(stay(&store, "generations: 5", &sink(LATER)), ["20261101", "20261102"]);
     store.push(full("2026-11-03"));
     assert_eq!(stay(&store, "generations: 5", &sink(LATER)), ["20261101", "20261103"]);
+    assert_eq!(stay(&store, "generations: 5", &source(LATER)), ["20261101", "20261103"]);
+    store[1].receipt = None;
+    assert_eq!(
+        stay(&store, "generations: 5", &sink(LATER)),
+        ["20261101", "20261103"],
+        "nobody waits for a receipt here"
+    );
 }
 
 #[test]
@@ -100,6 +108,8 @@ fn two_fulls_stay_unless_fewer_are_asked_for() {
         ["20261108", "20261113", "20261114"],
         "a sink's promise"
     );
+    assert_eq!(stay(&store, "{generations: 1, within: 0s}", &sink(LATER)), ["20261108", "20261114"]);
+    assert_eq!(stay(&store, "within: 1s", &sink(LATER)), ["20261101", "20261108", "20261114"]);
 }
 
 #[test]
@@ -131,6 +141,28 @@ fn an_incremental_of_a_damaged_base_does_not_count() {
 }
 
 #[test]
+fn an_incremental_is_worth_no_more_than_its_base() {
+    let base = arrived_only(full("2026-11-08"));
+    let another = base.clone().change(|c| c.digest = full("2026-10-01").digest);
+    let of = |incremental: Candidate| {
+        let told = |base: &Candidate| {
+            let store = [full("2026-11-01"), base.clone(), incremental.clone()];
+            let plan = plan(&store, &policy("generations: 3"), &careful_sink(LATER, 0, 8 * DAY)).unwrap();
+            let asked = plan.needs_reread.contains(&incremental.id);
+            (plan.decisions[2].reasons[0].to_string(), asked)
+        };
+        [told(&base), told(&another)]
+    };
+    let unread = "its digests were never compared; a rule keeps it if they match";
+    let no_base = "its base is missing or does not count, and no newer copy counts";
+    let no_receipt = "it has no receipt, and no newer copy counts";
+    let incremental = incremental("2026-11-09", &base);
+    assert_eq!(of(incremental.clone()), [(unread.into(), false), (no_base.into(), false)]);
+    let unknown = incremental.change(|c| c.receipt = None);
+    assert_eq!(of(unknown), [(no_receipt.into(), false), (no_receipt.into(), false)]);
+}
+
+#[test]
 fn nothing_younger_than_protect_goes_by_the_sinks_clock() {
     // The source claims that these are a year old; the sink knows when they came.
     let came = |day: u8, c: Candidate| {
@@ -155,10 +187,27 @@ fn a_copy_from_the_future_neither_counts_nor_goes() {
 }
 
 #[test]
+fn whatever_clock_is_ahead_by_more_than_clocks_differ_is_the_future() {
+    let now = "2026-11-03T00:00:00Z";
+    let soon = at(now) + backup_core::GenerationId::CLOCK_TOLERANCE;
+    let second = jiff::SignedDuration::from_secs(1);
+    let is_future = |of_source, of_sink| {
+        let mut copy = full_at(of_source);
+        copy.receipt.as_mut().unwrap().received_at = of_sink;
+        let plan = plan(&[full("2026-11-01"), copy], &policy("generations: 9"), &sink(now)).unwrap();
+        plan.decisions[1].reasons.contains(&Reason::Future)
+    };
+    assert!(!is_future(soon, soon));
+    assert!(is_future(soon + second, at(now)), "the source's");
+    assert!(is_future(at(now), soon + second), "the sink's");
+}
+
+#[test]
 fn a_hold_keeps_and_tells_why() {
     let store = [full("2026-11-01").change(|c| c.hold = Some("audit".into())), full("2026-11-02"), full("2026-11-03")];
     let plan = plan(&store, &policy("generations: 1"), &sink(LATER)).unwrap();
     assert_eq!(plan.decisions[0].reasons[0].to_string(), "hold: audit");
+    assert_eq!(Reason::Held { why: String::new() }.to_string(), "hold");
     assert_eq!(ids(&plan, Verdict::Expire), ["20261102"]);
 }
 
@@ -178,6 +227,10 @@ fn a_sink_keeps_the_first_copy_of_a_day_and_a_source_the_last() {
     };
     assert_eq!(hours(sink(LATER)), ["01T02", "02T02"]);
     assert_eq!(hours(source(LATER)), ["01T20", "02T20"]);
+    let base = full("2026-10-01");
+    let day = [base.clone(), incremental("2026-11-01T02:00:00", &base), full("2026-11-01T20:00:00")];
+    let plan = plan(&day, &policy("daily: 1"), &sink(LATER)).unwrap();
+    assert!(matches!(plan.decisions[1].reasons[0], Reason::OneOf { .. }), "also before a full: {}", explain(&plan));
 }
 
 #[test]
