@@ -31,8 +31,8 @@ const fn cadence(name: &'static str, longest: u32, shape: Shape) -> Cadence {
     Cadence { name, longest, shape }
 }
 
-/// All of them, the longest first. What does not divide an hour, a day or a week evenly is not in here: cron would begin
-/// anew at its end.
+/// All of them, the longest first. What does not divide an hour or a day evenly is not in here: cron would begin anew at its end.
+/// Nor is what would take several entries: one repeats its minutes in each of its hours, so between one hour and two there is nothing.
 pub(super) const LADDER: &[Cadence] = &[
     cadence("once a year", 366 * DAY, Shape::Months(12)),
     cadence("every 6 months", 184 * DAY, Shape::Months(6)),
@@ -92,6 +92,13 @@ impl Cadence {
                 Pattern { months, ..Pattern::new([of_day(phase)], Days::Month(vec![first + 1])) }
             }
         }
+    }
+
+    /// For people: why an interval between this one and the next rarer one is cut.
+    pub(super) fn not_rarer(&self) -> String {
+        let rarer = LADDER.iter().take_while(|other| other.longest > self.longest).last();
+        let told = |rarer: &Self| format!(", which no entry holds evenly; {} would be too rare", rarer.name);
+        rarer.map(told).unwrap_or_default()
     }
 
     /// Whether it runs at the same time on each of its days.

@@ -4,6 +4,7 @@ use super::{
     Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
     carrier,
+    difference::Difference,
     facts::{hash, minutes, phase_of},
     rpo,
     story::span,
@@ -117,13 +118,15 @@ impl Host<'_, '_> {
         let mut first = None;
         for cadence in LADDER.iter().filter(long_enough).filter(fits).take(TRIES) {
             let runs = self.place(draft, cadence);
+            let exact = (rpo - latency) / in_a_row == i64::from(cadence.longest) * 60;
             let why = format!(
-                "{}: the RPO of {} less {} for collect, transport and verification{} leaves {}",
+                "{}: the RPO of {} less {} for collect, transport and verification{} leaves {}{}",
                 cadence.name,
                 span(rpo),
                 span(latency),
                 if in_a_row > 1 { format!(", for each of {in_a_row} runs,") } else { String::new() },
                 span((rpo - latency) / in_a_row),
+                if exact { String::new() } else { cadence.not_rarer() },
             );
             let tried = Draft { carries: self.carries(draft, &runs)?, runs, ..draft.clone() };
             let timeline = Timeline::of(&tried, self.clocks);
@@ -179,13 +182,18 @@ impl Host<'_, '_> {
         let mut carries = Vec::new();
         for (position, of) in draft.job.streams().enumerate() {
             let explicit = &draft.schedule.transport;
-            let (times, again) = match carrier {
-                _ if !explicit.is_empty() => (times(draft.job, "transport", explicit)?, Vec::new()),
-                Some(carrier) => carrier::along(draft, &of, carrier, self.clocks)?,
+            let ((times, again), why) = match carrier {
+                _ if !explicit.is_empty() => {
+                    ((times(draft.job, "transport", explicit)?, Vec::new()), "as `schedule.transport` says".into())
+                }
+                Some(carrier) => (
+                    carrier::along(draft, &of, carrier, self.clocks)?,
+                    format!("with the transport of {}, as `objectives.with` says", carrier.job.job),
+                ),
                 None => self.after(draft, runs, position, &of),
             };
             let (mode, sink) = (of.stream.transport.mode, of.stream.sink.name.clone());
-            carries.push(Carry { stream: of.name, mode, sink, times, again });
+            carries.push(Carry { stream: of.name, mode, sink, times, again, why });
         }
         Ok(carries)
     }
@@ -198,15 +206,28 @@ impl Host<'_, '_> {
         runs: &[Run],
         position: usize,
         of: &StreamOf<'_>,
-    ) -> (Vec<CronTime>, Vec<CronTime>) {
+    ) -> ((Vec<CronTime>, Vec<CronTime>), String) {
         let ready = minutes(draft.steps.collect) + i64::from(draft.delay);
         let before = ready + minutes(draft.steps.transport) * i64::try_from(position).unwrap_or_default();
-        let (margin, shift) = (draft.margin(), self.sink_shift(of));
+        let sink = of.stream.sink.name.as_str();
+        let apart = Difference::of(self.clocks, of.stream.transport.mode, sink);
+        // As much as the clocks ever differ, so that the transport is never before the collection.
+        let (margin, shift) = (draft.margin(), apart.most);
         let room = i64::from(shortest(&starts(runs))) - before - minutes(draft.steps.transport);
         let (mut first, mut second) = (Vec::new(), Vec::new());
+        let mut why = vec![format!("after collecting, which takes {} at p95", span(draft.steps.collect))];
+        if before > ready {
+            why.push("after carrying the streams before".into());
+        }
+        why.extend(apart.told(sink, &draft.job.source));
+        let mut forward = None;
         for run in runs {
             let pattern = if shift == 0 { run.pattern.clone() } else { run.pattern.on_any_date() };
             let late = self.while_clocks_change(&pattern, before);
+            if !late.minutes.is_empty() && self.forward() > 0 {
+                let later = span(self.forward() * 60);
+                forward = Some(format!("once more {later} later, for nights in which clocks go forward meanwhile"));
+            }
             let later = |minutes: &Pattern, by: i64| {
                 minutes.later(before + shift + by).iter().flat_map(Pattern::cron_times).collect::<Vec<_>>()
             };
@@ -218,7 +239,8 @@ impl Host<'_, '_> {
                 }
             }
         }
-        (merged(&first), merged(&second))
+        why.extend(forward);
+        ((merged(&first), merged(&second)), why.join("; "))
     }
 
     /// The minutes by which clocks ever go forward.
@@ -232,16 +254,6 @@ impl Host<'_, '_> {
         let takes = u32::try_from(takes).unwrap_or(Week::MINUTES);
         let meets = |&minute: &u16| !self.avoid.is_free(minute.into(), takes);
         Pattern { minutes: pattern.minutes.iter().copied().filter(meets).collect(), ..pattern.clone() }
-    }
-
-    /// Minutes to add to the source's local time where the sink's cron begins the transport and its clock differs: as
-    /// much as it ever differs, so that the transport is never before the collection.
-    fn sink_shift(&self, of: &StreamOf<'_>) -> i64 {
-        let sink = self.clocks.of(of.stream.transport.mode, &of.stream.sink.name);
-        let source = &self.clocks.source;
-        let changes = source.changes().chain(sink.changes()).map(|change| change.at);
-        let instants = [source.from()].into_iter().chain(changes);
-        instants.map(|at| (sink.local(at) - source.local(at)) / 60).max().unwrap_or_default()
     }
 }
 

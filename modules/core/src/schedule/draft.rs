@@ -58,6 +58,8 @@ pub(super) struct Carry {
     pub times: Vec<CronTime>,
     /// Entries that carry what was not ready then.
     pub again: Vec<CronTime>,
+    /// Why then.
+    pub why: String,
 }
 
 /// One job's part of a plan.

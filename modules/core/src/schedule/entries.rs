@@ -89,11 +89,6 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     for carry in &draft.carries {
         let Some(of) = draft.job.stream(carry.stream) else { continue };
-        let why = match &draft.objectives.with {
-            _ if !draft.schedule.transport.is_empty() => "as `schedule.transport` says".into(),
-            Some(with) => format!("with the transport of {with}, as `objectives.with` says"),
-            None => format!("after collecting, which takes {} at p95", super::story::span(draft.steps.collect)),
-        };
         let (host, job) = match carry.mode {
             Mode::Push => (&draft.job.source, draft.job.job.clone()),
             Mode::Pull => (&carry.sink, draft.job.name_at_sink()),
@@ -108,7 +103,7 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
             install: true,
             why: why.into(),
         };
-        entries.extend(carry.times.iter().map(|time| entry(Purpose::Transport, time, "", &why)));
+        entries.extend(carry.times.iter().map(|time| entry(Purpose::Transport, time, "", &carry.why)));
         let why = "after a collection that took longer; does nothing otherwise";
         entries.extend(carry.again.iter().map(|time| entry(Purpose::Again, time, "", why)));
         if catches_up(draft, carry.times.iter().map(|time| Pattern::of(time).minutes.len()).sum()) {

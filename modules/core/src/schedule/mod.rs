@@ -14,6 +14,7 @@ mod clock;
 mod cron;
 mod delivery;
 mod derive;
+mod difference;
 mod draft;
 mod entries;
 mod error;

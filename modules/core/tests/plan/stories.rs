@@ -1,6 +1,11 @@
 //! What checks tell: the right copy, the right instant, and no span shorter than it is.
 
 use crate::make::{FROM, berlin, planned, quick};
+use backup_core::{
+    Job,
+    job::Mode,
+    schedule::{Facts, Purpose, SinkFacts},
+};
 
 /// The first counter-example of a plan for two months.
 fn story(objectives: &str) -> String {
@@ -29,4 +34,34 @@ fn the_first_minute_on_a_forbidden_day_is_told() {
         let story = story(objectives);
         assert!(story.contains(part), "{part}: {story}");
     }
+}
+
+/// The explanation of the first entry for this purpose.
+fn why(job: &Job, facts: &Facts, purpose: Purpose) -> String {
+    let plan = planned(job, facts, FROM, 400);
+    plan.entries.iter().find(|entry| entry.purpose == purpose).unwrap_or_else(|| panic!("{plan}")).why.clone()
+}
+
+#[test]
+fn an_interval_that_cron_cannot_hold_is_said() {
+    let told = |rpo: &str| why(&quick(&format!("rpo: {rpo}")), &berlin(), Purpose::Collect);
+    let cut = told("1h43min");
+    assert!(cut.contains("leaves 1 h 18 min, which no entry holds evenly; every 2 h would be too rare"), "{cut}");
+    let whole = told("1h25min");
+    assert!(whole.contains("leaves 1 h; follows"), "{whole}");
+}
+
+#[test]
+fn each_hour_of_a_transport_is_explained() {
+    let spring = quick("days: [28], at: [\"02:00\"]");
+    let told = why(&spring, &berlin(), Purpose::Transport);
+    let forward = "after collecting, which takes 10 min at p95; once more 1 h later, for nights in which clocks go forward meanwhile";
+    assert_eq!(told, forward);
+
+    let mut pulled = quick("at: [\"22:00\"]");
+    pulled.streams.values_mut().for_each(|of| of.transport.mode = Mode::Pull);
+    let mut facts = berlin();
+    facts.sinks.insert("sink1".into(), SinkFacts { zone: "America/New_York".into(), ..SinkFacts::default() });
+    let behind = "after collecting, which takes 10 min at p95; the clock of sink1 is 5 h to 6 h behind that of web1: up to 1 h late, and never too early";
+    assert_eq!(why(&pulled, &facts, Purpose::Transport), behind);
 }

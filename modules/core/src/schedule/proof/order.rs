@@ -56,7 +56,7 @@ fn order(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, upkeep: &Upkeep) -
         None => check(Outcome::Unknown, format!("no full arrives before any {}", upkeep.name())),
         Some((after, at, full)) => {
             let text = format!(
-                "the {} of {} comes {} after the full of {} has arrived at {}; it is never closer. It needs that full, so it cannot begin before",
+                "the {} of {} comes {} after the full of {} has arrived at {}; it is never closer. It needs that full",
                 upkeep.name(),
                 on_both(case, &line.sink, at),
                 span(after),
