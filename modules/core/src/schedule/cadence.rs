@@ -1,6 +1,7 @@
 //! The intervals that one cron entry can express, from a year down to a minute.
 
 use super::{Days, Pattern, Week};
+use crate::units::Span;
 
 const HOUR: u32 = 60;
 const DAY: u32 = Week::DAY;
@@ -65,6 +66,12 @@ pub(super) const LADDER: &[Cadence] = &[
 ];
 
 impl Cadence {
+    /// The rarest that holds an interval in local time. Below a minute documents declare none.
+    pub(super) fn holding(every: Span) -> &'static Self {
+        let holds = LADDER.iter().find(|cadence| u64::from(cadence.longest) * 60 <= every.0);
+        holds.unwrap_or(&LADDER[LADDER.len() - 1])
+    }
+
     /// How many phases there are: one per minute in which the first run may lie.
     pub(super) const fn phases(&self) -> u32 {
         match self.shape {

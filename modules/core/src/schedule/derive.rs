@@ -326,7 +326,7 @@ fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>
 }
 
 /// A job's own phase: by its name and the place of its source, so that nobody else moves it.
-fn preferred(draft: &Draft<'_>, phases: u32) -> u32 {
+pub(super) fn preferred(draft: &Draft<'_>, phases: u32) -> u32 {
     (hash(&draft.job.job) % phases + phase_of(draft.place, phases)) % phases
 }
 

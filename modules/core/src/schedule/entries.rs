@@ -1,8 +1,9 @@
 //! Cron entries per host and user, with the reason of each.
 
 use super::{
-    CATCH_UP, Clocks, CronTime, Days, Draft, Pattern, Planned, Timeline,
+    CATCH_UP, Clocks, CronTime, Days, Draft, Line, Pattern, Planned, Timeline,
     facts::hash,
+    head,
     result::{Entry, Purpose},
     stored::rotations,
     upkeep::{self, Sort},
@@ -135,43 +136,35 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
     entries
 }
 
-/// What is planned and cannot be installed yet.
+/// What is planned and cannot be installed yet: on the sink all of it.
 fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
-    let mut entries = Vec::new();
     let job = draft.job.name_at_sink();
+    let entry = |line: &Line, purpose, time: &CronTime, command: String, why: &str| Entry {
+        host: line.sink.clone(),
+        user: draft.job.stream(line.stream).map_or_else(String::new, |of| of.stream.sink.user.clone()),
+        job: job.clone(),
+        purpose,
+        cron: time.to_string(),
+        command: format!("{BIN}/{command} --quiet"),
+        install: false,
+        why: why.to_owned(),
+    };
+    let mut entries = Vec::new();
     for line in &timeline.lines {
         for upkeep in upkeep::of(draft, line, clocks) {
             let (purpose, executable) = match upkeep.sort {
                 Sort::Verify => (Purpose::Verify, "backup_verify run"),
                 Sort::Drill => (Purpose::Drill, "backup_restore drill"),
             };
-            let user = draft.job.stream(line.stream).map_or_else(String::new, |of| of.stream.sink.user.clone());
-            entries.extend(upkeep.times.iter().map(|time| Entry {
-                host: line.sink.clone(),
-                user: user.clone(),
-                job: job.clone(),
-                purpose,
-                cron: time.to_string(),
-                command: format!("{BIN}/{executable} {job} --stream {} --quiet", line.stream),
-                install: false,
-                why: upkeep.why.clone(),
-            }));
+            let command = format!("{executable} {job} --stream {}", line.stream);
+            entries.extend(upkeep.times.iter().map(|time| entry(line, purpose, time, command.clone(), &upkeep.why)));
         }
     }
-    let planned = [
-        (Purpose::Snapshot, draft.objectives.snapshots, "snapshot"),
-        (Purpose::Checkpoint, draft.objectives.checkpoints, "checkpoint"),
-    ];
-    for (purpose, every, verb) in planned {
-        let Some(every) = every else { continue };
-        let holds = super::cadence::LADDER.iter().find(|cadence| u64::from(cadence.longest) * 60 <= every.every.0);
-        let Some(cadence) = holds else { continue };
-        for time in cadence.pattern(0).cron_times() {
-            let why = format!("{} holds `every: {}`", cadence.name, every.every);
-            let mut entry = on_source(draft, purpose, &time, &format!("backup_head {verb} {}", draft.job.job), why);
-            entry.install = false;
-            entries.push(entry);
-        }
+    for taken in [head::snapshots(draft), head::checkpoints(draft)].into_iter().flatten() {
+        let command = format!("backup_head {} {job}", taken.name());
+        let line = head::line(timeline).into_iter();
+        let times = line.flat_map(|line| taken.times.iter().map(move |time| (line, time)));
+        entries.extend(times.map(|(line, time)| entry(line, taken.purpose, time, command.clone(), &taken.why)));
     }
     entries
 }

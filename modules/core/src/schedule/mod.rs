@@ -21,6 +21,7 @@ mod error;
 mod facts;
 mod firings;
 mod fleet;
+mod head;
 pub mod history;
 mod missed;
 mod outage;

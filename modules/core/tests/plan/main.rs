@@ -5,6 +5,7 @@ mod calendar;
 mod carriers;
 mod catch_up;
 mod fleet;
+mod head;
 mod keeps;
 mod late;
 mod make;

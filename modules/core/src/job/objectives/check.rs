@@ -1,6 +1,6 @@
 //! What is contradictory within the objectives of one job.
 
-use super::{Day, Objectives, Recurrence, TimeOfDay};
+use super::{Day, Every, Objectives, Recurrence, TimeOfDay};
 use crate::{
     document::Problem,
     job::Job,
@@ -92,6 +92,19 @@ impl Found {
             if span.is_some_and(|span| span.0 == 0) {
                 self.add(key, "0s is no time", format!("Give a time such as {example}, or leave it out."));
             }
+        }
+        for (key, every) in [("snapshots", objectives.snapshots), ("checkpoints", objectives.checkpoints)] {
+            if let Some(Every { every }) = every.filter(|every| (1..60).contains(&every.every.0)) {
+                let message = format!("{every} cannot be held: cron begins nothing more often than once a minute");
+                self.add(&format!("{key}.every"), message, "Give 1min or more.");
+            }
+        }
+        if objectives.checkpoints.is_some() && objectives.snapshots.is_none() {
+            self.add(
+                "checkpoints",
+                "they lie between snapshots, and none are declared",
+                "Give `snapshots.every`, too, or leave it out.",
+            );
         }
         if objectives.provider.is_some_and(|provider| provider.days == 0) {
             self.add("provider.days", "0 days keep nothing", "Give the days that the provider keeps, or leave it out.");

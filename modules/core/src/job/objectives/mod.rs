@@ -49,7 +49,7 @@ pub struct Objectives {
     pub drill: Option<Recurrence>,
     /// Snapshots of a database's head.
     pub snapshots: Option<Every>,
-    /// Positions at which the members of a database are consistent with each other.
+    /// Between them: positions at which the members of a database are consistent with each other.
     pub checkpoints: Option<Every>,
     /// A provider's backup of the source's whole file system.
     pub provider: Option<Provider>,

@@ -144,8 +144,10 @@ pub(super) fn room(kind: &Kind) -> Result<Room, PlanError> {
         promised.min(slack_of_host(draft, timeline, &steps)).div_euclid(60)
     });
     let fixed = delays.min();
+    // Snapshots of a head have a place of their own; they hold back no transport.
+    let placed = drafts.iter().any(|draft| draft.objectives.snapshots.is_some());
     let minutes = [free, fixed].into_iter().flatten().min().unwrap_or_default();
-    Ok(Room { minutes: minute(minutes), free: free.is_some(), fixed: fixed.is_some() })
+    Ok(Room { minutes: minute(minutes), free: free.is_some() || placed, fixed: fixed.is_some() })
 }
 
 /// Seconds by which the transports of a job can be delayed before its RPO breaks.

@@ -3,10 +3,11 @@
 mod busy;
 mod calendar;
 mod freshness;
+mod head;
 mod history;
 mod order;
 
-use super::{Check, Clocks, Draft, Facts, Line, Timeline, stored::Stored};
+use super::{Check, Clocks, Draft, Facts, Line, Timeline, stored::Stored, story::when};
 
 /// All that a proof is about.
 pub(super) struct Case<'c, 'a> {
@@ -31,6 +32,16 @@ impl<'c, 'a> Case<'c, 'a> {
         })
     }
 
+    /// A time of the source, and where the sink's clock begins it and shows another one, that one, too.
+    fn on_both(&self, sink: &str, at: i64) -> String {
+        let (here, there) = (&self.clocks.source, self.clocks.sink(sink));
+        if here == there {
+            return when(here, at);
+        }
+        let zone = self.facts.sinks.get(sink).map_or("UTC", |facts| &facts.zone);
+        format!("{} ({} on {sink}, {zone})", when(here, at), when(there, at))
+    }
+
     /// Every check.
     pub(super) fn checks(&self) -> Vec<Check> {
         let parts = [
@@ -38,6 +49,7 @@ impl<'c, 'a> Case<'c, 'a> {
             busy::checks(self),
             calendar::checks(self),
             order::checks(self),
+            head::checks(self),
             history::checks(self),
         ];
         parts.into_iter().flatten().collect()

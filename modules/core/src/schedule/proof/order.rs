@@ -18,16 +18,6 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
     checks
 }
 
-/// A time of the source, and where the sink's clock begins it and shows another one, that one, too.
-fn on_both(case: &Case<'_, '_>, sink: &str, at: i64) -> String {
-    let (here, there) = (&case.clocks.source, case.clocks.sink(sink));
-    if here == there {
-        return when(here, at);
-    }
-    let zone = case.facts.sinks.get(sink).map_or("UTC", |facts| &facts.zone);
-    format!("{} ({} on {sink}, {zone})", when(here, at), when(there, at))
-}
-
 /// The newest full at that time, collected or not yet arrived.
 fn order(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, upkeep: &Upkeep) -> Check {
     let clock = &case.clocks.source;
@@ -40,7 +30,7 @@ fn order(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, upkeep: &Upkeep) -
         if after < 0 {
             let text = format!(
                 "at {} the {} begins, but the full of {} has not arrived: it counts on its sink from {} on, {} later",
-                on_both(case, &line.sink, at),
+                case.on_both(&line.sink, at),
                 upkeep.name(),
                 when(clock, full.data),
                 when(clock, full.arrives),
@@ -58,7 +48,7 @@ fn order(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, upkeep: &Upkeep) -
             let text = format!(
                 "the {} of {} comes {} after the full of {} has arrived at {}; it is never closer. It needs that full",
                 upkeep.name(),
-                on_both(case, &line.sink, at),
+                case.on_both(&line.sink, at),
                 span(after),
                 when(clock, full.data),
                 when(clock, full.arrives)

@@ -1,0 +1,175 @@
+//! A database's head lies on the sink: snapshots and checkpoints are planned there, at times of their own, in their order.
+
+use backup_core::{
+    Job,
+    schedule::{Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, firings, plan, plan_fleet, zone},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn parsed(source: &str, objectives: &str) -> Result<Job, backup_core::document::DocumentError> {
+    let text = format!(
+        "{{version: 1, job: shop, source: {source}, objectives: {{durations: {{collect: 10min, transport: 5min, verify: 5min}},
+        {objectives}}}, streams: {{data: {{include: [/srv/shop], transport: {{mode: push, peer: {{address: sink1}}}},
+        sink: {{name: sink1, retention: {{generations: 7}}}}}}}}}}"
+    );
+    Job::parse(&text, "shop")
+}
+
+fn job(source: &str, objectives: &str) -> Job {
+    parsed(source, objectives).unwrap()
+}
+
+fn range() -> (Timestamp, Timestamp) {
+    let from: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    (from, from + SignedDuration::from_hours(24 * 400))
+}
+
+fn facts(sink: &str) -> Facts {
+    let mut facts = Facts::default();
+    facts.hosts.insert("web1".into(), HostFacts { zone: "Europe/Berlin".into(), ..HostFacts::default() });
+    facts.sinks.insert("sink1".into(), SinkFacts { zone: sink.into(), ..SinkFacts::default() });
+    facts
+}
+
+fn planned(job: &Job, sink: &str) -> Plan {
+    let (from, until) = range();
+    plan(std::slice::from_ref(job), &facts(sink), from, until).unwrap()
+}
+
+fn check<'p>(plan: &'p Plan, name: &str) -> &'p Check {
+    plan.checks.iter().find(|check| check.check == name).unwrap()
+}
+
+fn begins(plan: &Plan, purpose: Purpose, sink: &str) -> Vec<i64> {
+    let (from, until) = range();
+    let clock = Clock::new(&zone(sink, "sink1").unwrap(), from, until);
+    let entries = plan.entries.iter().filter(|entry| entry.purpose == purpose && entry.host == "sink1");
+    let mut all: Vec<i64> =
+        entries.flat_map(|entry| firings(&entry.cron.parse().unwrap(), &clock).map(|firing| firing.at)).collect();
+    all.sort_unstable();
+    all
+}
+
+/// Snapshots and checkpoints.
+fn taken(plan: &Plan, sink: &str) -> [Vec<i64>; 2] {
+    [Purpose::Snapshot, Purpose::Checkpoint].map(|purpose| begins(plan, purpose, sink))
+}
+
+/// Whether one lies between these two.
+fn between(pair: &[i64], checkpoints: &[i64]) -> bool {
+    checkpoints.get(checkpoints.partition_point(|&at| at <= pair[0])).is_some_and(|&at| at < pair[1])
+}
+
+#[test]
+fn they_are_taken_on_the_sink_by_its_user_and_only_planned() {
+    let plan = planned(&job("web1", "rpo: 2h, snapshots: {every: 6h}, checkpoints: {every: 1h}"), "Asia/Tokyo");
+    for (purpose, command) in [(Purpose::Snapshot, "snapshot"), (Purpose::Checkpoint, "checkpoint")] {
+        let entry = plan.entries.iter().find(|entry| entry.purpose == purpose).unwrap();
+        assert_eq!((entry.host.as_str(), entry.user.as_str(), entry.install), ("sink1", "dataBackupSink", false));
+        assert_eq!(entry.command, format!("/usr/local/bin/backup_head {command} web1/shop --quiet"));
+    }
+}
+
+#[test]
+fn a_checkpoint_lies_between_any_two_snapshots() {
+    // (snapshots, checkpoints)
+    let spans = [
+        ("40min", "15min"),
+        ("1h", "1h"),
+        ("5h", "1h"),
+        ("6h", "5h"),
+        ("13h", "6h"),
+        ("1d", "1d"),
+        ("4d", "13h"),
+        ("7d", "4d"),
+        ("31d", "7d"),
+        ("31d", "31d"),
+    ];
+    for sink in ["UTC", "Europe/Berlin", "Australia/Lord_Howe"] {
+        for (rare, dense) in spans {
+            let objectives = format!("rpo: 5h, snapshots: {{every: {rare}}}, checkpoints: {{every: {dense}}}");
+            let plan = planned(&job("web1", &objectives), sink);
+            let told = check(&plan, "checkpoint");
+            let [snapshots, checkpoints] = taken(&plan, sink);
+            assert!(snapshots.len() > 10, "{sink}, {objectives}: {told}");
+            // Lord Howe moves its clocks by half an hour: hourly snapshots are so near then that none need lie between.
+            let near = |pair: &[i64]| sink == "Australia/Lord_Howe" && rare == "1h" && pair[1] - pair[0] == 1800;
+            let held = |pair: &[i64]| between(pair, &checkpoints) || near(pair);
+            assert!(snapshots.windows(2).all(held), "{sink}, {objectives}: {told}");
+            assert_eq!(told.outcome, Outcome::Ok, "{sink}, {objectives}: {told}");
+        }
+    }
+}
+
+#[test]
+fn checkpoints_that_are_rarer_are_refused_with_the_first_pair_of_snapshots() {
+    let plan = planned(&job("web1", "rpo: 2h, snapshots: {every: 1h}, checkpoints: {every: 6h}"), "UTC");
+    let told = check(&plan, "checkpoint");
+    assert!(!plan.feasible && told.outcome == Outcome::Failed, "{told}");
+    let [snapshots, checkpoints] = taken(&plan, "UTC");
+    let second = snapshots.iter().position(|&at| at == told.instant.unwrap()).unwrap();
+    assert!(!between(&snapshots[second - 1..=second], &checkpoints), "{told}");
+    let before = &snapshots[..second];
+    assert!(before.windows(2).all(|pair| between(pair, &checkpoints)), "an earlier pair has none, either: {told}");
+}
+
+#[test]
+fn a_snapshot_holds_what_has_arrived() {
+    let told = |objectives: &str| check(&planned(&job("web1", objectives), "UTC"), "snapshot").clone();
+    let dense = told("rpo: 2h, snapshots: {every: 1d}");
+    assert_eq!(dense.outcome, Outcome::Ok, "{dense}");
+    assert!((1..=2 * 3600).contains(&dense.figures["age"]), "no older than the RPO: {dense}");
+    let stale = told("rpo: 26h, snapshots: {every: 6h}");
+    assert_eq!(stale.outcome, Outcome::Warning, "{stale}");
+    assert!(stale.text.contains("holds nothing new"), "{stale}");
+}
+
+#[test]
+fn where_clocks_go_back_two_are_further_apart_and_it_is_said() {
+    let apart = |sink: &str| check(&planned(&job("web1", "rpo: 2h, snapshots: {every: 6h}"), sink), "snapshot").clone();
+    assert_eq!(apart("UTC").figures["apart"], 6 * 3600);
+    let told = apart("Europe/Berlin");
+    assert_eq!(told.figures["apart"], 7 * 3600);
+    assert!(told.outcome == Outcome::Warning && told.text.contains("7 h apart"), "{told}");
+}
+
+#[test]
+fn what_cron_cannot_hold_is_refused() {
+    for (objectives, key, message, remedy) in [
+        ("rpo: 2h, snapshots: {every: 30s}", "objectives.snapshots.every", "30s", "1min"),
+        ("rpo: 2h, snapshots: {every: 1h}, checkpoints: {every: 59s}", "objectives.checkpoints.every", "59s", "1min"),
+        (
+            "rpo: 2h, checkpoints: {every: 1h}",
+            "objectives.checkpoints",
+            "between snapshots, and none",
+            "`snapshots.every`",
+        ),
+    ] {
+        let error = parsed("web1", objectives).expect_err(objectives);
+        assert!(error.message.starts_with(key) && error.message.contains(message), "{objectives}: {error}");
+        assert!(error.remedy.contains(remedy), "{objectives}: {}", error.remedy);
+    }
+    assert!(parsed("web1", "rpo: 2h, snapshots: {every: 1min}").is_ok());
+}
+
+#[test]
+fn hosts_take_them_at_times_of_their_own_that_no_newcomer_moves() {
+    let crons = |hosts: usize| -> BTreeMap<String, String> {
+        let names = (0..hosts).map(|n| format!("web{n}"));
+        // Every time is declared: the place of the host is for its snapshots only.
+        let objectives = "rpo: 26h, at: [\"22:00\"], snapshots: {every: 1d}";
+        let sources: BTreeMap<_, _> = names.map(|name| (name.clone(), vec![job(&name, objectives)])).collect();
+        let mut facts = facts("UTC");
+        facts.sinks.get_mut("sink1").unwrap().parallel = 1000;
+        let (from, _) = range();
+        let fleet = plan_fleet(&sources, &facts, from, from + SignedDuration::from_hours(24 * 20)).unwrap();
+        let snapshot =
+            |plan: &Plan| plan.entries.iter().find(|entry| entry.purpose == Purpose::Snapshot).unwrap().clone();
+        fleet.plans.iter().map(|plan| (plan.source.clone(), snapshot(plan).cron)).collect()
+    };
+    let (few, many) = (crons(30), crons(31));
+    assert!(few.iter().all(|(host, cron)| many[host] == *cron), "{few:?}\n{many:?}");
+    let times: BTreeSet<&String> = many.values().collect();
+    assert!(times.len() > 20, "{times:?}");
+}
