@@ -224,14 +224,29 @@ impl CronTime {
     }
 
     fn happens(&self) -> bool {
-        self.months.iter().any(|month| {
-            let longest = match month {
-                2 => 29,
-                4 | 6 | 9 | 11 => 30,
-                _ => 31,
-            };
-            (1..=longest).any(|day| self.days.has(day))
-        })
+        self.months.iter().any(|month| (1..=longest(month)).any(|day| self.days.has(day)))
+    }
+
+    /// The months in which it begins nothing, at least in common years, although it names them: they end before its days.
+    pub fn months_left_out(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let first = self.days.iter().next().unwrap_or_default();
+        self.months_without(first)
+    }
+
+    /// The months that it names and that have no such day, at least in common years.
+    pub(super) fn months_without(&self, day: u8) -> impl Iterator<Item = &'static str> + use<> {
+        let without =
+            self.months.iter().filter(move |&month| day > longest(month).min(if month == 2 { 28 } else { 31 }));
+        without.map(|month| MONTH.words[usize::from(month - MONTH.low)])
+    }
+}
+
+/// The last day that a month ever has.
+const fn longest(month: u8) -> u8 {
+    match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
     }
 }
 

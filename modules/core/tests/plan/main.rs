@@ -9,6 +9,7 @@ mod head;
 mod keeps;
 mod late;
 mod make;
+mod month_end;
 mod properties;
 mod refusals;
 mod simulator;

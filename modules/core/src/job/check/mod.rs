@@ -6,7 +6,11 @@ mod streams;
 mod together;
 
 use super::Job;
-use crate::{Failure, document::Problem, schedule::CronTime};
+use crate::{
+    Failure,
+    document::Problem,
+    schedule::{CronTime, LAST_COMMON_DAY},
+};
 
 /// Every problem, in the order of the document.
 pub(super) fn problems(job: &Job) -> Vec<Problem> {
@@ -72,6 +76,20 @@ impl Found {
         self.path("mail.sendmail", &job.mail.sendmail);
     }
 
+    /// An entry that some month has no day for would be left out there, and nobody told.
+    fn every_month(&mut self, key: String, text: &str, time: &CronTime) {
+        let left_out: Vec<&str> = time.months_left_out().collect();
+        if !left_out.is_empty() {
+            self.add(
+                key,
+                format!("{text:?} would be left out in {}: not every month has such a day", left_out.join(", ")),
+                format!(
+                    "Use a day up to {LAST_COMMON_DAY}, which every month has, or day 1 of the next month, or name months that have the day."
+                ),
+            );
+        }
+    }
+
     fn schedule(&mut self, job: &Job) {
         let steps = [
             ("collect", &job.schedule.collect),
@@ -80,8 +98,10 @@ impl Found {
         ];
         for (name, times) in steps {
             for (i, time) in times.iter().enumerate() {
-                if let Err(error) = time.parse::<CronTime>() {
-                    self.add(format!("schedule.{name}[{i}]"), error.to_string(), error.hint().unwrap_or_default());
+                let key = format!("schedule.{name}[{i}]");
+                match time.parse::<CronTime>() {
+                    Err(error) => self.add(key, error.to_string(), error.hint().unwrap_or_default()),
+                    Ok(parsed) => self.every_month(key, time, &parsed),
                 }
             }
         }

@@ -155,6 +155,20 @@ fn named_within(time: &CronTime, local: std::ops::Range<i64>) -> Option<i64> {
 
 /// What is to be known of days at the end of a month.
 fn month_end(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
+    let check = |text: String| Some(Check::new("month_end", Outcome::Warning, text).of(&draft.job.job));
+    // Only what somebody wrote has such days, apart from incrementals on all days but those of the fulls.
+    let written = draft.runs.iter().filter(|run| run.kind == Planned::Auto).flat_map(|run| &run.times);
+    let lost = written.filter_map(|time| {
+        let day = time.days_of_month()?.last()?;
+        let months: Vec<&str> = time.months_without(day).collect();
+        let text =
+            || format!("`{time}` leaves months with fewer days short: there is no day {day} in {}", months.join(", "));
+        (!months.is_empty()).then(text)
+    });
+    let lost: Vec<String> = lost.collect();
+    if !lost.is_empty() {
+        return check(lost.join("; "));
+    }
     let last =
         draft.runs.iter().filter(|run| run.kind != Planned::Incremental).filter_map(|run| match &run.pattern.days {
             Days::Month(days) => days.iter().max().copied(),
@@ -172,5 +186,5 @@ fn month_end(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
         years(&common),
         years(&leap)
     );
-    Some(Check::new("month_end", Outcome::Warning, text).of(&draft.job.job))
+    check(text)
 }
