@@ -235,8 +235,8 @@ impl CronTime {
 
     /// The months that it names and that have no such day, at least in common years.
     pub(super) fn months_without(&self, day: u8) -> impl Iterator<Item = &'static str> + use<> {
-        let without =
-            self.months.iter().filter(move |&month| day > longest(month).min(if month == 2 { 28 } else { 31 }));
+        let usual = |month| if month == 2 { 28 } else { longest(month) };
+        let without = self.months.iter().filter(move |&month| day > usual(month));
         without.map(|month| MONTH.words[usize::from(month - MONTH.low)])
     }
 }
