@@ -48,7 +48,10 @@ fn what_the_history_needs_is_told_where_it_is_kept() {
     let mut job = quick("at: [\"22:00\"], history: 3w");
     job.streams.values_mut().for_each(|of| of.sink.retention = backup_core::retention::Policy::default());
     let text = planned(&job, &berlin(), FROM, 40).to_string();
-    assert!(text.contains("generations of unknown size  (generations: 21, within: 21d, from `objectives.history`)"), "{text}");
+    assert!(
+        text.contains("generations of unknown size  (generations: 21, within: 21d, from `objectives.history`)"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -199,7 +199,10 @@ impl Member<'_> {
         }
         plan.sort_entries();
         plan.streams.iter_mut().for_each(|of| of.sink = named(&of.sink));
-        plan.checks.iter_mut().for_each(|check| check.text = named(&check.text));
+        for check in &mut plan.checks {
+            check.text = named(&check.text);
+            check.other = check.other.as_deref().map(named);
+        }
         plan
     }
 
