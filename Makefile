@@ -43,7 +43,8 @@ bench: ## Measure what planning costs, in seconds and memory (not part of test)
 
 mutants: ## Change the pure code in many ways and see that tests notice each (takes hours; not part of test)
 	$(bootstrap) build test rust python cargo mutants
-	@cargo mutants --package backup-core
+	@cargo mutants --package backup-core -- --profile mutants || echo "what survived the quick tests meets all others"
+	@cargo mutants --package backup-core --iterate -- --profile mutants-all
 
 docs: ## Write the documentation of modules and roles from their declarations
 	$(bootstrap) build rust python
