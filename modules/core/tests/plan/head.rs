@@ -2,7 +2,9 @@
 
 use backup_core::{
     Job,
-    schedule::{Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, firings, plan, plan_fleet, zone},
+    schedule::{
+        Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, advise, firings, plan, plan_fleet, zone,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +114,26 @@ fn checkpoints_that_are_rarer_are_refused_with_the_first_pair_of_snapshots() {
     assert!(!between(&snapshots[second - 1..=second], &checkpoints), "{told}");
     let before = &snapshots[..second];
     assert!(before.windows(2).all(|pair| between(pair, &checkpoints)), "an earlier pair has none, either: {told}");
+}
+
+#[test]
+fn the_nearest_intervals_with_which_one_lies_between_are_told() {
+    let jobs = [job("web1", "rpo: 2h, snapshots: {every: 1h}, checkpoints: {every: 6h}")];
+    let mut plan = planned(&jobs[0], "UTC");
+    let (from, until) = range();
+    advise(&mut plan, &jobs, &facts("UTC"), from, until).unwrap();
+    let told: Vec<_> = check(&plan, "checkpoint")
+        .remedies
+        .iter()
+        .map(|remedy| (remedy.setting.as_str(), remedy.value.as_str()))
+        .collect();
+    assert_eq!(told, [("objectives.snapshots.every", "6h"), ("objectives.checkpoints.every", "1h59min")]);
+    let outcome = |snapshots, checkpoints| {
+        let objectives = format!("rpo: 2h, snapshots: {{every: {snapshots}}}, checkpoints: {{every: {checkpoints}}}");
+        check(&planned(&job("web1", &objectives), "UTC"), "checkpoint").outcome
+    };
+    assert_eq!([outcome("6h", "6h"), outcome("5h59min", "6h")], [Outcome::Ok, Outcome::Failed]);
+    assert_eq!([outcome("1h", "1h59min"), outcome("1h", "2h")], [Outcome::Ok, Outcome::Failed]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     Job, StreamName,
     job::{
         Objectives, Verify,
-        objectives::{Blackout, Day, Recurrence, TimeOfDay, Weekdays, Window},
+        objectives::{Blackout, Day, Every, Recurrence, TimeOfDay, Weekdays, Window},
     },
     units::Span,
 };
@@ -28,6 +28,7 @@ pub(super) fn settings(job: &Job, measured: &Measured) -> Vec<Setting> {
     all.extend(windows(&objectives));
     all.extend(durations(job, measured));
     all.extend(upkeep(&objectives));
+    all.extend(head(&objectives));
     all
 }
 
@@ -320,4 +321,16 @@ fn upkeep(objectives: &Objectives) -> Vec<Setting> {
         |job, days| change(job).drill.iter_mut().for_each(|drill| drill.days.clone_from(&days)),
     );
     verify.into_iter().chain(drill).collect()
+}
+
+fn head(objectives: &Objectives) -> Vec<Setting> {
+    let rarer = objectives.snapshots.map(|Every { every }| {
+        let way = larger(every.0, MINUTE, LONGEST, |job, _, every| change(job).snapshots = Some(Every { every }));
+        Setting::new("objectives.snapshots.every", About::Head, vec![vec![way]])
+    });
+    let denser = objectives.checkpoints.map(|Every { every }| {
+        let way = smaller(every.0, MINUTE, MINUTE, |job, every| change(job).checkpoints = Some(Every { every }));
+        Setting::new("objectives.checkpoints.every", About::Head, vec![vec![way]])
+    });
+    rarer.into_iter().chain(denser).collect()
 }

@@ -20,13 +20,15 @@ pub(super) enum About {
     Room,
     /// When copies are verified and drilled.
     Upkeep,
+    /// What is taken of a head.
+    Head,
     /// How long a restore may take.
     Restore,
 }
 
 impl About {
     fn concerns(self, check: &str) -> bool {
-        use About::{Days, Keeping, Often, Promise, Restore, Rhythm, Room, Upkeep};
+        use About::{Days, Head, Keeping, Often, Promise, Restore, Rhythm, Room, Upkeep};
         match check {
             "rpo" | "gap" | "handover" => matches!(self, Rhythm | Days | Often | Promise),
             "overlap" | "window" => matches!(self, Rhythm | Days | Often),
@@ -34,6 +36,7 @@ impl About {
             "verification" | "drill" => matches!(self, Rhythm | Days | Often | Upkeep),
             "history" | "base" => matches!(self, Keeping | Days | Often),
             "space" => matches!(self, Keeping | Room | Often),
+            "checkpoint" => self == Head,
             "rto" => self == Restore,
             _ => false,
         }
