@@ -60,7 +60,7 @@ struct RunArgs {
     /// The answer has the plan also as text, the calendar included: what people get on a terminal.
     #[arg(long)]
     text: bool,
-    /// Where the calendar is written as a picture, of 14 days unless `calendar` says more or less. With several sources
+    /// Where the calendar is written as a picture, of 14 days unless `calendar` says more or less, also of a plan that is refused. With several sources
     /// one each, with the source in its name: `calendar.svg` becomes `calendar.web1.svg`.
     #[arg(long)]
     svg: Option<PathBuf>,
@@ -128,22 +128,23 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     if args.calendar.is_some() {
         text = text + "\n" + &joined(&calendars);
     }
+    // Where a promise breaks, a picture is wanted most; but what is refused leaves no place to remember.
+    let mut products: Vec<Product> = args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)).collect();
     let refused = Infeasible::first(&plan);
-    let mut products = Vec::new();
     if refused.is_none() {
-        products.extend(args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)));
         products.extend(args.places.iter().map(|path| Product::places(path, &plan)));
     }
     let mut report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));
     report.text = args.text.then(|| text.clone());
-    if let Some(refused) = refused {
-        return Err(Failed::from(refused).with_answer(text).with_report(&report));
-    }
     let mut differences = String::new();
     for product in products {
         if product.write(call.check)? {
             differences = differences + &product.difference() + "\n";
         }
+    }
+    if let Some(refused) = refused {
+        let failed = Failed::from(refused).with_answer(text).with_report(&report);
+        return Err(if differences.is_empty() { failed } else { failed.with_changes() });
     }
     let outcome = match differences.as_str() {
         "" => Outcome::unchanged(report.sentence()),

@@ -19,7 +19,7 @@ report! {
         /// The first moment at which one does not hold, as a story; absent where all hold.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub(crate) counter_example: Option<String>,
-        /// The cron entries of all hosts: `host`, `user`, `job` as that host names it, `purpose`, `cron` (the five fields),
+        /// The cron entries of all hosts: `host`, `user`, `job` as that host names it, `purpose`, `stream`, `kind`, `cron` (the five fields),
         /// `command`, `install` (false for what is planned only) and `why`.
         pub(crate) entries: Vec<Entry>,
         /// What each stream attains: `source`, `job`, `stream`, `sink`, `effective_rpo` in seconds, the `worst` moment, `freedom`,

@@ -7,6 +7,7 @@ use backup_core::schedule::{Outcome, Purpose};
 use backup_tests::answer::Answer;
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use support::{EXECUTABLE, FROM, Planned, cli, declare, job, planned, with};
 
@@ -242,20 +243,43 @@ fn a_calendar_is_told_and_drawn() {
     assert!(planned(checked).changed && !svg.exists(), "check mode says so and writes nothing");
     let answer = planned(options.clone());
     assert!(answer.changed && answer.diff[0].prepared.contains("calendar.svg"), "{answer:?}");
-    for part in ["fri 2026-11-20\n", "22:00 collect    shop on web1", "sat 2026-11-21\n", "transport  shop on web1"] {
+    for part in
+        ["fri 2026-11-20\n", "22:00 collect     shop on web1", "sat 2026-11-21\n", "transport   shop data on web1"]
+    {
         assert!(answer.calendar.contains(part), "{part}: {}", answer.calendar);
     }
     assert!(!planned(options.clone()).changed, "it is there");
-    // A reader of XML that is not ours.
-    let read = "import sys, xml.dom.minidom as x; print(x.parse(sys.argv[1]).documentElement.tagName)";
-    let read = Command::new("python3").args(["-c", read]).arg(&svg).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&read.stdout), "svg\n", "{}", String::from_utf8_lossy(&read.stderr));
+    is_a_picture(&svg);
 
     let mut both = options;
     both["jobs"] =
         json!([job("web1", "shop", json!({"at": ["22:00"]})), job("web2", "shop", json!({"at": ["22:00"]}))]);
     assert!(planned(both).calendar.contains("web2, local time of UTC"));
     assert!(room.path().join("calendar.web1.svg").exists() && room.path().join("calendar.web2.svg").exists());
+}
+
+/// For a reader of XML that is not ours.
+fn is_a_picture(svg: &Path) {
+    let read = "import sys, xml.dom.minidom as x; print(x.parse(sys.argv[1]).documentElement.tagName)";
+    let read = Command::new("python3").args(["-c", read]).arg(svg).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&read.stdout), "svg\n", "{}", String::from_utf8_lossy(&read.stderr));
+}
+
+#[test]
+fn a_plan_that_is_refused_is_drawn_as_well() {
+    let room = tempfile::tempdir().unwrap();
+    let (svg, places) = (room.path().join("calendar.svg"), room.path().join("places.yml"));
+    let jobs = json!([job("web1", "shop", json!({"rpo": "20h", "at": ["22:00"]}))]);
+    let options = json!({"jobs": jobs, "svg": svg, "places": places});
+    let mut checked = options.clone();
+    checked["_ansible_check_mode"] = true.into();
+    let refused = planned(checked);
+    assert!(refused.kind == "infeasible" && refused.changed && !svg.exists(), "{refused:?}");
+    let refused = planned(options.clone());
+    assert!(refused.kind == "infeasible" && refused.changed && !places.exists(), "{refused:?}");
+    is_a_picture(&svg);
+    assert!(fs::read_to_string(&svg).unwrap().contains(">Not feasible: at 2026-11-21 "));
+    assert!(!planned(options).changed, "it is there");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
     stored::rotations,
     upkeep::{self, Sort},
 };
-use crate::job::Mode;
+use crate::{GenerationKind, job::Mode};
 
 /// Where the executables are.
 const BIN: &str = "/usr/local/bin";
@@ -31,6 +31,8 @@ fn on_source(draft: &Draft<'_>, purpose: Purpose, time: &CronTime, command: &str
         user: "root".into(),
         job: draft.job.job.clone(),
         purpose,
+        stream: None,
+        kind: None,
         cron: time.to_string(),
         command: format!("{BIN}/{command}"),
         install: true,
@@ -42,23 +44,18 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
     let job = &draft.job.job;
     let mut entries = Vec::new();
     for run in &draft.runs {
-        let (kind, what) = match run.kind {
-            Planned::Auto => ("", "collection"),
-            Planned::Incremental => (" --kind incremental", "incremental"),
-            Planned::Full => (" --kind full", "full"),
+        let (option, what, kind) = match run.kind {
+            Planned::Auto => ("", "collection", None),
+            Planned::Incremental => (" --kind incremental", "incremental", Some(GenerationKind::Incremental)),
+            Planned::Full => (" --kind full", "full", Some(GenerationKind::Full)),
         };
         for time in &run.times {
             let off = draft.objectives.days_off().to_string();
             let off = if off.is_empty() { off } else { format!(", {off}") };
             let wild = if time.is_wild() { "; follows the clock through its changes" } else { "" };
-            let command = format!("backup_collect run {job}{kind} --quiet");
-            entries.push(on_source(
-                draft,
-                Purpose::Collect,
-                time,
-                &command,
-                format!("{what}: {}{off}{wild}", draft.why),
-            ));
+            let command = format!("backup_collect run {job}{option} --quiet");
+            let why = format!("{what}: {}{off}{wild}", draft.why);
+            entries.push(Entry { kind, ..on_source(draft, Purpose::Collect, time, &command, why) });
         }
     }
     if catches_up(draft, draft.runs.iter().map(|run| run.pattern.minutes.len()).sum()) {
@@ -99,6 +96,8 @@ fn transport(draft: &Draft<'_>) -> Vec<Entry> {
             user: of.own_user().into(),
             job: job.clone(),
             purpose,
+            stream: Some(carry.stream),
+            kind: None,
             cron: time.to_string(),
             command: format!("{BIN}/backup_transport run {job} --stream {}{option} --quiet", carry.stream),
             install: true,
@@ -126,6 +125,8 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
             host: of.stream.sink.name.clone(),
             user: of.stream.sink.user.clone(),
             purpose: Purpose::Rotate,
+            stream: Some(of.name),
+            kind: None,
             cron,
             command: format!("{BIN}/backup_rotate run {job} --stream {} --quiet", of.name),
             install: true,
@@ -144,6 +145,8 @@ fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> 
         user: draft.job.stream(line.stream).map_or_else(String::new, |of| of.stream.sink.user.clone()),
         job: job.clone(),
         purpose,
+        stream: Some(line.stream),
+        kind: None,
         cron: time.to_string(),
         command: format!("{BIN}/{command} --quiet"),
         install: false,

@@ -1,6 +1,6 @@
 //! What a plan says: entries to install, what each job attains, and the proof. It is what modules print, as it is.
 
-use crate::{StreamName, retention::Policy};
+use crate::{GenerationKind, StreamName, retention::Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -88,6 +88,10 @@ pub struct Entry {
     pub job: String,
     /// What it is for.
     pub purpose: Purpose,
+    /// The stream, if it is about one.
+    pub stream: Option<StreamName>,
+    /// What a collection is asked to be; `None`: a full where it is due, else an incremental.
+    pub kind: Option<GenerationKind>,
     /// The five fields.
     pub cron: String,
     /// The command: executable and arguments.

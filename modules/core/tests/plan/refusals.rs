@@ -136,17 +136,14 @@ fn the_calendar_shows_the_next_days() {
     let calendar = Calendar::of(&plan, &jobs, &facts, from, 2).unwrap();
     let text = "web1, local time of Europe/Berlin
 fri 2026-11-20
-  22:00 collect    shop on web1, 10 min
-  22:10 transport  shop on web1, 20 min
+  22:00 collect     shop on web1, 10 min
+  22:10 transport   shop data on web1, 20 min
 sat 2026-11-21
-  22:00 collect    shop on web1, 10 min
-  22:10 transport  shop on web1, 20 min
+  22:00 collect     shop on web1, 10 min
+  22:10 transport   shop data on web1, 20 min
 sun 2026-11-22
 ";
     assert_eq!(calendar.to_string(), text);
-    let svg = calendar.svg();
-    assert_eq!(svg.matches("<rect").count(), 4 + 7, "{svg}");
-    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
 }
 
 #[test]
