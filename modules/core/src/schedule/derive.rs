@@ -24,9 +24,20 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
     for job in jobs {
         drafts.push(Draft::new(job, facts.hosts.get(&job.source))?);
     }
-    let mut host = Host { busy: Week::new(false), avoid: changing_minutes(&clocks.source), clocks, drafts };
-    host.all()?;
-    Ok(host.drafts)
+    let avoid = changing_minutes(&clocks.source);
+    let host =
+        |drafts, packed| Host { busy: Week::new(false), avoid: avoid.clone(), clocks, packed, crowded: false, drafts };
+    let mut spread = host(drafts.clone(), false);
+    spread.all()?;
+    if spread.crowded {
+        // Side by side they may find room where each at its own place does not.
+        let mut packed = host(drafts, true);
+        packed.all()?;
+        if !packed.crowded {
+            return Ok(packed.drafts);
+        }
+    }
+    Ok(spread.drafts)
 }
 
 /// The times of day at which the zone's clocks are ever changed.
@@ -48,16 +59,22 @@ struct Host<'a, 'c> {
     /// Minutes at which clocks change.
     avoid: Week,
     clocks: &'c Clocks,
+    /// Jobs lie side by side from the host's own place on, instead of each at a place of its own.
+    packed: bool,
+    /// A job that could move found no room.
+    crowded: bool,
     drafts: Vec<Draft<'a>>,
 }
 
 impl Host<'_, '_> {
-    /// Gives all jobs their times: what cannot move first, carriers before what they carry, then by name.
+    /// Gives all jobs their times: what cannot move first, carriers before what they carry, then by name; side by side, what
+    /// runs most often and takes longest comes first.
     fn all(&mut self) -> Result<(), PlanError> {
         let mut order: Vec<usize> = (0..self.drafts.len()).collect();
         order.sort_by_key(|&index| {
             let draft = &self.drafts[index];
-            (draft.objectives.with.is_some(), draft.is_free(), &draft.job.job)
+            let rhythm = (draft.objectives.rpo, std::cmp::Reverse(draft.busy_minutes()));
+            (draft.objectives.with.is_some(), draft.is_free(), self.packed.then_some(rhythm), &draft.job.job)
         });
         for &index in order.iter().filter(|&&index| !self.drafts[index].is_free()).collect::<Vec<_>>() {
             self.take(index)?;
@@ -76,7 +93,9 @@ impl Host<'_, '_> {
         let (runs, why) = self.runs(&self.drafts[index])?;
         let draft = &mut self.drafts[index];
         let minutes = draft.busy_minutes() + draft.gap_minutes();
-        for start in runs.iter().flat_map(|run| run.pattern.week()) {
+        let starts = starts(&runs);
+        self.crowded |= draft.is_free() && starts.iter().any(|&start| !self.busy.is_free(start, minutes));
+        for start in starts {
             self.busy.set(start, minutes, true);
         }
         (draft.runs, draft.why) = (runs, why);
@@ -157,7 +176,7 @@ impl Host<'_, '_> {
 
     /// The first phase from the job's own place on at which everything is free.
     fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
-        let own = own(draft, search);
+        let own = if self.packed { phase_of(draft.place, search.phases) } else { own(draft, search) };
         let candidates = || (0..search.phases).map(|step| (own + step) % search.phases);
         let fits = |phase: u32, wanted: usize, strict: bool| {
             let starts = starts(&(search.build)(phase));
