@@ -19,7 +19,7 @@ pub(super) fn of<'d, 'a>(draft: &Draft<'_>, drafts: &'d [Draft<'a>]) -> Result<O
 
 fn refused(draft: &Draft<'_>, fault: CarrierFault) -> PlanError {
     let with = draft.objectives.with.clone().unwrap_or_default();
-    PlanError::Carrier { job: draft.job.job.clone(), with, fault }
+    PlanError::Carrier { job: draft.job.name_at_sink(), with, fault }
 }
 
 /// The entries of a stream that begin with the carrier's: with its stream of that name, else with its first; and those

@@ -22,7 +22,7 @@ const TRIES: usize = 6;
 pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Result<Vec<Draft<'a>>, PlanError> {
     let mut drafts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        drafts.push(Draft::new(job, facts.hosts.get(&job.source))?);
+        drafts.push(Draft::new(job, facts.hosts.get(&job.source)));
     }
     let avoid = changing_minutes(&clocks.source);
     let host =
@@ -176,6 +176,10 @@ impl Host<'_, '_> {
 
     /// The first phase from the job's own place on at which everything is free.
     fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
+        // No phase would do: the proof tells.
+        if !draft.has_room() {
+            return None;
+        }
         let own = if self.packed { phase_of(draft.place, search.phases) } else { own(draft, search) };
         let candidates = || (0..search.phases).map(|step| (own + step) % search.phases);
         let fits = |phase: u32, wanted: usize, strict: bool| {
@@ -340,7 +344,7 @@ fn union(a: &super::Days, b: &super::Days) -> Option<super::Days> {
 }
 
 fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>, PlanError> {
-    let refused = |error| PlanError::Time { job: job.job.clone(), key, error };
+    let refused = |error| PlanError::Time { job: job.name_at_sink(), key, error };
     texts.iter().map(|text| text.parse().map_err(refused)).collect()
 }
 

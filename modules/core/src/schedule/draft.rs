@@ -1,7 +1,7 @@
 //! What one job does and when, before it becomes cron entries.
 
 use super::{
-    CATCH_UP, CronTime, Days, Pattern, PlanError, Steps, Week,
+    CATCH_UP, CronTime, Days, Pattern, Steps, Week,
     facts::{HostFacts, hash, minutes, sizes},
     pattern::days,
 };
@@ -93,10 +93,7 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Nothing planned yet.
-    ///
-    /// # Errors
-    /// If no window is long enough for a collection.
-    pub(super) fn new(job: &'a Job, host: Option<&HostFacts>) -> Result<Self, PlanError> {
+    pub(super) fn new(job: &'a Job, host: Option<&HostFacts>) -> Self {
         let host = host.cloned().unwrap_or_default();
         let measured = host.jobs.get(&job.job);
         let delay = host.delays.get(&job.job).map_or(0, |delay| delay.0.div_ceil(60));
@@ -104,13 +101,6 @@ impl<'a> Draft<'a> {
         let steps = Steps::of(job, measured);
         let objectives = job.objectives.clone().unwrap_or_default();
         let allowed = Week::allowed(&objectives.window, &objectives.blackout);
-        if i64::from(allowed.longest()) < minutes(steps.collect) && allowed.longest() < Week::MINUTES {
-            return Err(PlanError::WindowTooShort {
-                job: job.job.clone(),
-                takes: super::story::span(steps.collect),
-                leaves: super::story::span(i64::from(allowed.longest()) * 60),
-            });
-        }
         let sizes = sizes(objectives.size, measured);
         let schedule = job.schedule.declared();
         let delay = u32::try_from(delay).unwrap_or(Week::MINUTES);
@@ -131,7 +121,12 @@ impl<'a> Draft<'a> {
         if !draft.is_free() {
             draft.delay = draft.delay.saturating_add(host.shift_minutes());
         }
-        Ok(draft)
+        draft
+    }
+
+    /// Whether a collection fits between the begin and the end of what windows and blackouts leave, anywhere in the week.
+    pub(super) fn has_room(&self) -> bool {
+        self.allowed.longest() >= self.collect_minutes().min(Week::MINUTES)
     }
 
     /// Whether its times are for the planner to choose.

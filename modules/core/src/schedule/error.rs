@@ -41,27 +41,17 @@ pub enum PlanError {
     /// `with` names a job with which this one cannot travel.
     #[error("cannot plan {job}: objectives.with names {with:?}, {fault}")]
     Carrier {
-        /// The job.
+        /// The job, `<source>/<job>`.
         job: String,
         /// Its carrier.
         with: String,
         /// What is wrong with it.
         fault: CarrierFault,
     },
-    /// A collection is longer than any window.
-    #[error("cannot plan {job}: a collection takes {takes}, objectives.window leaves {leaves} at most")]
-    WindowTooShort {
-        /// The job.
-        job: String,
-        /// How long a collection takes at p95.
-        takes: String,
-        /// The longest time that window and blackout leave.
-        leaves: String,
-    },
     /// An explicit time that cron would not understand.
     #[error("cannot plan {job}: schedule.{key}: {error}")]
     Time {
-        /// The job.
+        /// The job, `<source>/<job>`.
         job: String,
         /// `collect`, `transport` or `rotate`.
         key: &'static str,
@@ -141,9 +131,6 @@ impl Failure for PlanError {
             Self::OtherSource { .. } => "Plan each source by itself.".into(),
             Self::UnknownZone { .. } => "Use a name of the time zone database, such as Europe/Berlin or UTC.".into(),
             Self::Carrier { with, fault, .. } => fault.hint(with),
-            Self::WindowTooShort { takes, .. } => {
-                format!("Widen `window` to {takes} or more, shorten `blackout`, or make the collection faster.")
-            }
             Self::Time { error, .. } => return error.hint(),
         })
     }

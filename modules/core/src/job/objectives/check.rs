@@ -1,6 +1,6 @@
 //! What is contradictory within the objectives of one job.
 
-use super::{Day, Every, Objectives, Recurrence, TimeOfDay};
+use super::{Day, Every, FullTimes, Objectives, Recurrence, TimeOfDay};
 use crate::{
     document::Problem,
     job::Job,
@@ -160,6 +160,13 @@ impl Found {
             self.add("blackout", "it leaves nothing of the window", "Widen `window`, or shorten `blackout`.");
             return;
         }
+        if let Some(day) = objectives.full.as_ref().and_then(|full| closed(&allowed, full, &objectives.at)) {
+            self.add(
+                "full.days",
+                format!("{day} lies outside the window: no full can begin then"),
+                "Name a day of `window`, widen `window`, or shorten `blackout`.",
+            );
+        }
         let full = objectives.full.iter().flat_map(|full| &full.at);
         for (key, time) in objectives.at.iter().map(|time| ("at", time)).chain(full.map(|time| ("full.at", time))) {
             if (0..7).all(|day| !allowed.contains(day * Week::DAY + u32::from(time.0))) {
@@ -185,6 +192,19 @@ impl Found {
         self.days(&format!("{key}.days"), &recurrence.days);
         self.times(&format!("{key}.at"), &recurrence.at);
     }
+}
+
+/// A weekday of fulls on which none can begin, neither at its times nor, where none are given, at any.
+fn closed(allowed: &Week, full: &FullTimes, at: &[TimeOfDay]) -> Option<Day> {
+    let times: Vec<u32> = match (full.at.as_slice(), at) {
+        ([], []) => (0..Week::DAY).collect(),
+        ([], times) | (times, _) => times.iter().map(|time| time.0.into()).collect(),
+    };
+    let is_closed = |day: &Day| match day {
+        Day::Week(day) => times.iter().all(|time| !allowed.contains(u32::from(*day) * Week::DAY + time)),
+        Day::Month(_) => false,
+    };
+    full.days.iter().copied().find(is_closed)
 }
 
 #[cfg(test)]
@@ -230,6 +250,18 @@ mod tests {
                 "Widen",
             ),
             ("{rpo: 1d, window: [\"22:00-22:00\"]}", "objectives.window[0]", "22:00-22:00", ""),
+            (
+                "{rpo: 4d, window: [\"mon-fri 08:00-18:00\"], full: {days: [sun]}}",
+                "objectives.full.days",
+                "sun lies outside the window",
+                "day of `window`",
+            ),
+            (
+                "{at: [\"22:00\"], window: [\"mon-fri 20:00-06:00\"], full: {days: [fri, sat]}}",
+                "objectives.full.days",
+                "sat lies outside the window",
+                "widen `window`",
+            ),
             ("{rpo: 1d, with: shop}", "objectives.with", "itself", "remove"),
             ("{rpo: 1d, full: {days: []}}", "objectives.full.days", "no day", "[sun]"),
             ("{rpo: 1d, verify: {}}", "objectives.verify", "not clear", "`every` or `days`"),

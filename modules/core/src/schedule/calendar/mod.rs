@@ -79,7 +79,7 @@ impl Calendar {
         let mut events: Vec<(i64, Event)> = Vec::new();
         for job in jobs {
             let own: Vec<&Entry> = plan.entries.iter().filter(|entry| is_of(job, entry)).collect();
-            events.extend(happening(job, &own, facts, &clocks)?);
+            events.extend(happening(job, &own, facts, &clocks));
         }
         events.retain(|(at, _)| *at >= from.as_second());
         events.sort_by(|a, b| (a.0, &a.1.job, a.1.stream).cmp(&(b.0, &b.1.job, b.1.stream)));
@@ -125,9 +125,9 @@ fn is_of(job: &Job, entry: &Entry) -> bool {
 }
 
 /// All that its entries do, if nothing goes wrong.
-fn happening(job: &Job, entries: &[&Entry], facts: &Facts, clocks: &Clocks) -> Result<Vec<(i64, Event)>, PlanError> {
+fn happening(job: &Job, entries: &[&Entry], facts: &Facts, clocks: &Clocks) -> Vec<(i64, Event)> {
     let of = |purpose: Purpose| entries.iter().copied().filter(move |entry| entry.purpose == purpose);
-    let draft = as_planned(job, entries, facts)?;
+    let draft = as_planned(job, entries, facts);
     let timeline = Timeline::of(&draft, clocks);
     let event = |entry: &Entry, takes: i64| Event {
         time: String::new(),
@@ -161,7 +161,7 @@ fn happening(job: &Job, entries: &[&Entry], facts: &Facts, clocks: &Clocks) -> R
         };
         events.extend(all_firings(&[time], clock).into_iter().map(|at| (at, event(entry, takes))));
     }
-    Ok(events)
+    events
 }
 
 /// What an entry asks a collection to be.
@@ -174,7 +174,7 @@ fn planned(entry: &Entry) -> Planned {
 }
 
 /// The job's part of the plan, as its entries have it.
-fn as_planned<'a>(job: &'a Job, entries: &[&Entry], facts: &Facts) -> Result<Draft<'a>, PlanError> {
+fn as_planned<'a>(job: &'a Job, entries: &[&Entry], facts: &Facts) -> Draft<'a> {
     let times = |purpose: Purpose, stream: Option<StreamName>| {
         let of = entries.iter().filter(move |entry| entry.purpose == purpose && entry.stream == stream);
         of.filter_map(|entry| Some((entry, entry.cron.parse::<CronTime>().ok()?)))
@@ -184,7 +184,7 @@ fn as_planned<'a>(job: &'a Job, entries: &[&Entry], facts: &Facts) -> Result<Dra
         times: vec![time],
         kind: planned(entry),
     };
-    let mut draft = Draft::new(job, facts.hosts.get(&job.source))?;
+    let mut draft = Draft::new(job, facts.hosts.get(&job.source));
     draft.runs = times(Purpose::Collect, None).map(run).collect();
     let carry = |of: crate::job::StreamOf<'_>| {
         let times = |purpose| times(purpose, Some(of.name)).map(|(_, time)| time).collect();
@@ -198,7 +198,7 @@ fn as_planned<'a>(job: &'a Job, entries: &[&Entry], facts: &Facts) -> Result<Dra
         }
     };
     draft.carries = job.streams().map(carry).collect();
-    Ok(draft)
+    draft
 }
 
 impl Event {

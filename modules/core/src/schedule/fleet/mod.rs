@@ -11,7 +11,11 @@ mod demand;
 mod load;
 mod place;
 
-use super::{Clock, Entry, Facts, Outcome, Plan, PlanError, SinkFacts, SinkPlan, plan::plan_for_all, zone};
+use super::{
+    Clock, Entry, Facts, Outcome, Plan, PlanError, SinkFacts, SinkPlan, derive,
+    plan::{plan_for_all, prepared},
+    zone,
+};
 use crate::{Job, units::Span};
 use alike::{Position, kinds};
 use check::Case;
@@ -47,6 +51,20 @@ const ADVISED: usize = 3;
 /// # Errors
 /// As [`plan`](super::plan), for the first source of which no plan can be made.
 pub fn plan_fleet(
+    sources: &BTreeMap<String, Vec<Job>>,
+    facts: &Facts,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<FleetPlan, PlanError> {
+    // What is refused of a kind is told by the name of a source.
+    let refused = |jobs: &Vec<Job>| {
+        let clocks = prepared(jobs, facts, from, until);
+        clocks.and_then(|clocks| derive(jobs, facts, &clocks).map(drop)).err()
+    };
+    planned(sources, facts, from, until).map_err(|error| sources.values().find_map(refused).unwrap_or(error))
+}
+
+fn planned(
     sources: &BTreeMap<String, Vec<Job>>,
     facts: &Facts,
     from: Timestamp,

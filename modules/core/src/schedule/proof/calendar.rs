@@ -61,6 +61,18 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
     }
     let clock = &case.clocks.source;
     let check = |outcome, text: String| Check::new("window", outcome, text).of(&draft.job.job);
+    if !draft.has_room() {
+        let [opens, shuts] = longest_opening(draft, clock);
+        let text = format!(
+            "a collection of {} takes {} and the window leaves {} at most: what begins at {} has not ended at {}, when the window does",
+            draft.job.job,
+            takes(case, draft),
+            span(shuts - opens),
+            when(clock, opens),
+            when(clock, shuts)
+        );
+        return Some(check(Outcome::Failed, text).at(clock, shuts));
+    }
     let off = objectives.days_off();
     let first = |&(start, _): &(i64, Planned)| Some((start, forbidden(draft, clock, &off, start)?));
     let Some((start, (at, why))) = timeline.collections.iter().find_map(first) else {
@@ -68,12 +80,35 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
         return Some(check(Outcome::Ok, format!("all {count} collections begin and end where they may")));
     };
     let text = format!(
-        "the collection that begins at {} and takes {} is {why} at {}",
+        "the collection of {} that begins at {} and takes {} is {why} at {}",
+        draft.job.job,
         when(clock, start),
-        span(draft.steps.collect),
+        takes(case, draft),
         when(clock, at)
     );
     Some(check(Outcome::Failed, text).at(clock, at))
+}
+
+/// When the longest time that windows and blackouts leave begins and ends first.
+fn longest_opening(draft: &Draft<'_>, clock: &Clock) -> [i64; 2] {
+    let longest = draft.allowed.longest();
+    let first = (clock.from() + 59).div_euclid(60) * 60;
+    let minutes = (0..i64::from(2 * Week::MINUTES)).map(|minute| first + minute * 60);
+    let fits = |at: &i64| draft.allowed.fits(of_week(clock.local(*at)), longest);
+    let opens = minutes.into_iter().find(fits).unwrap_or(first);
+    [opens, opens + i64::from(longest) * 60]
+}
+
+/// How long a collection takes, and how that is known.
+fn takes(case: &Case<'_, '_>, draft: &Draft<'_>) -> String {
+    let host = case.facts.hosts.get(&draft.job.source);
+    let measured = host.and_then(|host| host.jobs.get(&draft.job.job)).and_then(|measured| measured.collect);
+    let known = match draft.objectives.durations.collect {
+        declared if measured.is_some() && measured >= declared => "measured",
+        Some(_) => "declared",
+        None => "assumed",
+    };
+    format!("{}, as {known},", span(draft.steps.collect))
 }
 
 /// Times that are given to a full and to an incremental, and fulls on several days.
