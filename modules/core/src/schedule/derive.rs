@@ -139,13 +139,14 @@ impl Host<'_, '_> {
             let runs = self.place(draft, cadence);
             let exact = (rpo - latency) / in_a_row == i64::from(cadence.longest) * 60;
             let why = format!(
-                "{}: the RPO of {} less {} for collect, transport and verification{} leaves {}{}",
+                "{}: the RPO of {} less {} for collect, transport and verification{} leaves {}{}{}",
                 cadence.name,
                 span(rpo),
                 span(latency),
                 if in_a_row > 1 { format!(", for each of {in_a_row} runs,") } else { String::new() },
                 span((rpo - latency) / in_a_row),
                 if exact { String::new() } else { cadence.not_rarer() },
+                cut(draft, cadence, &runs),
             );
             let tried = Draft { carries: self.carries(draft, &runs)?, runs, ..draft.clone() };
             let timeline = Timeline::of(&tried, self.clocks);
@@ -168,7 +169,7 @@ impl Host<'_, '_> {
     /// Runs of this cadence where the host has time; where it has none, at the job's own place all the same.
     fn place(&self, draft: &Draft<'_>, cadence: &Cadence) -> Vec<Run> {
         let build = |phase: u32| draft.with_fulls(draft.within(&cadence.pattern(phase)));
-        let whole = starts(&draft.with_fulls(vec![cadence.pattern(0)])).len();
+        let whole = uncut(draft, cadence);
         let search = Search { phases: cadence.phases(), daily: cadence.is_daily(), whole, build: &build };
         let phase = self.phase(draft, &search);
         build(phase.unwrap_or_else(|| preferred(draft, cadence.phases())))
@@ -295,6 +296,23 @@ struct Search<'f> {
 /// The minutes of a week at which something starts.
 fn starts(runs: &[Run]) -> BTreeSet<u32> {
     runs.iter().flat_map(|run| run.pattern.week()).collect()
+}
+
+/// Runs per week where windows cut nothing away.
+fn uncut(draft: &Draft<'_>, cadence: &Cadence) -> usize {
+    starts(&draft.with_fulls(vec![cadence.pattern(0)])).len()
+}
+
+/// For people: how many of these runs windows leave.
+fn cut(draft: &Draft<'_>, cadence: &Cadence, runs: &[Run]) -> String {
+    let (left, all) = (starts(runs).len(), uncut(draft, cadence));
+    let by = match (draft.objectives.window.is_empty(), draft.objectives.blackout.is_empty()) {
+        _ if left >= all => return String::new(),
+        (false, true) => "`window` leaves",
+        (true, _) => "`blackout` leaves",
+        (false, false) => "`window` and `blackout` leave",
+    };
+    format!("; {by} {left} of {all} runs a week")
 }
 
 /// The least minutes from one start to the next.

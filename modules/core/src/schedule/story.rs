@@ -32,6 +32,14 @@ fn offset(seconds: i64) -> String {
     }
 }
 
+/// A number of things: `1 generation`, `2 generations`.
+pub(super) fn several(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on. Nothing is rounded: who declares what is told declares enough.
 pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);

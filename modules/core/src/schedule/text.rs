@@ -2,7 +2,7 @@
 
 use super::{
     result::{Attained, Check, Entry, Held, Outcome, Plan, Remedy, SinkPlan},
-    story::span,
+    story::{several, span},
 };
 use crate::units::Bytes;
 use std::fmt;
@@ -52,8 +52,7 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.fulls + self.incrementals {
             0 => return f.write_str("nothing"),
-            1 => write!(f, "1 generation")?,
-            count => write!(f, "{count} generations")?,
+            count => f.write_str(&several(count, "generation"))?,
         }
         match self.bytes {
             Some(bytes) => write!(f, ", {}", Bytes(bytes).told()),
@@ -108,7 +107,7 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for SinkPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{}, {}, shared by {} sources", self.sink, self.zone, self.sources)?;
+        writeln!(f, "\n{}, {}, used by {}", self.sink, self.zone, several(self.sources, "source"))?;
         self.checks.iter().try_for_each(|check| writeln!(f, "{check}"))
     }
 }

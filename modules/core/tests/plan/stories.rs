@@ -47,6 +47,8 @@ fn an_interval_that_cron_cannot_hold_is_said() {
     let told = |rpo: &str| why(&quick(&format!("rpo: {rpo}")), &berlin(), Purpose::Collect);
     let cut = told("1h43min");
     assert!(cut.contains("leaves 1 h 18 min, which no entry holds evenly; every 2 h would be too rare"), "{cut}");
+    let window = why(&quick("rpo: 10h, window: [\"00:00-06:00\"]"), &berlin(), Purpose::Collect);
+    assert!(window.ends_with("; `window` leaves 7 of 21 runs a week"), "{window}");
     let whole = told("1h25min");
     assert!(whole.contains("leaves 1 h; follows"), "{whole}");
 }

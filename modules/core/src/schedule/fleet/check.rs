@@ -1,7 +1,11 @@
 //! What is proven of each sink, and told where it does not hold.
 
 use super::{
-    super::{Check, Clock, Outcome, Plan, PlanError, Remedy, facts::SinkFacts, story::when},
+    super::{
+        Check, Clock, Outcome, Plan, PlanError, Remedy,
+        facts::SinkFacts,
+        story::{several, span, when},
+    },
     load::{Course, Days, Limit},
     place::{Field, Placed},
 };
@@ -72,16 +76,16 @@ impl Case<'_, '_> {
                 let at = when(self.clock, i64::from(most.at) * 60);
                 check(
                     Outcome::Ok,
-                    format!("at most {} transports run at once, first at {at}; {said}", most.value),
+                    format!("at most {} at once, first at {at}; {said}", several(most.value, "transport")),
                     most.at,
                 )
             }
             Some(minute) => {
                 let running = self.running(field, minute);
                 let text = format!(
-                    "at {} {} transports to {} run at once, but {said}: {}{}",
+                    "at {} {} to {} run at once, but {said}: {}{}",
                     when(self.clock, i64::from(minute) * 60),
-                    running.len(),
+                    several(running.len(), "transport"),
                     self.name,
                     self.told(&running),
                     self.homeless(field)
@@ -120,8 +124,8 @@ impl Case<'_, '_> {
             None => check(Outcome::Ok, text, most.at),
             Some(first) => {
                 let text = format!(
-                    "{text}. {} streams are left out, as {first}: neither `size` nor `transport.bandwidth` is known",
-                    unknown.len()
+                    "{text}. Left out: {}, as {first}: neither `size` nor `transport.bandwidth` is known",
+                    several(unknown.len(), "stream")
                 );
                 check(Outcome::Unknown, text, most.at)
             }
@@ -142,8 +146,8 @@ impl Case<'_, '_> {
         let bytes = streams().filter_map(|(_, bytes)| bytes).fold(0, u64::saturating_add);
         let unknown: Vec<String> = streams().filter(|(_, bytes)| bytes.is_none()).map(|(name, _)| name).collect();
         let text = format!(
-            "the stores of {} sources on {} take {} at most; {capacity} are there",
-            self.plans.len(),
+            "the stores of {} on {} take {} at most; {capacity} are there",
+            several(self.plans.len(), "source"),
             self.name,
             Bytes(bytes).told()
         );
@@ -159,7 +163,7 @@ impl Case<'_, '_> {
             None => check(Outcome::Ok, text),
             Some(first) => check(
                 Outcome::Unknown,
-                format!("{text}. {} streams are left out, as {first}: their size is unknown", unknown.len()),
+                format!("{text}. Left out: {}, as {first}: no size is known", several(unknown.len(), "stream")),
             ),
         })
     }
@@ -237,10 +241,10 @@ impl Case<'_, '_> {
         let Some(first) = homeless.first() else { return String::new() };
         let room = field.room(**first);
         format!(
-            ". {} sources found no place, as {}, which can be shifted by {} at most",
-            homeless.len(),
+            ". {} found no place, as {}, which can be shifted by {} at most",
+            several(homeless.len(), "source"),
             field.members[**first].source,
-            super::super::story::span(i64::from(room) * 60)
+            span(i64::from(room) * 60)
         )
     }
 

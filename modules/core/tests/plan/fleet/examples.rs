@@ -105,7 +105,7 @@ fn unknown_rates_are_said_and_not_assumed() {
     let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
     let found = check(&plan, "bandwidth");
     assert_eq!(found.outcome, Outcome::Unknown);
-    assert!(found.text.contains("2 streams are left out, as web0/shop data"), "{found}");
+    assert!(found.text.contains("Left out: 2 streams, as web0/shop data"), "{found}");
 }
 
 #[test]
