@@ -137,15 +137,21 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     let mut report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));
     report.text = args.text.then(|| text.clone());
     let mut differences = String::new();
-    for product in products {
+    let written = products.iter().try_for_each(|product| {
         if product.write(call.check)? {
-            differences = differences + &product.difference() + "\n";
+            differences = differences.clone() + &product.difference() + "\n";
         }
-    }
+        Ok(())
+    });
     if let Some(refused) = refused {
-        let failed = Failed::from(refused).with_answer(text).with_report(&report);
+        let mut failed = Failed::from(refused).with_answer(text).with_report(&report);
+        // Why a plan is refused matters more than a picture that cannot be written.
+        if let Err::<_, Failed>(error) = written {
+            failed = failed.with_warning(error.message());
+        }
         return Err(if differences.is_empty() { failed } else { failed.with_changes() });
     }
+    written?;
     let outcome = match differences.as_str() {
         "" => Outcome::unchanged(report.sentence()),
         differences => Outcome::changed(report.sentence()).with_diff(Diff::prepared(differences)),

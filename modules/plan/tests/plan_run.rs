@@ -279,7 +279,12 @@ fn a_plan_that_is_refused_is_drawn_as_well() {
     assert!(refused.kind == "infeasible" && refused.changed && !places.exists(), "{refused:?}");
     is_a_picture(&svg);
     assert!(fs::read_to_string(&svg).unwrap().contains(">Not feasible: at 2026-11-21 "));
-    assert!(!planned(options).changed, "it is there");
+    assert!(!planned(options.clone()).changed, "it is there");
+
+    // A picture that cannot be written hides no refusal.
+    let nowhere = planned(with(options, "svg", json!(svg.join("calendar.svg"))));
+    assert_eq!((nowhere.kind.as_str(), nowhere.changed), ("infeasible", false), "{nowhere:?}");
+    assert!(nowhere.warnings.iter().any(|warning| warning.contains("calendar.svg")), "{nowhere:?}");
 }
 
 #[test]
