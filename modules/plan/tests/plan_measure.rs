@@ -72,7 +72,7 @@ fn what_a_sink_measures_goes_into_the_next_plan_as_it_is() {
     assert!(plan.feasible && plan.entries.iter().any(|entry| entry.why.contains("58 min")), "{:?}", plan.entries);
     let outgrown = with(web1, "objectives.window", json!(["22:00-22:50"]));
     let refused = planned(json!({"jobs": [outgrown], "facts": raw["facts"]}));
-    assert!(refused.msg.contains("a collection takes 58 min"), "{}", refused.msg);
+    assert!(refused.msg.contains("a collection of shop takes 58 min, as measured"), "{}", refused.msg);
 }
 
 /// One of three jobs that are kept cannot be measured: it is as if it were new, and named in a warning.
