@@ -137,6 +137,46 @@ fn a_stopped_job_stands_still_where_the_sink_pulls() {
 }
 
 #[test]
+fn the_copies_of_a_stopped_sink_are_re_read_and_damage_is_mailed() {
+    let mut lab = Lab::in_memory(Way::Push);
+    lab.change(&json!({"streams": {"data": {"sink": {
+        "retention": {"generations": 3}, "protect": 0, "verify_max_age": "7d",
+    }}}}));
+    let ids: Vec<_> = (1..=3).map(|n| night(&lab, &n.to_string())).collect();
+    let rotate = |lab: &Lab, words: &[&str]| lab.call(Host::Sink, Executable::Rotate, words);
+    let only_if_stopped = rotate(&lab, &["run", "--stopped"]).good();
+    assert!(only_if_stopped["msg"].as_str().unwrap().contains("is active: nothing to do"), "{only_if_stopped}");
+    job(&lab, Host::Sink, &["stop"]);
+    let fresh = rotate(&lab, &["run", "--stopped"]).good();
+    assert_eq!(fresh["stores"][0]["reread"], json!([]), "all were read on arrival: {fresh}");
+
+    // Time passes, one copy rots, and the policy has become smaller.
+    lab.change(&json!({"streams": {"data": {"sink": {"verify_max_age": 0, "retention": {"generations": 1}}}}}));
+    let store = lab.there("data", "store");
+    fs::create_dir(store.join("20260101T000000Z.partial")).unwrap();
+    let victim = sh(&format!("ls {}/*.tar.zst | head -1", store.join(&ids[1]).display()));
+    sh(&format!("printf x | dd of={} bs=1 seek=20 conv=notrunc status=none", victim.trim()));
+    let before = sh(&format!("cd {}; find . -not -path './receipts*' -not -name .lock | sort", store.display()));
+    let planned = rotate(&lab, &["plan"]).good();
+    assert_eq!(planned["stores"][0]["reread"], json!(ids), "{planned}");
+    lab.mail();
+    let found = rotate(&lab, &["run", "--stopped"]).failed("damaged");
+    assert_eq!((&found["changed"], &found["stores"][0]["reread"]), (&json!(false), &json!(ids)), "{found}");
+    assert!(found["msg"].as_str().unwrap().contains(&ids[1]), "{found}");
+    assert!(lab.mail().contains("(damaged)"));
+    assert_eq!(sh(&format!("cd {}; find . -not -path './receipts*' -not -name .lock | sort", store.display())), before);
+
+    // From then on it is known; without time the others wait.
+    lab.change(&json!({"streams": {"data": {"sink": {"verify_box": 0}}}}));
+    let waiting = rotate(&lab, &["run"]).good();
+    assert_eq!(waiting["stores"][0]["waiting"].as_array().unwrap().len(), 2, "{waiting}");
+    assert!(waiting["msg"].as_str().unwrap().ends_with("nothing expires, 2 wait to be re-read"), "{waiting}");
+    assert_eq!(lab.mail(), "");
+    job(&lab, Host::Sink, &["terminate", "--confirm", "shop"]);
+    assert!(rotate(&lab, &["run"]).good()["msg"].as_str().unwrap().ends_with("nothing expires"));
+}
+
+#[test]
 fn a_stopped_sink_takes_nothing_and_the_source_hears_why() {
     let lab = Lab::in_memory(Way::Push);
     night(&lab, "one");

@@ -17,17 +17,27 @@ use backup_adapters::signals::Interrupt;
 use backup_adapters::users;
 use backup_common::{StreamArgs, gate, notify};
 use backup_core::Job;
+use backup_core::lifecycle::State;
 use backup_interface::{Call, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Delete what the policy does not keep.
-    Run(StreamArgs),
+    /// Delete what the policy does not keep. Of a stopped job nothing: on a sink its copies are re-read.
+    Run(RunArgs),
     /// Show what run would do, with the reasons for every generation.
     Plan(StreamArgs),
     /// List what is kept.
     Status(StreamArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    #[command(flatten)]
+    of: StreamArgs,
+    /// Do nothing unless the job is stopped: for cron, which then has the copies re-read that no transport looks at any more.
+    #[arg(long)]
+    stopped: bool,
 }
 
 const MODULE: Module = Module {
@@ -37,6 +47,7 @@ const MODULE: Module = Module {
         "Applies the job's retention to the source's own store or, on a sink, to what is kept for a source.",
         "Only verified copies count. The last verified copy, with its base, is never deleted; at a sink neither is anything younger than C(protect).",
         "A sink's deletion relies on other copies. Those are re-read first if that was not done lately, within C(verify_box); otherwise the deletion is postponed.",
+        "Of a stopped job nothing is deleted. On a sink its copies are re-read instead, each once in C(verify_max_age), for C(verify_box) at most; damage is mailed.",
         "In check mode it says what would be done with every generation, and why.",
     ],
     examples: concat!(
@@ -51,7 +62,8 @@ const MODULE: Module = Module {
 /// Entry point.
 pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
-        Command::Run(args) | Command::Plan(args) => run(&args, call),
+        Command::Run(args) => run(&args.of, args.stopped, call),
+        Command::Plan(args) => run(&args, false, call),
         Command::Status(args) => status(&args),
     })
 }
@@ -63,14 +75,21 @@ pub fn rotate_store(rotation: &Rotation, interrupt: Option<&Interrupt>) -> Resul
     Ok(done)
 }
 
-fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
+fn run(args: &StreamArgs, only_if_stopped: bool, call: &Call) -> Result<Outcome, Failed> {
     let (named, rotations) = request::rotations(args)?;
-    if let Some(suspended) = gate::suspended(&named.job, named.is_sink)? {
-        return Ok(gate::declined(call, &suspended, "expires").with_report(&RunReport::default()));
-    }
+    let mut suspended = gate::suspended(&named.job, named.is_sink)?;
+    let is_stopped = match &suspended {
+        None if only_if_stopped => {
+            let msg = format!("job {} is active: nothing to do", args.job.job);
+            return Ok(Outcome::unchanged(msg).with_report(&RunReport::default()));
+        }
+        None => false,
+        Some(suspended) if suspended.state == State::Stopped => true,
+        Some(suspended) => return Ok(gate::declined(call, suspended, "expires").with_report(&RunReport::default())),
+    };
     let mut report = RunReport::default();
     let mut changed = false;
-    let (mut failure, mut suspended) = (None, None);
+    let mut failure = None;
     if !call.check {
         // Being polite is a wish; where it is refused, rotation is merely less polite.
         let _ = Niceness::from(named.job.priority).apply();
@@ -79,11 +98,13 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     for rotation in &rotations {
         let mut done = Rotated::default();
         let result = as_owner(rotation, || {
-            if call.check {
-                done = rotation.preview(host::now().timestamp())?;
-                return Ok(());
+            match (call.check, is_stopped) {
+                (true, true) => done = rotation.preview_stopped()?,
+                (true, false) => done = rotation.preview(host::now().timestamp())?,
+                (false, true) => rotation.reread_stopped(interrupt.as_ref(), &mut done)?,
+                (false, false) => rotation.run(interrupt.as_ref(), &mut done)?,
             }
-            rotation.run(interrupt.as_ref(), &mut done)
+            Ok(())
         });
         report.add(rotation, &done);
         changed |= done.is_change();
@@ -99,7 +120,9 @@ fn run(args: &StreamArgs, call: &Call) -> Result<Outcome, Failed> {
     }
     let mut warnings = report.warnings();
     match suspended {
-        Some(suspended) if !changed => return Ok(gate::declined(call, &suspended, "expires").with_report(&report)),
+        Some(suspended) if !changed => {
+            return Ok(gate::declined(call, &suspended, &report.declined(call.check)).with_report(&report));
+        }
         Some(suspended) if !call.is_quiet() => warnings.push(format!("{suspended}: nothing more expires")),
         _ => {}
     }

@@ -22,7 +22,7 @@ report! {
         pub(crate) bytes_freed: u64,
         /// One entry per stream: `stream`, `path`, whether it is `missing`, `generations` (with `id`, `kind`, `bytes`, `verdict`, `reasons` and
         /// `relies_on` each, oldest first), `deleted` (ids in the order of deletion), `reread` (what was re-read because a
-        /// deletion relies on it), `waiting` (what must still be re-read before more can be deleted), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
+        /// deletion relies on it, or because the job is stopped), `waiting` (what must still be re-read, before more can be deleted), `damaged` (what that found), `rests` (partials that were removed) and `oddities` (what is
         /// neither a generation nor known).
         pub(crate) stores: Vec<StoreReport>,
     }
@@ -140,6 +140,20 @@ impl RunReport {
         parts.join(", ")
     }
 
+    /// What completes "job shop is stopped: nothing".
+    pub(crate) fn declined(&self, is_preview: bool) -> String {
+        let count = |of: fn(&StoreReport) -> usize| self.stores.iter().map(of).sum::<usize>();
+        let text = match count(|store| store.reread.len()) {
+            0 => "expires".into(),
+            n if is_preview => format!("expires, {n} to be re-read"),
+            n => format!("expires, {n} re-read"),
+        };
+        match count(|store| store.waiting.len()) {
+            0 => text,
+            n => format!("{text}, {n} wait to be re-read"),
+        }
+    }
+
     /// A line per generation: the plan for people.
     pub(crate) fn table(&self) -> String {
         let mut lines = Vec::new();
@@ -173,7 +187,7 @@ impl RunReport {
             }
             if let Some(first) = store.waiting.first() {
                 warnings.push(format!(
-                    "{}: deletions wait until {} generations were re-read, {first} first; give `sink.verify_box` more time if this goes on",
+                    "{}: {} generations wait to be re-read, {first} first, and deletions for them; give `sink.verify_box` more time if this goes on",
                     store.stream,
                     store.waiting.len(),
                 ));

@@ -7,8 +7,8 @@ use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, Sto
 use backup_adapters::{fault, host, publish};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
-use backup_core::lifecycle::Suspended;
-use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE, assume_reread, plan};
+use backup_core::lifecycle::{State, Suspended};
+use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE, assume_reread, plan, stale};
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -136,13 +136,60 @@ impl Rotation {
         }
     }
 
+    /// What a stopped job's rotation still does: on a sink it re-reads what was not read within `verify_max_age`, longest ago
+    /// first, as long as there is time, and notes what it finds. Deletes nothing, neither generations nor rests. A job that
+    /// is not stopped any more ends it.
+    pub fn reread_stopped(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
+        let limits = self.limits(interrupt);
+        let mut due = self.stale()?;
+        while let Some(id) = due.first().copied() {
+            let is_stopped = |suspended: &Suspended| suspended.state == State::Stopped;
+            if !matches!(self.gate.ask(), Err(StateError::Suspended(suspended)) if is_stopped(&suspended)) {
+                break;
+            }
+            if !self.reread(&[id], &limits, done)? {
+                break;
+            }
+            due.remove(0);
+        }
+        done.plan.needs_reread = due;
+        self.judge(done)
+    }
+
+    /// What [`Self::reread_stopped`] would read, given the time. Changes nothing.
+    pub fn preview_stopped(&self) -> Result<Rotated, RotateError> {
+        Ok(Rotated { reread: self.stale()?, ..Rotated::default() })
+    }
+
+    fn stale(&self) -> Result<Vec<GenerationId>, RotateError> {
+        match self.side {
+            // Nobody compares what lies on a source: the sink has it.
+            Side::Source => Ok(Vec::new()),
+            Side::Sink { verify_max_age, .. } => {
+                Ok(stale(&candidates(&self.store.list()?), verify_max_age, host::now().timestamp()))
+            }
+        }
+    }
+
+    fn limits(&self, interrupt: Option<&Interrupt>) -> Limits {
+        Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() }
+    }
+
+    /// Damage that was found is a failure.
+    fn judge(&self, done: &Rotated) -> Result<(), RotateError> {
+        if done.damaged.is_empty() {
+            return Ok(());
+        }
+        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+    }
+
     fn rotate(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
         if self.is_missing() {
             // There is not even a place for the lock.
             *done = self.preview(host::now().timestamp())?;
             return Ok(());
         }
-        let limits = Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() };
+        let limits = self.limits(interrupt);
         let mut tried = BTreeSet::new();
         let mut in_time = true;
         loop {
@@ -165,10 +212,7 @@ impl Rotation {
             drop(lock);
             in_time = self.reread(&due, &limits, done)?;
         }
-        if done.damaged.is_empty() {
-            return Ok(());
-        }
-        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+        self.judge(done)
     }
 
     /// Re-reads and notes what it finds; returns whether the time was enough.

@@ -72,6 +72,14 @@ fn soon(now: Timestamp) -> Timestamp {
     now.saturating_add(GenerationId::CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX)
 }
 
+/// Which of these were not proven within `span` before now, longest ago first: to be re-read where no deletion asks for it.
+/// What is known to be damaged is not read again.
+pub fn stale(candidates: &[Candidate], span: Span, now: Timestamp) -> Vec<GenerationId> {
+    let mut stale: Vec<_> = candidates.iter().filter(|c| !c.is_damaged() && !c.is_fresh(span, now)).collect();
+    stale.sort_by_key(|candidate| (candidate.proven_at(), candidate.id));
+    stale.into_iter().map(|candidate| candidate.id).collect()
+}
+
 /// Pretends that these were re-read now and found intact: what a plan would be after a successful re-reading.
 pub fn assume_reread(candidates: &mut [Candidate], ids: &[GenerationId], now: Timestamp) {
     for candidate in candidates.iter_mut().filter(|candidate| ids.contains(&candidate.id)) {

@@ -19,7 +19,7 @@ mod reason;
 mod rules;
 mod simulation;
 
-pub use candidate::{Arrival, Candidate, assume_reread};
+pub use candidate::{Arrival, Candidate, assume_reread, stale};
 pub use decide::plan;
 pub use period::Period;
 pub use policy::Policy;
