@@ -1,7 +1,7 @@
 //! From objectives to times: declared ones as they are, the others the rarest and least crowded that hold the RPO.
 
 use super::{
-    Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Run, Timeline, Week,
+    Carry, Clock, ClockChange, Clocks, CronTime, Draft, Facts, Pattern, PlanError, Planned, Run, Timeline, Week,
     cadence::{Cadence, LADDER},
     carrier,
     difference::Difference,
@@ -106,7 +106,10 @@ impl Host<'_, '_> {
         let objectives = &draft.objectives;
         let explicit = &draft.schedule.collect;
         if !explicit.is_empty() {
-            let runs = times(draft.job, "collect", explicit)?.into_iter().map(Run::explicit).collect();
+            let runs = times(draft.job, "collect", explicit)?
+                .into_iter()
+                .map(|time| Run::explicit(time, Planned::Auto))
+                .collect();
             return Ok((runs, "as `schedule.collect` says".into()));
         }
         if !objectives.at.is_empty() {

@@ -27,21 +27,25 @@ pub(super) enum Planned {
 pub(super) struct Run {
     /// When, in the source's local time.
     pub pattern: Pattern,
-    /// The entries.
-    pub times: Vec<CronTime>,
-    /// What they ask for.
+    /// An entry that somebody wrote: it is taken as it is.
+    written: Option<CronTime>,
+    /// What the entries ask for.
     pub kind: Planned,
 }
 
 impl Run {
-    /// Entries for a pattern.
     fn new(pattern: Pattern, kind: Planned) -> Self {
-        Self { times: pattern.cron_times(), pattern, kind }
+        Self { pattern, written: None, kind }
     }
 
-    /// An entry that somebody wrote.
-    pub(super) fn explicit(time: CronTime) -> Self {
-        Self { pattern: Pattern::of(&time), times: vec![time], kind: Planned::Auto }
+    /// An entry that is there already.
+    pub(super) fn explicit(time: CronTime, kind: Planned) -> Self {
+        Self { pattern: Pattern::of(&time), written: Some(time), kind }
+    }
+
+    /// The entries. Many patterns are looked at before one gets some.
+    pub(super) fn times(&self) -> Vec<CronTime> {
+        self.written.map_or_else(|| self.pattern.cron_times(), |time| vec![time])
     }
 }
 

@@ -49,7 +49,7 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
             Planned::Incremental => (" --kind incremental", "incremental", Some(GenerationKind::Incremental)),
             Planned::Full => (" --kind full", "full", Some(GenerationKind::Full)),
         };
-        for time in &run.times {
+        for time in &run.times() {
             let off = draft.objectives.days_off().to_string();
             let off = if off.is_empty() { off } else { format!(", {off}") };
             let wild = if time.is_wild() { "; follows the clock through its changes" } else { "" };

@@ -98,7 +98,7 @@ fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
     let off = draft.objectives.days_off();
     let works = |at: &i64| !off.contains(civil(clock.local(*at)).date());
     let starts = |run: &super::Run| {
-        let firings = all_firings(&run.times, clock).into_iter().filter(works);
+        let firings = all_firings(&run.times(), clock).into_iter().filter(works);
         firings.map(|at| (at, run.kind)).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = draft.runs.iter().flat_map(starts).collect();

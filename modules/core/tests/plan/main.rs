@@ -12,6 +12,7 @@ mod make;
 mod month_end;
 mod properties;
 mod refusals;
+mod remedies;
 mod side_by_side;
 mod simulator;
 mod sla;

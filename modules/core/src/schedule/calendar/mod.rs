@@ -6,7 +6,7 @@
 mod picture;
 
 use super::{
-    Carry, Clocks, CronTime, Draft, Entry, Facts, Outcome, Pattern, Plan, PlanError, Planned, Purpose, Run, Timeline,
+    Carry, Clocks, CronTime, Draft, Entry, Facts, Outcome, Plan, PlanError, Planned, Purpose, Run, Timeline,
     plan::prepared,
     story::{civil, span, when},
     timeline::all_firings,
@@ -179,11 +179,7 @@ fn as_planned<'a>(job: &'a Job, entries: &[&Entry], facts: &Facts) -> Draft<'a> 
         let of = entries.iter().filter(move |entry| entry.purpose == purpose && entry.stream == stream);
         of.filter_map(|entry| Some((entry, entry.cron.parse::<CronTime>().ok()?)))
     };
-    let run = |(entry, time): (&&Entry, CronTime)| Run {
-        pattern: Pattern::of(&time),
-        times: vec![time],
-        kind: planned(entry),
-    };
+    let run = |(entry, time): (&&Entry, CronTime)| Run::explicit(time, planned(entry));
     let mut draft = Draft::new(job, facts.hosts.get(&job.source));
     draft.runs = times(Purpose::Collect, None).map(run).collect();
     let carry = |of: crate::job::StreamOf<'_>| {

@@ -143,7 +143,7 @@ fn clock_changes(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     let mut first = None;
     for change in clock.changes() {
         for run in &draft.runs {
-            for time in &run.times {
+            for time in &run.times() {
                 let Some(local) = named_within(time, change.local()) else { continue };
                 first.get_or_insert(change.at);
                 let (date, wild) = (written(local), time.is_wild());
@@ -192,7 +192,7 @@ fn named_within(time: &CronTime, local: std::ops::Range<i64>) -> Option<i64> {
 fn month_end(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     let check = |text: String| Some(Check::new("month_end", Outcome::Warning, text).of(&draft.job.job));
     // Only what somebody wrote has such days, apart from incrementals on all days but those of the fulls.
-    let written = draft.runs.iter().filter(|run| run.kind == Planned::Auto).flat_map(|run| &run.times);
+    let written = draft.runs.iter().filter(|run| run.kind == Planned::Auto).flat_map(super::super::Run::times);
     let lost = written.filter_map(|time| {
         let day = time.days_of_month()?.last()?;
         let months: Vec<&str> = time.months_without(day).collect();

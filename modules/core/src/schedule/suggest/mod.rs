@@ -24,11 +24,14 @@ const EVENTS: usize = 4_000_000;
 /// What a try costs besides its events.
 const TRY: usize = 200;
 
+/// What it costs besides to look for a place for one job between the ends of windows: as much as so many events.
+const PLACING: usize = 20_000;
+
 /// Adds remedies to the checks that failed, the first told first. Of the horizons the last is the whole one; those before are
 /// the begin of it, quick to try.
 pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks: &mut [Check]) {
     let settings = setting::all(jobs, facts);
-    let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), left: EVENTS };
+    let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), placing: placing(jobs), left: EVENTS };
     let before = checks.to_vec();
     let before = Before::of(&before);
     let mut order: Vec<&mut Check> =
@@ -82,8 +85,20 @@ struct Trials<'a> {
     horizons: &'a [Clocks],
     /// What failed; `None`: no such document, or no plan. Several checks depend on one setting.
     known: BTreeMap<Trial, Option<Rc<[Check]>>>,
+    /// What places cost in each try.
+    placing: usize,
     /// So many more events may be proven.
     left: usize,
+}
+
+/// What it costs to find places for these jobs.
+fn placing(jobs: &[Job]) -> usize {
+    let is_placed = |job: &&Job| {
+        let objectives = job.objectives.as_ref();
+        job.schedule.declared().collect.is_empty()
+            && objectives.is_some_and(|of| of.at.is_empty() && !(of.window.is_empty() && of.blackout.is_empty()))
+    };
+    jobs.iter().filter(is_placed).count() * PLACING
 }
 
 impl Trials<'_> {
@@ -101,14 +116,20 @@ impl Trials<'_> {
             for (n, way) in ways.iter().enumerate() {
                 let steps = best.map_or(way.reach.steps, |(step, _)| way.reach.steps.min(step - 1));
                 let mut spent = false;
-                let found =
-                    search::least(Reach { steps, ..way.reach }, self.horizons.len() - first, |step, horizon| {
-                        let horizon = first + horizon;
-                        let failing = self.failing((number, group, n, step, horizon), setting);
-                        spent |= failing.is_err();
-                        let whole = horizon + 1 == self.horizons.len();
-                        failing.ok().flatten().is_some_and(|failing| before.is_helped(&wanted, &failing, whole))
-                    });
+                let last = self.horizons.len() - 1;
+                let mut helps = |step, horizon| {
+                    let failing = self.failing((number, group, n, step, horizon), setting);
+                    spent |= failing.is_err();
+                    failing.ok().flatten().is_some_and(|failing| before.is_helped(&wanted, &failing, horizon == last))
+                };
+                let mut found = search::least(Reach { steps, ..way.reach }, last + 1 - first, |step, horizon| {
+                    helps(step, first + horizon)
+                });
+                // Times that are derived on a short horizon may be others than on the whole: what seemed to fail there is
+                // asked again.
+                while let Some(nearer) = found.map(|step| step - 1).filter(|&step| step > 0 && helps(step, last)) {
+                    found = Some(nearer);
+                }
                 if spent {
                     return Err(Spent);
                 }
@@ -131,12 +152,13 @@ impl Trials<'_> {
         }
         let (_, group, way, step, horizon) = trial;
         let mut events = 0;
+
         let failing = self.changed(setting, (group, way, step)).and_then(|(_, jobs, facts)| {
             let proven = prove(&jobs, &facts, &self.horizons[horizon]).ok()?;
             events = proven.events();
             Some(failed(&proven.checks).cloned().collect())
         });
-        self.left = self.left.saturating_sub(events + TRY);
+        self.left = self.left.saturating_sub(events + TRY + self.placing);
         self.known.insert(trial, failing.clone());
         Ok(failing)
     }
