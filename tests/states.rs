@@ -266,6 +266,7 @@ fn the_phases_are_written_down_while_they_happen() {
         assert!(backup_tests::executables::Done::of(run.env("HANDOVER_FAULT", point)).was_killed(), "{point}");
     };
     killed("transport.offered");
+    assert_eq!(stands(Host::Source)["phases"]["transferring"], "under_way");
     let at = stands(Host::Sink);
     assert_eq!((&at["phase"], &at["bytes"]), (&json!("transferring"), &json!(0)), "{at}");
     assert!(at["bytes_total"].as_u64().unwrap() > 12_000_000, "{at}");
@@ -280,7 +281,9 @@ fn the_phases_are_written_down_while_they_happen() {
     ] {
         lab.serve_with(Host::Sink, &format!("HANDOVER_FAULT={point}"));
         assert_ne!(lab.transport().code, Some(0));
-        assert_eq!(stands(Host::Sink)["phase"], phase, "{point}");
+        let at = stands(Host::Sink);
+        assert_eq!((&at["phase"], &at["phases"]["applying"]), (&json!(phase), &json!("no_work")), "{point}");
+        assert!(at["generation"] == json!(id) && at["bytes_total"].as_u64().unwrap() > 12_000_000, "{point}: {at}");
         assert_eq!(stands(Host::Source)["phase"], "transferring", "{point}: no receipt has come back");
     }
     lab.serve_with(Host::Sink, "");

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often progress is written while files are read.
-const OFTEN: Duration = Duration::from_secs(2);
+const OFTEN: Duration = Duration::from_secs(1);
 
 /// The state of the job, as this run writes it.
 #[derive(Debug, Clone)]
@@ -114,5 +114,36 @@ impl Inner {
         if let Err(error) = lifecycle::write(&self.job, false, &self.lifecycle) {
             self.problem = Some(format!("how far the initial sync is cannot be remembered: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOB: &str = "version: 1\njob: shop\nsource: web1\nstate: STATE\nstreams:\n  data:\n    include: [/srv/shop]\n    transport: {mode: push, peer: {address: vault}}\n    sink: {name: vault, retention: {generations: 7}}\n";
+
+    #[test]
+    fn bytes_move_while_they_are_read_and_are_seldom_written() {
+        let room = tempfile::tempdir().unwrap();
+        let job = Job::parse(&JOB.replace("STATE", room.path().to_str().unwrap()), "shop.yml").unwrap();
+        let asked = Sync::begin("2026-11-20T22:00:00Z".parse().unwrap(), None);
+        let journal =
+            SyncJournal::new(&job, Lifecycle { sync: [(StreamName::Data, asked)].into(), ..Lifecycle::default() });
+        let written = || {
+            let sync = lifecycle::read(&job, false).unwrap().sync.remove(&StreamName::Data).unwrap();
+            (sync.phase, sync.progress.bytes, sync.progress.bytes_total)
+        };
+        journal.transfer(StreamName::Data, 1000);
+        assert_eq!(written(), (Phase::Transferring, 0, 1000));
+        journal.read(StreamName::Data, 300);
+        assert_eq!(written().1, 0, "a moment later");
+        journal.inner().written = Instant::now().checked_sub(OFTEN).unwrap();
+        journal.read(StreamName::Data, 400);
+        assert_eq!(written(), (Phase::Transferring, 400, 1000));
+        let id = "20261120T220000Z".parse().unwrap();
+        journal.sealed(StreamName::Data, id, 990);
+        assert_eq!(written(), (Phase::Transferring, 990, 990));
+        assert_eq!(journal.problem(), None);
     }
 }

@@ -3,7 +3,7 @@
 use crate::inventory::{Inventory, Item, Place, What};
 use crate::select::Target;
 use crate::standing::StreamStanding;
-use backup_core::lifecycle::{Action, Lifecycle, Phase, Progress, State};
+use backup_core::lifecycle::{Action, Lifecycle, Phase, Progress, Stand, State};
 use backup_core::units::Bytes;
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use backup_interface::{Diff, report};
@@ -64,7 +64,8 @@ report! {
         /// One entry per job, in the order of their names: `job` as it is called here, `group`, `source`, `side` (`source` or `sink`: what
         /// this host is to it), `before` and `state`, `since` when and `by` whom it is in it, the `action` that led there (null:
         /// none was needed), whether it is still `terminating` or `stopping` (what was under way has not ended), the actions that are `legal` now, `streams` (for each `stream` the `phase` of its
-        /// initial sync as far as this host sees it, `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes, when it `began`, the `cause` of a
+        /// initial sync as far as this host sees it, how each of the `phases` stands (`done`, `under_way`, `to_come`, or `no_work`: passed, since files have nothing to do in it),
+        /// `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes, when it `began`, the `cause` of a
         /// resync, and why a `resync_required`), what the action `deleted` or would (`stream`, `place`, `what`, `id`, `kind`, `path`, `bytes`, `hold`, in the order of deletion)
         /// with `deleted_bytes`, and what it `left` because it is not the job's.
         pub(crate) jobs: Vec<JobReport>,
@@ -160,6 +161,11 @@ impl JobReport {
         for stream in &self.streams {
             if let Some(phase) = stream.phase {
                 let _ = write!(text, "  {}: initial sync {phase}", stream.stream);
+                let passed: Vec<_> =
+                    stream.phases.iter().filter(|(of, how)| **how == Stand::NoWork && **of < phase).collect();
+                if let Some((passed, _)) = passed.first().filter(|_| phase != Phase::Complete) {
+                    let _ = write!(text, " ({passed} was passed: files have no work in it)");
+                }
                 let Progress { bytes, bytes_total, slices, slices_total } = stream.progress;
                 if bytes_total > 0 && phase != Phase::Complete {
                     let _ =
@@ -203,6 +209,7 @@ impl Report {
         let stream = StreamStanding {
             stream: StreamName::Data,
             phase: None,
+            phases: Phase::stands(None),
             progress: Progress { bytes: 5_242_880, bytes_total: 5_242_880, slices: 1, slices_total: 1 },
             generation: Some(id),
             began: Some(at),

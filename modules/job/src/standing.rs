@@ -6,11 +6,12 @@ use crate::select::Target;
 use backup_adapters::store::{StreamStore, size};
 use backup_core::job::{StreamOf, Verify};
 use backup_core::layout::StreamDir;
-use backup_core::lifecycle::{Lifecycle, Phase, Progress, SinkFacts, SourceFacts};
+use backup_core::lifecycle::{Lifecycle, Phase, Progress, SinkFacts, SourceFacts, Stand};
 use backup_core::manifest::Manifest;
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub(crate) struct StreamStanding {
     pub(crate) stream: StreamName,
     /// How far the initial sync is; null: nothing has begun, or the job is not active.
     pub(crate) phase: Option<Phase>,
+    /// How each phase stands; those that have no work for files are passed.
+    pub(crate) phases: BTreeMap<Phase, Stand>,
     /// How much of it.
     #[serde(flatten)]
     pub(crate) progress: Progress,
@@ -38,10 +41,9 @@ pub(crate) struct StreamStanding {
 pub(crate) fn look(target: &Target, lifecycle: &Lifecycle) -> Result<Vec<StreamStanding>> {
     let look = |of: StreamOf<'_>| if target.is_sink { sink(of, lifecycle) } else { source(of, lifecycle) };
     let mut streams: Vec<_> = target.job.streams().map(look).collect::<Result<_>>()?;
-    if !lifecycle.state.creates_new() {
-        for stream in &mut streams {
-            stream.phase = None;
-        }
+    for stream in &mut streams {
+        stream.phase = stream.phase.filter(|_| lifecycle.state.creates_new());
+        stream.phases = Phase::stands(stream.phase);
     }
     Ok(streams)
 }
@@ -70,6 +72,7 @@ fn source(of: StreamOf<'_>, lifecycle: &Lifecycle) -> Result<StreamStanding> {
     Ok(StreamStanding {
         stream: of.name,
         phase,
+        phases: BTreeMap::new(),
         progress,
         generation: since,
         began: known.map(|sync| sync.began),
@@ -97,8 +100,11 @@ fn sink(of: StreamOf<'_>, lifecycle: &Lifecycle) -> Result<StreamStanding> {
     };
     let phase = facts.phase();
     let (generation, bytes, bytes_total) = match (phase, newest, arrives) {
-        (Some(Phase::Transferring | Phase::Building | Phase::FetchingMissing), _, Some((id, bytes, all))) => {
-            (Some(id), bytes, all)
+        (Some(Phase::Transferring | Phase::Building), _, Some((id, bytes, all))) => (Some(id), bytes, all),
+        // Compared as a whole: what was compared of it is noted when all of it was.
+        (Some(Phase::FetchingMissing), ..) => {
+            let compared = verifying.generations.last();
+            (compared.map(|stored| stored.id), 0, compared.map_or(0, |stored| stored.bytes))
         }
         (Some(Phase::CreatingIndexes | Phase::Complete), Some(stored), _) => {
             (Some(stored.id), stored.bytes, stored.bytes)
@@ -109,6 +115,7 @@ fn sink(of: StreamOf<'_>, lifecycle: &Lifecycle) -> Result<StreamStanding> {
     Ok(StreamStanding {
         stream: of.name,
         phase,
+        phases: BTreeMap::new(),
         progress,
         generation,
         began: known.map(|sync| sync.began),

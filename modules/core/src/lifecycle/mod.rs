@@ -14,7 +14,7 @@ mod error;
 mod sync;
 
 pub use error::{Illegal, LifecycleError, Suspended};
-pub use sync::{Phase, Progress, SinkFacts, SourceFacts, Sync};
+pub use sync::{Phase, Progress, SinkFacts, SourceFacts, Stand, Sync};
 
 use crate::job::StreamName;
 use jiff::Timestamp;

@@ -1,11 +1,12 @@
 //! The initial sync: what lies between the start of a job and the first copy that counts, in phases (docs/glossary.md).
 //!
-//! Collect writes down what it does; what the other steps have done since is seen by what lies where, and never
-//! written: there is nothing that could disagree with the copies.
+//! Collect writes down what it does. What the other steps have done since is remembered by where the copy lies and by its
+//! receipt, durably, and is written nowhere else: there is nothing that could disagree with the copies.
 
 use crate::GenerationId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The phases, in their order. What each means for files and for databases: docs/glossary.md.
@@ -40,6 +41,37 @@ impl Phase {
         Self::CreatingIndexes,
         Self::Complete,
     ];
+
+    /// Whether a job of files has anything to do in it. What changed while the full was read is in the full already, by the
+    /// cold pass: nothing is left to apply.
+    const fn has_work_for_files(self) -> bool {
+        !matches!(self, Self::Applying)
+    }
+
+    /// How each phase stands for a job of files that is in phase `now`.
+    pub fn stands(now: Option<Self>) -> BTreeMap<Self, Stand> {
+        let stand = |phase: Self| match now {
+            _ if !phase.has_work_for_files() => Stand::NoWork,
+            Some(now) if phase < now || now == Self::Complete => Stand::Done,
+            Some(now) if phase == now => Stand::UnderWay,
+            _ => Stand::ToCome,
+        };
+        Self::ALL.into_iter().map(|phase| (phase, stand(phase))).collect()
+    }
+}
+
+/// How a phase stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stand {
+    /// It was gone through.
+    Done,
+    /// The initial sync is in it.
+    UnderWay,
+    /// It comes later.
+    ToCome,
+    /// Nothing is done in it for this kind of job: it is passed.
+    NoWork,
 }
 
 impl fmt::Display for Phase {

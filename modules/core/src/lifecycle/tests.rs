@@ -205,6 +205,16 @@ fn how_far_each_side_sees() {
 }
 
 #[test]
+fn files_have_nothing_to_apply() {
+    let stands = |now| Phase::stands(now).into_values().collect::<Vec<_>>();
+    let (done, to_come, none) = (Stand::Done, Stand::ToCome, Stand::NoWork);
+    assert_eq!(stands(None), [to_come, to_come, to_come, none, to_come, to_come, to_come]);
+    assert_eq!(stands(Some(Phase::Building)), [done, done, Stand::UnderWay, none, to_come, to_come, to_come]);
+    assert_eq!(stands(Some(Phase::FetchingMissing)), [done, done, done, none, Stand::UnderWay, to_come, to_come]);
+    assert_eq!(stands(Some(Phase::Complete)), [done, done, done, none, done, done, done]);
+}
+
+#[test]
 fn phases_are_in_their_order() {
     assert!(Phase::ALL.is_sorted());
     let words: Vec<_> = Phase::ALL.iter().map(ToString::to_string).collect();
