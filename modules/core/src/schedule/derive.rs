@@ -178,30 +178,35 @@ impl Host<'_, '_> {
         build(phase.unwrap_or_else(|| preferred(draft, cadence.phases())))
     }
 
-    /// The first phase from the job's own place on at which everything is free.
+    /// The first phase from the job's own place on at which everything is free; of those that leave most runs, one at which no
+    /// clock ever changes, if there is any.
     fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
         // No phase would do: the proof tells.
         if !draft.has_room() {
             return None;
         }
         let own = if self.packed { phase_of(draft.place, search.phases) } else { own(draft, search) };
-        let candidates = || (0..search.phases).map(|step| (own + step) % search.phases);
-        let fits = |phase: u32, wanted: usize, strict: bool| {
+        let busy = draft.busy_minutes();
+        let is_free = |&start: &u32| {
+            self.busy.is_free(start, busy + draft.gap_minutes()) && draft.allowed.fits(start, draft.collect_minutes())
+        };
+        let mut best = None;
+        for phase in (0..search.phases).map(|step| (own + step) % search.phases) {
             let starts = starts(&(search.build)(phase));
-            starts.len() >= wanted.max(1)
-                && starts.iter().all(|&start| {
-                    self.busy.is_free(start, draft.busy_minutes() + draft.gap_minutes())
-                        && draft.allowed.fits(start, draft.collect_minutes())
-                        && !(strict && search.daily && !self.avoid.is_free(start, draft.busy_minutes()))
-                })
-        };
-        let find = |wanted: usize| {
-            let find = |strict| candidates().find(|&phase| fits(phase, wanted, strict));
-            find(true).or_else(|| find(false))
-        };
-        // Windows may leave fewer runs at every phase: then the most that they leave.
-        let most = || candidates().map(|phase| starts(&(search.build)(phase)).len()).max();
-        find(search.whole).or_else(|| find(most().filter(|&most| most < search.whole)?))
+            if starts.is_empty() || !starts.iter().all(is_free) {
+                continue;
+            }
+            // Windows may leave fewer runs at every phase: then the most that they leave.
+            let runs = starts.len().min(search.whole);
+            let quiet = !search.daily || starts.iter().all(|&start| self.avoid.is_free(start, busy));
+            if runs == search.whole && quiet {
+                return Some(phase);
+            }
+            if best.is_none_or(|(most, _)| (runs, quiet) > most) {
+                best = Some(((runs, quiet), phase));
+            }
+        }
+        best.map(|(_, phase)| phase)
     }
 
     fn carries(&self, draft: &Draft<'_>, runs: &[Run]) -> Result<Vec<Carry>, PlanError> {
