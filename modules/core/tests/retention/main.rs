@@ -6,3 +6,4 @@ mod golden;
 mod make;
 mod properties;
 mod simulation;
+mod stopped;
