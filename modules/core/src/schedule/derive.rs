@@ -12,8 +12,8 @@ use super::{
 use crate::{Job, job::StreamOf};
 use std::collections::BTreeSet;
 
-/// So many intervals are tried on the whole horizon before the plan is given to the proof as it is.
-const TRIES: usize = 6;
+/// What is so many times denser than an RPO asks for is not tried: no window and no blackout asks for it either.
+const DENSEST: i64 = 48;
 
 /// A draft per job, in the order of the jobs.
 ///
@@ -138,7 +138,8 @@ impl Host<'_, '_> {
         let long_enough = |cadence: &&Cadence| cadence.longest >= draft.busy_minutes().min(Week::DAY);
         let fits = |cadence: &&Cadence| i64::from(cadence.longest) * 60 * in_a_row + latency <= rpo;
         let mut first = None;
-        for cadence in LADDER.iter().filter(long_enough).filter(fits).take(TRIES) {
+        let sane = |cadence: &&Cadence| i64::from(cadence.longest) * 60 * DENSEST >= rpo;
+        for cadence in LADDER.iter().filter(long_enough).filter(fits).take_while(sane) {
             let runs = self.place(draft, cadence);
             let exact = (rpo - latency) / in_a_row == i64::from(cadence.longest) * 60;
             let why = format!(

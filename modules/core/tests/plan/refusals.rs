@@ -209,6 +209,9 @@ fn nothing_is_collected_on_days_of_a_blackout() {
     // Four days are three times a week; around Christmas that is not often enough, and every day is.
     let derived = told(&objectives.replace("rpo: 3d, at: [\"22:00\"]", "rpo: 4d"));
     assert!(derived.feasible, "{derived}");
+    // Only every hour is often enough if the last copy before a day without any is to be that young.
+    let hourly = "{rpo: 32h, window: [\"06:00-24:00\"], blackout: [\"12-24\"], durations: {collect: 10min}}";
+    assert!(told(hourly).feasible, "{}", told(hourly));
     // What begins on the eve and ends on such a day.
     let night = told("{rpo: 4d, at: [\"23:55\"], blackout: [\"12-24\"], durations: {collect: 10min}}");
     let story = night.counter_example.unwrap();
