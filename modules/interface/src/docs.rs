@@ -43,7 +43,7 @@ pub struct Returned {
 impl Returned {
     /// `when` completes "returned": `always`, `success`, `action status`.
     pub fn new<R: Report>(when: &'static str, sample: &R) -> Self {
-        Self { when, fields: R::FIELDS, sample: outcome::fields(sample).map_err(|error| error.to_string()) }
+        Self { when, fields: R::FIELDS, sample: outcome::values(sample).map_err(|error| error.to_string()) }
     }
 }
 

@@ -62,8 +62,8 @@ impl Call {
         self.quiet
     }
 
-    /// Whether the result is one line of JSON.
-    pub(crate) const fn speaks_json(&self) -> bool {
+    /// Whether the result is one line of JSON: nobody reads the text for people then.
+    pub const fn speaks_json(&self) -> bool {
         self.module || self.json
     }
 

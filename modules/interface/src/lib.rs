@@ -107,7 +107,7 @@ pub use outcome::{Diff, Failed, Outcome, lossy, lossy_all, lossy_option};
 pub use progress::Progress;
 
 use invocation::Mode;
-use outcome::Human;
+use outcome::{Fields, Human};
 
 /// The whole `main` of an executable: reads the call, lets `work` do it, prints the result.
 pub fn main<C: Subcommand>(module: &Module, work: impl FnOnce(C, &Call) -> Result<Outcome, Failed>) -> ExitCode {
@@ -127,7 +127,7 @@ pub fn main<C: Subcommand>(module: &Module, work: impl FnOnce(C, &Call) -> Resul
         Some(command) => work(command, &call),
         None => Ok(Outcome::silent()),
     });
-    finish(module, &call, &result)
+    finish(module, &call, result)
 }
 
 /// Understands the call; `None` if it asked for help and got it.
@@ -163,13 +163,13 @@ fn read<C: Subcommand>(
 }
 
 /// Tells the caller, in the caller's way, and gives the exit status.
-fn finish(module: &Module, call: &Call, result: &Result<Outcome, Failed>) -> ExitCode {
+fn finish(module: &Module, call: &Call, result: Result<Outcome, Failed>) -> ExitCode {
     let code = result.as_ref().map_or_else(Failed::exit_code, |_| 0);
     let (out, err) = match result {
         Ok(outcome) if outcome.is_silent() && !call.is_module() => (String::new(), String::new()),
-        Ok(outcome) if call.speaks_json() => (format!("{}\n", outcome.to_json(call.diff)), String::new()),
+        Ok(outcome) if call.speaks_json() => (line(&outcome.into_fields(call.diff)), String::new()),
         Ok(outcome) => outcome.to_text(module.name, Human::from(call)),
-        Err(failed) if call.speaks_json() => (format!("{}\n", failed.to_json()), String::new()),
+        Err(failed) if call.speaks_json() => (line(&failed.into_fields()), String::new()),
         Err(failed) => failed.to_text(module.name, Human::from(call)),
     };
     print(std::io::stderr(), &err);
@@ -182,6 +182,11 @@ fn finish(module: &Module, call: &Call, result: &Result<Outcome, Failed>) -> Exi
         _ if call.is_module() => ExitCode::FAILURE,
         code => code.into(),
     }
+}
+
+/// One line of JSON.
+fn line(fields: &Fields) -> String {
+    serde_json::to_string(fields).unwrap_or_default() + "\n"
 }
 
 fn print_docs<C: Subcommand>(module: &Module) -> ExitCode {

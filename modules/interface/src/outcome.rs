@@ -1,12 +1,14 @@
 //! What an executable hands back, for Ansible, for scripts, for people and for cron.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::Path;
 
 use backup_core::Failure;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use crate::docs::Report;
 use crate::invocation::Call;
@@ -32,12 +34,34 @@ pub(crate) const RESERVED: &[&str] = &[
     "__ansible_type",
 ];
 
+/// The fields of a result, written down: as values a report of thousands of hosts would need several times its room.
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Fields(BTreeMap<String, Box<RawValue>>);
+
+impl Fields {
+    fn of(report: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(&serde_json::to_string(report)?).map(Self)
+    }
+
+    fn set(&mut self, name: &str, value: &impl Serialize) {
+        // Texts, numbers and lists of texts can always be written down.
+        self.0.extend(to_raw_value(value).ok().map(|value| (name.to_owned(), value)));
+    }
+
+    fn set_warnings(&mut self, warnings: &[String]) {
+        if !warnings.is_empty() {
+            self.set("warnings", &warnings);
+        }
+    }
+}
+
 /// A call that did what it was asked to.
 #[derive(Debug, Default)]
 pub struct Outcome {
     changed: bool,
     msg: String,
-    fields: Map<String, Value>,
+    fields: Fields,
     answer: Option<String>,
     diff: Vec<Diff>,
     warnings: Vec<String>,
@@ -63,8 +87,8 @@ impl Outcome {
     /// The executable's own part of the result.
     #[must_use]
     pub fn with_report(mut self, report: &impl Report) -> Self {
-        match fields(report) {
-            Ok(fields) => self.fields.extend(fields),
+        match Fields::of(report) {
+            Ok(fields) => self.fields.0.extend(fields.0),
             // The work is done and must not be called a failure for what is told about it.
             Err(error) => self.warnings.push(format!("the report is incomplete: {error}")),
         }
@@ -96,15 +120,15 @@ impl Outcome {
         self.msg.is_empty()
     }
 
-    pub(crate) fn to_json(&self, with_diff: bool) -> Value {
-        let mut result = self.fields.clone();
-        result.insert("changed".into(), self.changed.into());
-        result.insert("msg".into(), self.msg.as_str().into());
+    pub(crate) fn into_fields(self, with_diff: bool) -> Fields {
+        let mut result = self.fields;
+        result.set("changed", &self.changed);
+        result.set("msg", &self.msg);
         if with_diff && !self.diff.is_empty() {
-            result.insert("diff".into(), json!(self.diff));
+            result.set("diff", &self.diff);
         }
-        add_warnings(&mut result, &self.warnings);
-        Value::Object(result)
+        result.set_warnings(&self.warnings);
+        result
     }
 
     /// The warnings were mailed: with `--quiet` nobody is told of them again.
@@ -136,7 +160,7 @@ impl Outcome {
 pub struct Failed {
     failure: Box<dyn Failure>,
     changed: bool,
-    fields: Map<String, Value>,
+    fields: Fields,
     answer: Option<String>,
     warnings: Vec<String>,
     mailed: bool,
@@ -151,7 +175,7 @@ impl<F: Failure> From<F> for Failed {
 impl Failed {
     /// For a failure whose type is already erased.
     pub fn boxed(failure: Box<dyn Failure>) -> Self {
-        Self { failure, changed: false, fields: Map::new(), answer: None, warnings: Vec::new(), mailed: false }
+        Self { failure, changed: false, fields: Fields::default(), answer: None, warnings: Vec::new(), mailed: false }
     }
 
     /// Something was changed before it failed.
@@ -164,8 +188,8 @@ impl Failed {
     /// What was done up to the failure.
     #[must_use]
     pub fn with_report(mut self, report: &impl Report) -> Self {
-        match fields(report) {
-            Ok(fields) => self.fields.extend(fields),
+        match Fields::of(report) {
+            Ok(fields) => self.fields.0.extend(fields.0),
             Err(error) => self.warnings.push(format!("the report is incomplete: {error}")),
         }
         self
@@ -220,18 +244,19 @@ impl Failed {
         self.failure.kind().exit_code()
     }
 
-    pub(crate) fn to_json(&self) -> Value {
-        let mut result = self.fields.clone();
-        result.insert("failed".into(), true.into());
-        result.insert("changed".into(), self.changed.into());
-        result.insert("kind".into(), self.failure.kind().name().into());
-        result.insert("msg".into(), self.message().into());
-        result.insert("rc".into(), self.exit_code().into());
+    pub(crate) fn into_fields(self) -> Fields {
+        let (message, code) = (self.message(), self.exit_code());
+        let mut result = self.fields;
+        result.set("failed", &true);
+        result.set("changed", &self.changed);
+        result.set("kind", &self.failure.kind().name());
+        result.set("msg", &message);
+        result.set("rc", &code);
         if let Some(hint) = self.failure.hint() {
-            result.insert("hint".into(), hint.into());
+            result.set("hint", &hint);
         }
-        add_warnings(&mut result, &self.warnings);
-        Value::Object(result)
+        result.set_warnings(&self.warnings);
+        result
     }
 
     /// Lines for standard output and for standard error.
@@ -328,17 +353,11 @@ pub fn lossy_option<S: Serializer, P: AsRef<Path>>(path: &Option<P>, serializer:
     path.as_ref().map(|path| path.as_ref().to_string_lossy()).serialize(serializer)
 }
 
-/// A report as the fields of the result.
-pub(crate) fn fields(report: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
+/// A report as values, for the documentation.
+pub(crate) fn values(report: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
     match serde_json::to_value(report)? {
         Value::Object(fields) => Ok(fields),
         other => Err(serde::ser::Error::custom(format!("not a mapping: {other}"))),
-    }
-}
-
-fn add_warnings(result: &mut Map<String, Value>, warnings: &[String]) {
-    if !warnings.is_empty() {
-        result.insert("warnings".into(), json!(warnings));
     }
 }
 

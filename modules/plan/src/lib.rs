@@ -11,7 +11,7 @@ mod measure;
 mod product;
 mod report;
 
-use backup_core::schedule::{self, FleetPlan};
+use backup_core::schedule::{self, Calendar, FleetPlan};
 use backup_core::units::Span;
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Diff, Failed, Module, Outcome, Returned};
@@ -124,10 +124,8 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     let input = Input::of(args, call)?;
     let plan = plan(&input)?;
     let calendars = calendar::calendars(args, &input, &plan)?;
-    let mut text = joined(&plan.plans) + &joined(&plan.sinks);
-    if args.calendar.is_some() {
-        text = text + "\n" + &joined(&calendars);
-    }
+    let read = args.text || !call.speaks_json();
+    let text = if read { text(args, &plan, &calendars) } else { String::new() };
     // Where a promise breaks, a picture is wanted most; but what is refused leaves no place to remember.
     let mut products: Vec<Product> = args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)).collect();
     let refused = Infeasible::first(&plan);
@@ -157,6 +155,12 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
         differences => Outcome::changed(report.sentence()).with_diff(Diff::prepared(differences)),
     };
     Ok(outcome.with_answer(text).with_report(&report))
+}
+
+/// What people read.
+fn text(args: &RunArgs, plan: &FleetPlan, calendars: &[Calendar]) -> String {
+    let text = joined(&plan.plans) + &joined(&plan.sinks);
+    if args.calendar.is_some() { text + "\n" + &joined(calendars) } else { text }
 }
 
 fn joined(texts: &[impl ToString]) -> String {
