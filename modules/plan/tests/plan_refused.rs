@@ -81,6 +81,27 @@ fn table() -> Vec<Bad> {
             jobs(with(plain(), "streams.data.sink.retention", json!({"generations": 0}))),
             "invalid_job",
             "streams.data.sink.retention: it keeps nothing",
+            "Keep at least one generation on the sink, such as `generations: 7`",
+        ),
+        bad(
+            "an empty policy",
+            jobs(with(plain(), "streams.data.sink.retention", json!({}))),
+            "invalid_job",
+            "streams.data.sink.retention: an empty policy says neither what to keep",
+            "Give at least one rule, such as `generations: 7`",
+        ),
+        bad(
+            "a policy of `max_age` alone",
+            jobs(with(plain(), "streams.data.sink.retention", json!({"max_age": "31d"}))),
+            "invalid_job",
+            "streams.data.sink.retention: an empty policy says neither what to keep",
+            "Give at least one rule, such as `generations: 7`",
+        ),
+        bad(
+            "a window that ends when it begins",
+            jobs(shop(json!({"rpo": "26h", "window": ["22:00-22:00"]}))),
+            "invalid_job",
+            "objectives.window[0]: \"22:00-22:00\" is not a window such as",
             "",
         ),
         bad(
@@ -201,6 +222,35 @@ fn each_bad_input_is_refused_by_its_key_with_a_remedy() {
         assert!(answer.msg.contains(msg), "{what}: {}", answer.msg);
         assert!(answer.hint.contains(hint), "{what}: {}", answer.hint);
         assert!(answer.entries.is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_held_is_refused_by_its_story_with_what_helps() {
+    let durations = json!({"collect": "10min", "transport": "1min", "verify": "1min"});
+    // (objectives, part of the story, what helps)
+    let cases = [
+        (
+            json!({"at": ["22:00", "22:05"], "durations": durations}),
+            "22:05 the collection of shop begins while that of 2026-11-20 22:00 is running until 2026-11-20 22:10",
+            "It holds with objectives.at: [\"06:00\", \"14:00\", \"22:00\"] in job shop, or with objectives.durations.collect: 4min in job shop.",
+        ),
+        (
+            json!({"at": ["22:00"], "days": ["mon", "tue"], "full": {"days": [1]}, "durations": durations}),
+            "2026-12-01 22:00 a full and an incremental begin in one minute: `objectives.full.days` names days of the month (1)",
+            "It holds with objectives.full.days: [sun] in job shop.",
+        ),
+        (
+            json!({"days": ["sun", "mon"], "at": ["22:00"], "full": {"days": ["sun", "wed"]}, "durations": durations}),
+            "the full's day is given twice: sun 22:00 and wed 22:00; `objectives.days` gives sun to an incremental",
+            "It holds with objectives.days: [mon] in job shop, or with objectives.full.days: [wed] in job shop.",
+        ),
+    ];
+    for (objectives, story, hint) in cases {
+        let answer = planned(jobs(shop(objectives)));
+        assert_eq!((answer.failed, answer.kind.as_str()), (true, "infeasible"), "{answer:?}");
+        assert!(answer.msg.contains(story), "{}", answer.msg);
+        assert_eq!(answer.hint, hint);
     }
 }
 

@@ -63,9 +63,11 @@ impl Line {
 /// What happens to a job.
 #[derive(Debug, Clone)]
 pub(super) struct Timeline {
-    /// Starts of collections, with what they were asked to be. A start during another collection of the job is left out:
-    /// the lock refuses it.
+    /// Starts of collections, with what they were asked to be. A start during another collection of the job is left out: it
+    /// waits for that one and takes its copy for its own.
     pub collections: Vec<(i64, Planned)>,
+    /// The first start that is left out because of a collection that began earlier, and when that one began.
+    pub early: Option<(i64, i64)>,
     /// Per stream.
     pub lines: Vec<Line>,
 }
@@ -81,7 +83,7 @@ pub(super) fn all_firings(times: &[CronTime], clock: &Clock) -> Vec<i64> {
 impl Timeline {
     /// The events of a draft.
     pub(super) fn of(draft: &Draft<'_>, clocks: &Clocks) -> Self {
-        let collections = collections(draft, &clocks.source);
+        let (collections, early) = collections(draft, &clocks.source);
         let line = |carry: &super::Carry| {
             let transports =
                 all_firings(&[&carry.times[..], &carry.again].concat(), clocks.of(carry.mode, &carry.sink));
@@ -90,11 +92,15 @@ impl Timeline {
             (line.stream, line.sink) = (carry.stream, carry.sink.clone());
             line
         };
-        Self { lines: draft.carries.iter().map(line).collect(), collections }
+        Self { lines: draft.carries.iter().map(line).collect(), collections, early }
     }
 }
 
-fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
+/// Starts of collections, with what they are asked to be.
+type Collections = Vec<(i64, Planned)>;
+
+/// All collections, and the first start during one that began earlier, with the start of that one.
+fn collections(draft: &Draft<'_>, clock: &Clock) -> (Collections, Option<(i64, i64)>) {
     let off = draft.objectives.days_off();
     let works = |at: &i64| !off.contains(civil(clock.local(*at)).date());
     let starts = |run: &super::Run| {
@@ -102,17 +108,22 @@ fn collections(draft: &Draft<'_>, clock: &Clock) -> Vec<(i64, Planned)> {
         firings.map(|at| (at, run.kind)).collect::<Vec<_>>()
     };
     let mut all: Vec<_> = draft.runs.iter().flat_map(starts).collect();
-    // At one instant the full goes first and the other finds the lock taken.
+    // At one instant the full goes first, and what it makes is enough for the other.
     all.sort_unstable_by_key(|&(at, kind)| (at, std::cmp::Reverse(kind)));
-    let mut free = i64::MIN;
-    all.retain(|&(at, _)| {
-        let runs = at >= free;
-        if runs {
-            free = at + draft.steps.collect.max(1);
+    let (mut running, mut early) = (None, None);
+    all.retain(|&(at, _)| match running {
+        Some(since) if at < since + draft.steps.collect.max(1) => {
+            if at > since {
+                early.get_or_insert((at, since));
+            }
+            false
         }
-        runs
+        _ => {
+            running = Some(at);
+            true
+        }
     });
-    all
+    (all, early)
 }
 
 /// Carries collections away: a transport takes everything that is sealed when it begins, one after the other, oldest first.

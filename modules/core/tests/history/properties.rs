@@ -14,19 +14,35 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
+const TEN_YEARS: i64 = 3653 * DAY;
+
+/// Some weeks, or ten years with long times in which nothing comes.
 fn deliveries() -> impl Strategy<Value = Vec<Delivery>> {
-    let one = (HOUR..60 * HOUR, 0i64..50 * HOUR, 0u8..5);
-    prop::collection::vec(one, 1..40).prop_map(|drawn| {
-        let (mut data, mut arrives) = (at("2026-11-20T22:00:00"), 0);
-        let mut all = Vec::new();
-        for (pause, lag, kind) in drawn {
-            data += pause;
-            arrives = (data + 600 + lag).max(arrives);
-            let kind = if kind == 0 { GenerationKind::Full } else { GenerationKind::Incremental };
-            all.push(Delivery { data, sealed: data + 600, arrives, kind });
-        }
-        all
-    })
+    let weeks = prop::collection::vec(one(HOUR..60 * HOUR), 1..40).prop_map(|drawn| delivered(drawn, 0));
+    let pause = prop_oneof![9 => HOUR..60 * HOUR, 1 => HOUR..400 * DAY];
+    let years = prop::collection::vec(one(pause), 100..160).prop_map(|drawn| delivered(drawn, TEN_YEARS));
+    prop_oneof![3 => weeks, 1 => years]
+}
+
+/// The pause before a delivery, how long it waits, its kind.
+fn one(pause: impl Strategy<Value = i64>) -> impl Strategy<Value = (i64, i64, u8)> {
+    (pause, 0i64..50 * HOUR, 0u8..5)
+}
+
+/// Spread over so many seconds at least.
+fn delivered(drawn: Vec<(i64, i64, u8)>, at_least: i64) -> Vec<Delivery> {
+    let (mut data, mut arrives) = (at("2026-11-20T22:00:00"), 0);
+    let each = (at_least - drawn.iter().map(|(pause, ..)| pause).sum::<i64>()).max(0)
+        / i64::try_from(drawn.len()).unwrap()
+        + 1;
+    let mut all = Vec::new();
+    for (pause, lag, kind) in drawn {
+        data += pause + each;
+        arrives = (data + 600 + lag).max(arrives);
+        let kind = if kind == 0 { GenerationKind::Full } else { GenerationKind::Incremental };
+        all.push(Delivery { data, sealed: data + 600, arrives, kind });
+    }
+    all
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
@@ -102,15 +118,17 @@ proptest! {
     #[test]
     fn a_second_store_says_the_same(
         deliveries in deliveries(), policy in policies(), protect in prop_oneof![Just(0u64), 0u64..12], source in prop::bool::weighted(0.2),
-        mut rotations in prop::collection::vec(0i64..1500, 0..20), history in 1i64..400, max_age in 1i64..500,
+        mut rotations in prop::collection::vec(0i64..1000, 0..20), history in 1i64..400, max_age in 1i64..500,
     ) {
         rotations.sort_unstable();
-        let rotations: Vec<i64> = rotations.iter().map(|hour| deliveries[0].data + hour * HOUR + 17).collect();
+        let whole = deliveries.last().unwrap().arrives - deliveries[0].data;
+        let rotations: Vec<i64> = rotations.iter().map(|share| deliveries[0].data + whole / 1000 * share + 17).collect();
         let side = if source { Side::Source } else { Side::Sink { protect: days(protect), verify_max_age: days(100_000) } };
         let keeping = Keeping { side, policy: &policy, rotations: &rotations };
         let Ok(replay) = replay(&deliveries, &keeping, None) else { return Ok(()) };
         let looked = second_store(&deliveries, &keeping);
-        let there = |n: usize, at: i64| looked.iter().rev().find(|l| l.at <= at).is_some_and(|l| l.there.contains(&n));
+        let last = |at: i64| looked[..looked.partition_point(|l| l.at <= at)].last();
+        let there = |n: usize, at: i64| last(at).is_some_and(|l| l.there.contains(&n));
         for (n, delivery) in deliveries.iter().enumerate() {
             for look in &looked {
                 let expected = (delivery.arrives..replay.until[n]).contains(&look.at);

@@ -1,113 +1,17 @@
 //! Random policies: what is accepted holds, and what is refused is really broken, in the other simulator.
 
-use crate::simulator::{Outage, Seen, live, live_through};
+use crate::{
+    simulator::{Outage, Seen, live, live_through},
+    worlds::{World, ZONES, world},
+};
 use backup_core::{
     Job,
-    schedule::{Check, Facts, HostFacts, Outcome, Plan, SinkFacts, plan, zone},
+    schedule::{Check, Clock, Facts, HostFacts, Outcome, Plan, SinkFacts, plan, ten_years, zone},
     units::Span,
 };
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// A bit more than a year: all changes of clocks and all ends of months.
-const HORIZON: SignedDuration = SignedDuration::from_hours(24 * 400);
-
-const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"];
-
-fn times() -> impl Strategy<Value = Value> {
-    let time = (0..24u32, prop_oneof![Just(0), Just(30), 0..60u32]);
-    let time = time.prop_map(|(hour, minute)| format!("{hour:02}:{minute:02}"));
-    proptest::collection::btree_set(time, 1..3).prop_map(|times| json!(times))
-}
-
-fn days() -> impl Strategy<Value = Value> {
-    let week = proptest::sample::subsequence(vec!["mon", "tue", "wed", "thu", "fri", "sat", "sun"], 1..7);
-    let month = proptest::collection::btree_set(1..=28u8, 1..3);
-    prop_oneof![week.prop_map(|days| json!(days)), month.prop_map(|days| json!(days))]
-}
-
-/// When it collects.
-fn rhythm() -> impl Strategy<Value = Vec<(&'static str, Value)>> {
-    let rpo = || {
-        let minutes = [45u32, 90, 200, 400, 800, 1500, 1600, 3000, 4500, 11_000, 26_000, 46_000, 140_000];
-        proptest::sample::select(minutes.to_vec()).prop_map(|minutes| ("rpo", json!(format!("{minutes}min"))))
-    };
-    prop_oneof![
-        4 => rpo().prop_map(|rpo| vec![rpo]),
-        3 => (rpo(), times()).prop_map(|(rpo, at)| vec![rpo, ("at", at)]),
-        2 => (rpo(), times(), days()).prop_map(|(rpo, at, on)| vec![rpo, ("at", at), ("days", on)]),
-        1 => (rpo(), days()).prop_map(|(rpo, on)| vec![rpo, ("days", on)]),
-    ]
-}
-
-fn window() -> impl Strategy<Value = Option<Value>> {
-    let windows = ["22:00-06:00", "01:00-03:30", "00:00-12:00", "mon-fri 20:00-08:00", "sat-sun 00:00-24:00"];
-    let some = proptest::sample::subsequence(windows.to_vec(), 1..3).prop_map(|windows| json!(windows));
-    proptest::option::weighted(0.4, some)
-}
-
-fn job(index: usize) -> impl Strategy<Value = Value> {
-    let rare = |weight| proptest::bool::weighted(weight);
-    let switches = (rare(0.25), rare(0.2), rare(0.3), rare(0.3));
-    let durations = (1..40u32, 1..40u32, 0..20u32);
-    let numbers = (prop_oneof![3 => Just(0u32), 1 => 1..3u32], prop_oneof![2 => Just(0u32), 1 => 5..150u32]);
-    (rhythm(), window(), switches, durations, numbers, days()).prop_map(
-        move |(rhythm, window, (carried, logs, pull, full), (collect, transport, verify), (tolerate, gap), full_on)| {
-            let minutes = |minutes: u32| format!("{minutes}min");
-            let mut objectives = json!({
-                "tolerate": tolerate,
-                "gap": minutes(gap),
-                "durations": {"collect": minutes(collect), "transport": minutes(transport), "verify": minutes(verify)},
-            });
-            for (key, value) in rhythm {
-                objectives[key] = value;
-            }
-            if let Some(window) = window {
-                objectives["window"] = window;
-            }
-            if carried && index > 0 {
-                objectives["with"] = json!("job0");
-            }
-            if full {
-                objectives["full"] = json!({"days": full_on});
-            }
-            // Everything is kept: what stores delete is the subject of the tests of history.
-            let stream = |path: &str| {
-                json!({
-                    "include": [path],
-                    "transport": {"mode": if pull { "pull" } else { "push" }, "peer": {"address": "peer"}},
-                    "sink": {"name": "sink1", "retention": {"within": "500d"}},
-                })
-            };
-            let mut streams = json!({"data": stream(&format!("/srv/{index}"))});
-            if logs {
-                streams["logs"] = stream(&format!("/var/log/{index}"));
-            }
-            json!({"version": 1, "job": format!("job{index}"), "source": "web1", "objectives": objectives, "streams": streams})
-        },
-    )
-}
-
-#[derive(Debug)]
-struct World {
-    documents: Vec<Value>,
-    source: &'static str,
-    sink: &'static str,
-    from: Timestamp,
-}
-
-fn world() -> impl Strategy<Value = World> {
-    let jobs = (1..4usize).prop_flat_map(|count| (0..count).map(job).collect::<Vec<_>>());
-    let zones = (proptest::sample::select(ZONES.to_vec()), proptest::sample::select(ZONES.to_vec()), any::<bool>());
-    (jobs, zones, 0..3000i64).prop_map(|(documents, (source, other, same), day)| World {
-        documents,
-        source,
-        sink: if same { source } else { other },
-        from: Timestamp::from_second(1_798_761_600 + day * 86_400 + 43_200).unwrap(),
-    })
-}
 
 fn tolerated(job: &Job) -> usize {
     job.objectives.as_ref().unwrap().tolerate as usize
@@ -130,7 +34,8 @@ impl Lived<'_> {
     fn outages(&self, jobs: &[Job], usual: &Seen, of: &(String, String), missed: usize, at: i64) -> Vec<Seen> {
         let starts = usual.starts.get(of).map_or(&[][..], Vec::as_slice);
         let near = starts.partition_point(|start| *start <= at);
-        let afters = near.saturating_sub(missed + 2)..starts.len().saturating_sub(missed + 1).min(near + 1);
+        // Until a copy counts, later ones may have begun.
+        let afters = near.saturating_sub(missed + 4)..starts.len().saturating_sub(missed + 1).min(near + 1);
         let seen = |n: usize| {
             let outage = Outage { of: of.clone(), after: starts[n], back: starts[n + missed + 1] };
             // What comes long before and long after makes no difference.
@@ -161,19 +66,27 @@ fn is_rare(usual: &Seen, of: &(String, String)) -> bool {
 }
 
 fn rpo(job: &Job) -> i64 {
-    i64::try_from(job.objectives.as_ref().unwrap().rpo.unwrap().0).unwrap()
+    seconds(job.objectives.as_ref().unwrap().rpo.unwrap())
+}
+
+fn seconds(span: Span) -> i64 {
+    i64::try_from(span.0).unwrap()
 }
 
 /// Everything that an accepted plan promises.
 fn assert_held(lived: &Lived<'_>, jobs: &[Job], seen: &Seen) {
     let plan = lived.plan;
     assert!(seen.overlaps.is_empty(), "overlaps: {:?}\n{plan}", seen.overlaps.first());
-    assert!(seen.crowded.is_empty(), "gap: {:?}\n{plan}", seen.crowded.first());
+    assert!(seen.crowded.is_empty(), "gap: {:?}\n{plan}", seen.crowded.first_key_value());
     assert!(seen.outside.is_empty(), "window: {:?}\n{plan}", seen.outside.first());
     assert!(seen.refused.is_empty(), "handover: {:?}\n{plan}", seen.refused.first());
+    assert!(seen.twins.is_empty(), "full_day: {:?}\n{plan}", seen.twins.first());
     for job in jobs {
         for stream in job.streams() {
             let of = (job.job.clone(), stream.name.to_string());
+            let store = &seen.stores[&of];
+            let lost = job.objectives.as_ref().unwrap().history.and_then(|history| store.first_lost(seconds(history)));
+            assert_eq!((lost, store.orphans.first()), (None, None), "history and bases of {}\n{plan}", job.job);
             let worst = seen.worst(&of.0, &of.1).expect("copies arrive");
             assert!(worst <= rpo(job), "RPO of {}: {worst} > {}\n{plan}", job.job, rpo(job));
             if tolerated(job) == 0 || is_rare(seen, &of) {
@@ -189,10 +102,19 @@ fn assert_held(lived: &Lived<'_>, jobs: &[Job], seen: &Seen) {
     }
 }
 
+/// What holds of each store, whatever it is asked to keep.
+fn assert_stored(plan: &Plan, seen: &Seen) {
+    for (of, store) in &seen.stores {
+        let broken = [&store.baseless, &store.overstayed, &store.empty].map(|instants| instants.first());
+        assert_eq!(broken, [None; 3], "bases, over age, the last good copy of {of:?}\n{plan}");
+    }
+}
+
 /// That a counter-example is one.
 fn assert_real(lived: &Lived<'_>, jobs: &[Job], check: &Check, usual: &Seen) {
     let (name, plan) = (check.job.clone().unwrap_or_default(), lived.plan);
     let Some(at) = check.instant else {
+        // Too few copies, and days that are in both lists.
         assert!(check.check == "rpo" || check.check == "full_day", "no instant: {check:?}");
         return;
     };
@@ -206,7 +128,20 @@ fn assert_real(lived: &Lived<'_>, jobs: &[Job], check: &Check, usual: &Seen) {
             any(&|seen| seen.age(&name, &of(check).1, at + 1).is_some_and(|age| age > rpo))
         }
         "overlap" => usual.overlaps.first() == Some(&at),
-        "gap" => usual.crowded.iter().find(|(job, _)| *job == name) == Some(&(name, at)),
+        "gap" => {
+            let crowded = || usual.crowded.iter().filter(|((job, _), _)| *job == name);
+            let (first, least) =
+                (crowded().next().map(|((_, start), _)| *start), crowded().map(|(_, least)| *least).min());
+            (first, least) == (Some(at), Some(check.figures["least"]))
+        }
+        "full_day" => usual.twins.iter().find(|(job, _)| *job == name) == Some(&(name, at)),
+        "history" => {
+            let history =
+                jobs.iter().find(|job| job.job == name).unwrap().objectives.as_ref().unwrap().history.unwrap();
+            let store = &usual.stores[&of(check)];
+            (store.first_lost(seconds(history)), store.window()) == (Some(at), Some(check.figures["window"]))
+        }
+        "base" => usual.stores[&of(check)].orphans.first() == Some(&at),
         "window" => usual.outside.iter().find(|(job, _)| *job == name) == Some(&(name, at)),
         "handover" => any(&|seen| seen.refused.contains(&(name.clone(), at))),
         other => panic!("{other} cannot fail here: {check}"),
@@ -244,7 +179,10 @@ fn assert_exact(lived: &Lived<'_>, jobs: &[Job], usual: &Seen) {
                 let mut jobs = jobs.to_vec();
                 let late = Span(check.figures["collect"].unsigned_abs());
                 jobs[job].objectives.as_mut().unwrap().durations.collect = Some(late);
-                lived.worst(&jobs, &lived.usual(&jobs), &of(check), missed, at)
+                // It only informs: a year around the worst is enough.
+                let near = |days: i64| (at + days * 86_400).clamp(lived.range[0], lived.range[1]) / 60 * 60;
+                let near = Lived { range: [near(-200), near(200)], ..*lived };
+                near.worst(&jobs, &near.usual(&jobs), &of(check), missed, at)
             }
             _ => continue,
         };
@@ -252,34 +190,95 @@ fn assert_exact(lived: &Lived<'_>, jobs: &[Job], usual: &Seen) {
     }
 }
 
+/// What is told of stores is what they come to.
+fn assert_exactly_stored(lived: &Lived<'_>, jobs: &[Job], usual: &Seen) {
+    let plan = lived.plan;
+    for attained in &plan.streams {
+        let of = (attained.job.clone(), attained.stream.to_string());
+        let store = &usual.stores[&of];
+        let most = usize::try_from(attained.sink_store.fulls + attained.sink_store.incrementals).unwrap();
+        assert_eq!((attained.restorable, most), (store.window(), store.most), "{of:?}\n{plan}");
+        let check = |name: &str, text: &str| {
+            let about = |check: &&Check| check.check == name && self::of(check) == of && check.text.contains(text);
+            plan.checks.iter().find(about)
+        };
+        let handover = check("handover", "").unwrap();
+        if tolerated(jobs.iter().find(|job| job.job == attained.job).unwrap()) == 0 {
+            assert_eq!(
+                usize::try_from(handover.figures["waiting"]).unwrap(),
+                usual.most_waiting[&of],
+                "{handover}\n{plan}"
+            );
+            let stale = check("max_age", "even if no run is missed")
+                .map(|check| (check.instant.unwrap(), check.figures["over"]));
+            let seen = store.stale.first().map(|(from, until)| (*from, until - from));
+            assert_eq!(stale, seen, "max_age of {of:?}\n{plan}");
+        }
+    }
+}
+
+/// Plans ten years and lives them.
+fn lives_as_planned(world: &World) -> Result<(), TestCaseError> {
+    let parsed: Result<Vec<Job>, _> =
+        world.documents.iter().map(|document| Job::parse(&document.to_string(), "random")).collect();
+    prop_assume!(parsed.is_ok());
+    let jobs = parsed.unwrap();
+    let mut facts = Facts::default();
+    facts.hosts.insert("web1".into(), HostFacts { zone: world.source.into(), ..HostFacts::default() });
+    facts.sinks.insert("sink1".into(), SinkFacts { zone: world.sink.into(), ..SinkFacts::default() });
+    let until = ten_years(world.from);
+    let plan = plan(&jobs, &facts, world.from, until);
+    prop_assume!(plan.is_ok());
+    let plan = plan.unwrap();
+    let zones = BTreeMap::from([
+        ("web1".to_owned(), zone(world.source, "web1").unwrap()),
+        ("sink1".to_owned(), zone(world.sink, "sink1").unwrap()),
+    ]);
+    let lived = Lived { plan: &plan, zones: &zones, range: [world.from.as_second(), until.as_second()] };
+    let seen = lived.usual(&jobs);
+    assert_stored(&plan, &seen);
+    if plan.feasible {
+        assert_held(&lived, &jobs, &seen);
+    }
+    for check in plan.checks.iter().filter(|check| check.outcome == Outcome::Failed) {
+        assert_real(&lived, &jobs, check, &seen);
+    }
+    assert_exact(&lived, &jobs, &seen);
+    assert_exactly_stored(&lived, &jobs, &seen);
+    Ok(())
+}
+
+/// Cases per test; each lives ten years at least twice.
+const CASES: u32 = 48;
+
+// What is accepted holds, and what is refused is broken.
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_accepted_holds_and_what_is_refused_is_broken(world in world()) {
-        let parsed: Result<Vec<Job>, _> =
-            world.documents.iter().map(|document| Job::parse(&document.to_string(), "random")).collect();
-        prop_assume!(parsed.is_ok());
-        let jobs = parsed.unwrap();
-        let mut facts = Facts::default();
-        facts.hosts.insert("web1".into(), HostFacts { zone: world.source.into(), ..HostFacts::default() });
-        facts.sinks.insert("sink1".into(), SinkFacts { zone: world.sink.into(), ..SinkFacts::default() });
-        let until = world.from + HORIZON;
-        let plan = plan(&jobs, &facts, world.from, until);
-        prop_assume!(plan.is_ok());
-        let plan = plan.unwrap();
-        let zones = BTreeMap::from([
-            ("web1".to_owned(), zone(world.source, "web1").unwrap()),
-            ("sink1".to_owned(), zone(world.sink, "sink1").unwrap()),
-        ]);
-        let lived = Lived { plan: &plan, zones: &zones, range: [world.from.as_second(), until.as_second()] };
-        let seen = lived.usual(&jobs);
-        if plan.feasible {
-            assert_held(&lived, &jobs, &seen);
+    fn a_host_of_one_job_lives_as_planned(world in world(1..2)) {
+        lives_as_planned(&world)?;
+    }
+
+    #[test]
+    fn a_host_of_several_jobs_lives_as_planned(world in world(2..4)) {
+        lives_as_planned(&world)?;
+    }
+}
+
+#[test]
+fn ten_years_have_all_changes_of_clocks_and_leap_days() {
+    let first: Timestamp = "2027-01-01T12:00:00Z".parse().unwrap();
+    for day in (0..3000).step_by(7) {
+        let from = first + jiff::SignedDuration::from_hours(24 * day);
+        for name in ZONES {
+            let zone = zone(name, "web1").unwrap();
+            let clock = Clock::new(&zone, from, ten_years(from));
+            // Two a year; their dates differ, so that one more or less lies between the same dates.
+            let expected = if ["UTC", "Asia/Kathmandu"].contains(&name) { 0..=0 } else { 19..=21 };
+            assert!(expected.contains(&clock.changes().count()), "{name} from {from}");
+            let days = from.to_zoned(zone.clone()).date().series(1.day()).take(3652);
+            assert!(days.filter(|day| (day.month(), day.day()) == (2, 29)).count() >= 2, "{name} from {from}");
         }
-        for check in plan.checks.iter().filter(|check| check.outcome == Outcome::Failed) {
-            assert_real(&lived, &jobs, check, &seen);
-        }
-        assert_exact(&lived, &jobs, &seen);
     }
 }

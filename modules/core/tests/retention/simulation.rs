@@ -19,8 +19,9 @@ enum Event {
 
 fn events() -> impl Strategy<Value = Vec<(i64, Event)>> {
     let event = prop_oneof![2 => Just(Event::Full), 4 => Just(Event::Incremental), 3 => Just(Event::Rotation)];
-    // Several per hour, several per day, days apart, months apart; now and then two at once.
-    let pause = prop_oneof![1 => 0i64..2, 6 => 0i64..90, 8 => 0i64..2000, 4 => 0i64..15_000, 1 => 0i64..150_000];
+    // Several per hour, several per day, days apart, months apart, years apart; now and then two at once. Ninety of them are
+    // ten years on average.
+    let pause = prop_oneof![1 => 0i64..2, 6 => 0i64..90, 8 => 0i64..2000, 4 => 0i64..15_000, 1 => 0i64..150_000, 2 => 0i64..1_300_000];
     prop::collection::vec((pause, event), 0..90)
 }
 

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::schedule::{
-    Check, Outcome,
+    Check, Draft, Outcome, Timeline,
     story::{span, when},
 };
 
@@ -73,14 +73,37 @@ impl Step {
     }
 }
 
-/// The first step that begins before another has ended; how close the closest come.
+/// The first step that begins before another has ended.
 fn overlap(case: &Case<'_, '_>, steps: &[Step]) -> Check {
+    let clash = clash(case, steps).into_iter().chain(early(case)).min_by_key(|clash| clash.instant);
+    let text = || format!("none of {} steps begins while another is running", steps.len());
+    clash.unwrap_or_else(|| Check::new("overlap", Outcome::Ok, text()))
+}
+
+/// The first collection that would begin while an earlier one of its own job is running.
+fn early(case: &Case<'_, '_>) -> Option<Check> {
     let clock = &case.clocks.source;
-    // The steps before a step that may still run: the longest is enough, but what travels together is no clash.
-    for (index, step) in steps.iter().enumerate() {
-        let before = &steps[index.saturating_sub(64)..index];
-        let clash = before.iter().find(|other| other.end > step.start && !other.is_same_transport(step));
-        if let Some(other) = clash {
+    let of_job = |(draft, timeline): (&Draft<'_>, &Timeline)| {
+        let (at, since) = timeline.early?;
+        let text = format!(
+            "at {} the collection of {} begins while that of {} is running until {}",
+            when(clock, at),
+            draft.job.job,
+            when(clock, since),
+            when(clock, since + draft.steps.collect)
+        );
+        Some(Check::new("overlap", Outcome::Failed, text).of(&draft.job.job).at(clock, at))
+    };
+    case.jobs().filter_map(of_job).min_by_key(|check| check.instant)
+}
+
+/// The first step that begins before one of another sort, or of another job, has ended.
+fn clash(case: &Case<'_, '_>, steps: &[Step]) -> Option<Check> {
+    let clock = &case.clocks.source;
+    let mut running: Vec<&Step> = Vec::new();
+    for step in steps {
+        running.retain(|other| other.end > step.start);
+        if let Some(other) = running.iter().find(|other| !other.is_same_transport(step)) {
             let text = format!(
                 "at {} {} begins while {} is running until {}",
                 when(clock, step.start),
@@ -88,25 +111,26 @@ fn overlap(case: &Case<'_, '_>, steps: &[Step]) -> Check {
                 other.told(case),
                 when(clock, other.end)
             );
-            return Check::new("overlap", Outcome::Failed, text)
-                .of(&case.drafts[step.job].job.job)
-                .and(&case.drafts[other.job].job.job)
-                .at(clock, step.start);
+            let check = Check::new("overlap", Outcome::Failed, text).of(&case.drafts[step.job].job.job);
+            return Some(check.and(&case.drafts[other.job].job.job).at(clock, step.start));
         }
+        running.push(step);
     }
-    let text = format!("none of {} steps begins while another is running", steps.len());
-    Check::new("overlap", Outcome::Ok, text)
+    None
 }
 
 fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
     let clock = &case.clocks.source;
+    let others = others(steps);
     let mut closest: Vec<Option<(i64, usize, usize)>> = vec![None; case.drafts.len()];
     let mut first: Vec<Option<(usize, usize)>> = vec![None; case.drafts.len()];
     for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.gap > 0 && step.leader == step.job) {
         // What begins at the same instant is next, too, wherever it is in the list.
         let same = steps[..index].partition_point(|other| other.start < step.start);
-        let next = steps[same..].iter().position(|other| other.leader != step.leader);
-        let Some(next) = next.map(|next| same + next) else { continue };
+        let next = if steps[same].leader == step.leader { others[same] } else { same };
+        if next == steps.len() {
+            continue;
+        }
         let time = steps[next].start - step.end;
         if closest[step.job].is_none_or(|(least, ..)| time < least) {
             closest[step.job] = Some((time, index, next));
@@ -146,6 +170,16 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// For each step the first one after it in the list that is of another leader, or the end of the list.
+fn others(steps: &[Step]) -> Vec<usize> {
+    let mut others = vec![steps.len(); steps.len()];
+    for index in (1..steps.len()).rev() {
+        let is_other = steps[index].leader != steps[index - 1].leader;
+        others[index - 1] = if is_other { index } else { others[index] };
+    }
+    others
 }
 
 fn after(end: i64, start: i64, what: &str) -> String {

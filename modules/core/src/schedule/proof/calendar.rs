@@ -4,9 +4,10 @@ use super::Case;
 use crate::{
     job::objectives::{Day, DaysOff},
     schedule::{
-        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Timeline, Week,
+        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Run, Timeline, Week,
         facts::minutes,
         story::{civil, span, when, written},
+        timeline::all_firings,
     },
 };
 use jiff::civil::DateTime;
@@ -15,7 +16,7 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
     let mut checks = Vec::new();
     for (draft, timeline) in case.jobs() {
         checks.extend(window(case, draft, timeline));
-        checks.extend(full_day(draft));
+        checks.extend(full_day(case, draft));
         checks.extend(clock_changes(case, draft));
         checks.extend(month_end(case, draft));
     }
@@ -111,16 +112,24 @@ fn takes(case: &Case<'_, '_>, draft: &Draft<'_>) -> String {
     format!("{}, as {known},", span(draft.steps.collect))
 }
 
-/// Times that are given to a full and to an incremental, and fulls on several days.
-fn full_day(draft: &Draft<'_>) -> Option<Check> {
+/// Days that are given to a full and to an incremental, and fulls on several days.
+fn full_day(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     let full = draft.objectives.full.as_ref()?;
     let twice: Vec<&Day> = full.days.iter().filter(|day| draft.objectives.days.contains(day)).collect();
     let check = |outcome, text: String| Check::new("full_day", outcome, text).of(&draft.job.job);
     let named = |days: &[&Day]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let full_days = named(&full.days.iter().collect::<Vec<_>>());
     let at = full.at.first().or(draft.objectives.at.first()).map_or(String::new(), |time| format!(" {time}"));
+    if let Some((start, [sort, others])) = both_kinds(draft, &case.clocks.source) {
+        let clock = &case.clocks.source;
+        let text = format!(
+            "at {} a full and an incremental begin in one minute: `objectives.full.days` names {sort} ({full_days}), the other collections are on {others}, and no cron entry leaves out the one by the other. Name days of one sort in both, or give the full another time in `objectives.full.at`",
+            when(clock, start)
+        );
+        return Some(check(Outcome::Failed, text).at(clock, start));
+    }
     if twice.is_empty() {
-        let text = format!("fulls on {}{at}, incrementals otherwise", named(&full.days.iter().collect::<Vec<_>>()));
-        return Some(check(Outcome::Ok, text));
+        return Some(check(Outcome::Ok, format!("fulls on {full_days}{at}, incrementals otherwise")));
     }
     let all: Vec<String> = full.days.iter().map(|day| format!("{day}{at}")).collect();
     let text = if full.days.len() > 1 {
@@ -133,6 +142,27 @@ fn full_day(draft: &Draft<'_>) -> Option<Check> {
         format!("{} is given to a full and to an incremental. Remove it from `objectives.days`", named(&twice))
     };
     Some(check(Outcome::Failed, text))
+}
+
+/// The first instant at which a full and an incremental begin because the days of one are weekdays and those of the other days
+/// of the month; which sort is whose.
+fn both_kinds(draft: &Draft<'_>, clock: &Clock) -> Option<(i64, [&'static str; 2])> {
+    let of_kind = |kind| draft.runs.iter().filter(move |run| run.kind == kind);
+    let meets = |(full, other): (&Run, &Run)| {
+        let sorts = match (&full.pattern.days, &other.pattern.days) {
+            (Days::Month(_), Days::Week(_)) => ["days of the month", "weekdays"],
+            (Days::Week(_), Days::Month(_)) => ["weekdays", "days of the month"],
+            _ => return None,
+        };
+        if full.pattern.minutes.is_disjoint(&other.pattern.minutes) {
+            return None;
+        }
+        let fulls = all_firings(&full.times(), clock);
+        let start = all_firings(&other.times(), clock).into_iter().find(|at| fulls.binary_search(at).is_ok())?;
+        Some((start, sorts))
+    };
+    let pairs = of_kind(Planned::Full).flat_map(|full| of_kind(Planned::Incremental).map(move |other| (full, other)));
+    pairs.filter_map(meets).min_by_key(|(start, _)| *start)
 }
 
 /// Local times of collections that do not exist or occur twice.

@@ -160,6 +160,7 @@ fn days(objectives: &Objectives) -> Vec<Setting> {
         let once = full.iter().copied().filter(|day| !objectives.days.contains(day)).collect();
         let mut ways = of_days(&full, set);
         ways.insert(0, vec![fewer(&full, once, set)]);
+        ways.push(vec![set_days(of_their_sort(&full, &objectives.days), set)]);
         all.push(Setting::new("objectives.full.days", About::Days, ways));
     }
     all
@@ -181,12 +182,9 @@ fn fewer(now: &[Day], without: Vec<Day>, set: Set<Vec<Day>>) -> Way {
 /// Other days, as many; more of them; one less.
 fn of_days(now: &[Day], set: Set<Vec<Day>>) -> Vec<Vec<Way>> {
     let other = |by: u8| now.iter().map(|day| later(*day, by)).collect::<Vec<_>>();
-    let (all, cycle): (Vec<Day>, u8) = match now.first() {
-        Some(Day::Month(_)) => ((1..=28).map(Day::Month).collect(), 28),
-        _ => ((0..7).map(Day::Week).collect(), 7),
-    };
+    let missing = left_by(now);
+    let cycle = if now.iter().copied().any(is_weekday) { 7 } else { 28 };
     let nearest_first = (1..=cycle / 2).flat_map(|by| [by, cycle - by]);
-    let missing: Vec<Day> = all.into_iter().filter(|day| !now.contains(day)).collect();
     let added = if cycle == 7 { subsets(&missing) } else { spread(&missing) };
     let more = added.into_iter().map(|added| {
         let mut days = [now, &added].concat();
@@ -196,6 +194,25 @@ fn of_days(now: &[Day], set: Set<Vec<Day>>) -> Vec<Vec<Way>> {
     let others: Vec<Vec<Day>> = nearest_first.map(other).collect();
     let less = if now.len() > 1 { without_one(now) } else { Vec::new() };
     [others, more.collect(), less].map(|values| vec![set_days(values, set)]).into()
+}
+
+const fn is_weekday(day: Day) -> bool {
+    matches!(day, Day::Week(_))
+}
+
+/// Days of the same sort that are none of these.
+fn left_by(days: &[Day]) -> Vec<Day> {
+    let all: Vec<Day> = match days.first() {
+        Some(Day::Month(_)) => (1..=28).map(Day::Month).collect(),
+        _ => (0..7).map(Day::Week).collect(),
+    };
+    all.into_iter().filter(|day| !days.contains(day)).collect()
+}
+
+/// For fulls by date among collections by weekday, or the other way round: each day that the others leave, of their sort.
+fn of_their_sort(fulls: &[Day], others: &[Day]) -> Vec<Vec<Day>> {
+    let differ = others.first().is_some_and(|other| fulls.iter().all(|full| is_weekday(*full) != is_weekday(*other)));
+    if differ { left_by(others).into_iter().map(|day| vec![day]).collect() } else { Vec::new() }
 }
 
 fn later(day: Day, by: u8) -> Day {

@@ -62,7 +62,7 @@ fn what_no_sink_can_bear_is_refused_with_a_story_and_a_remedy_that_holds() {
     ] {
         assert!(found.text.contains(part), "{part}: {}", found.text);
     }
-    let running = seen(&sources, &refused, "sink1", from(), from() + HORIZON);
+    let running = &seen(&sources, &refused, from(), from() + HORIZON)["sink1"];
     let minute = usize::try_from((found.instant.unwrap() - from().as_second()) / 60).unwrap();
     assert!(running[minute].0 > 2 && running[..minute].iter().all(|(running, _)| *running <= 2), "it is the first");
 

@@ -49,9 +49,11 @@ fn sources(count: usize, objectives: &Value, sink: SinkFacts) -> (Sources, Facts
     ((0..count).map(of).collect(), facts)
 }
 
-/// What the other simulator sees on a sink: transports and bytes per second, by minute since the begin. Rates are those
-/// that the jobs declare.
-fn seen(sources: &Sources, plan: &FleetPlan, sink: &str, from: Timestamp, until: Timestamp) -> Vec<(u64, u64)> {
+/// Transports, and bytes per second, in each minute since the begin.
+type Minutes = Vec<(u64, u64)>;
+
+/// What the other simulator sees on each sink. Rates are those that the jobs declare.
+fn seen(sources: &Sources, plan: &FleetPlan, from: Timestamp, until: Timestamp) -> BTreeMap<String, Minutes> {
     let of = |name: &str, zones: &BTreeMap<String, String>| zone(&zones[name], name).unwrap();
     let mut zones: BTreeMap<String, String> = BTreeMap::new();
     for (name, host) in &plan.facts.hosts {
@@ -61,8 +63,11 @@ fn seen(sources: &Sources, plan: &FleetPlan, sink: &str, from: Timestamp, until:
         zones.insert(planned.sink.clone(), planned.zone.clone());
     }
     let (from, until) = (from.as_second(), until.as_second());
+    let minute = |second: i64| usize::try_from((second - from).div_euclid(60)).unwrap();
     // What begins near the end lasts longer.
-    let mut minutes = vec![(0u64, 0u64); usize::try_from((until - from) / 60).unwrap() + 24 * 60];
+    let idle = vec![(0, 0); minute(until) + 24 * 60];
+    let mut sinks: BTreeMap<String, Minutes> =
+        plan.sinks.iter().map(|planned| (planned.sink.clone(), idle.clone())).collect();
     for (jobs, planned) in sources.values().zip(&plan.plans) {
         let hosts = planned.entries.iter().map(|entry| entry.host.clone()).chain([planned.source.clone()]);
         let zones = hosts.map(|host| (host.clone(), of(&host, &zones))).collect();
@@ -70,11 +75,11 @@ fn seen(sources: &Sources, plan: &FleetPlan, sink: &str, from: Timestamp, until:
         for job in jobs {
             let durations = job.objectives.as_ref().unwrap().durations;
             let takes = i64::try_from(durations.transport.unwrap().0 + durations.verify.unwrap().0).unwrap();
-            for stream in job.streams().filter(|of| of.stream.sink.name == sink) {
+            for stream in job.streams() {
                 let rate = stream.stream.transport.bandwidth.map_or(0, |rate| rate.0);
                 let arrivals = seen.arrivals.get(&(job.job.clone(), stream.name.to_string()));
+                let minutes = sinks.get_mut(&stream.stream.sink.name).unwrap();
                 for (arrives, _) in arrivals.into_iter().flatten() {
-                    let minute = |second: i64| usize::try_from((second - from).div_euclid(60)).unwrap();
                     for (running, flowing) in &mut minutes[minute(arrives - takes)..=minute(arrives - 1)] {
                         (*running, *flowing) = (*running + 1, *flowing + rate);
                     }
@@ -82,5 +87,5 @@ fn seen(sources: &Sources, plan: &FleetPlan, sink: &str, from: Timestamp, until:
             }
         }
     }
-    minutes
+    sinks
 }

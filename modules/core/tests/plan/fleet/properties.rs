@@ -1,7 +1,7 @@
-//! Random fleets.
+//! Random fleets through ten years.
 
-use super::{HORIZON, Sources, document, from, parsed, seen};
-use backup_core::schedule::{Entry, Facts, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet};
+use super::{Sources, document, from, parsed, seen};
+use backup_core::schedule::{Entry, Facts, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet, ten_years};
 use backup_core::units::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ fn sources<'d>(documents: impl Iterator<Item = &'d Value>) -> Sources {
 }
 
 fn planned(sources: &Sources, facts: &Facts) -> FleetPlan {
-    plan_fleet(sources, facts, from(), from() + HORIZON).unwrap()
+    plan_fleet(sources, facts, from(), ten_years(from())).unwrap()
 }
 
 /// The entries of a source, whatever their order.
@@ -98,9 +98,10 @@ proptest! {
     fn no_sink_bears_more_than_it_can_and_what_is_refused_is_real(world in world()) {
         let sources = sources(world.documents.iter());
         let plan = planned(&sources, &world.facts);
+        let seen = seen(&sources, &plan, from(), ten_years(from()));
         for sink in &plan.sinks {
             let facts = &world.facts.sinks[&sink.sink];
-            let seen = seen(&sources, &plan, &sink.sink, from(), from() + HORIZON);
+            let seen = &seen[&sink.sink];
             let limits = [u64::from(facts.parallel), facts.bandwidth.map_or(u64::MAX, |rate| rate.0)];
             for (name, value, limit) in [
                 ("parallel", &(|(running, _): &(u64, u64)| *running) as &dyn Fn(&(u64, u64)) -> u64, limits[0]),
@@ -146,5 +147,5 @@ proptest! {
 }
 
 fn plan_alone(jobs: &[backup_core::Job], facts: &Facts) -> backup_core::schedule::Plan {
-    plan(jobs, facts, from(), from() + HORIZON).unwrap()
+    plan(jobs, facts, from(), ten_years(from())).unwrap()
 }

@@ -1,115 +1,36 @@
 //! A second opinion: lives through a plan minute by minute, with the entries as texts, a cron daemon per host, and jiff's
 //! own local time. It shares no code with the planner but the reading of job documents.
 
-use backup_core::{Job, schedule::Plan, schedule::Purpose};
-use jiff::{Timestamp, tz::TimeZone};
+mod cron;
+mod store;
+
+use backup_core::{
+    Job,
+    job::objectives::{Blackout, Window},
+    schedule::{Plan, Purpose},
+};
+use cron::Daemon;
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use std::collections::{BTreeMap, BTreeSet};
+pub(crate) use store::Course;
+use store::{Parcel, Store};
 
-/// One entry as cron reads it.
-struct Line {
-    /// One bit per value: minute, hour, day of month, month, day of week.
-    fields: [u64; 5],
-    wild: bool,
-    job: usize,
-    action: Action,
-}
-
-#[derive(Clone, Copy, PartialEq)]
+/// What an entry does. The order is that of those that begin at one instant: collections first, as a transport that finds
+/// nothing sealed does nothing; of two collections the full, as the other waits for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Action {
-    Collect,
+    Collect(Kind),
     /// Index of the stream within its job.
     Transport(usize),
+    Rotate(usize),
 }
 
-fn field(text: &str, low: u8, high: u8) -> u64 {
-    let part = |part: &str| {
-        let (span, step) = part.split_once('/').map_or((part, 1), |(span, step)| (span, step.parse().unwrap()));
-        let (first, last) = match span.split_once('-') {
-            Some((first, last)) => (first.parse().unwrap(), last.parse().unwrap()),
-            None if span == "*" => (low, high),
-            None => (span.parse().unwrap(), span.parse().unwrap()),
-        };
-        (first..=last).step_by(step).collect::<Vec<u8>>()
-    };
-    text.split(',').flat_map(part).fold(0, |set, value| set | 1 << value)
-}
-
-impl Line {
-    fn new(cron: &str, job: usize, action: Action) -> Self {
-        let texts: Vec<&str> = cron.split(' ').collect();
-        let ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
-        let fields = std::array::from_fn(|n| field(texts[n], ranges[n].0, ranges[n].1));
-        Self { fields, wild: texts[0].starts_with('*') || texts[1].starts_with('*'), job, action }
-    }
-
-    /// Never both kinds of days, so that *and* and *or* are the same.
-    fn matches(&self, now: [i8; 5]) -> bool {
-        self.fields.iter().zip(now).all(|(field, now)| field >> now & 1 == 1)
-    }
-}
-
-/// The fields of a local minute.
-fn fields(minute: i64) -> [i8; 5] {
-    let time = TimeZone::UTC.to_datetime(Timestamp::from_second(minute * 60).unwrap());
-    [time.minute(), time.hour(), time.day(), time.month(), time.weekday().to_sunday_zero_offset()]
-}
-
-/// Debian's cron: it wakes each minute and compares the clock with how far it has come.
-struct Daemon {
-    zone: TimeZone,
-    lines: Vec<Line>,
-    /// The local minute up to which everything was run.
-    done: Option<i64>,
-    /// Of which quarter of an hour the offset is known, and the offset.
-    quarter: Option<i64>,
-    offset: i64,
-}
-
-impl Daemon {
-    /// Starts at this UTC second: which line, when.
-    fn wake(&mut self, now: i64) -> Vec<(usize, i64)> {
-        // Clocks are changed at quarters of an hour.
-        if self.quarter != Some(now.div_euclid(900)) {
-            self.quarter = Some(now.div_euclid(900));
-            self.offset = self.zone.to_offset(Timestamp::from_second(now).unwrap()).seconds().into();
-        }
-        let clock = (now + self.offset).div_euclid(60);
-        let done = self.done.unwrap_or(clock - 1);
-        let mut starts: Vec<(usize, i64)> = Vec::new();
-        let mut run = |minute: i64, wild: bool, fixed: bool| {
-            if self.lines.iter().all(|line| line.fields[0] >> minute.rem_euclid(60) & 1 == 0) {
-                return;
-            }
-            let now_local = fields(minute);
-            for (index, line) in self.lines.iter().enumerate() {
-                if (if line.wild { wild } else { fixed }) && line.matches(now_local) {
-                    // It sleeps ten seconds after each minute of the past that had something to do.
-                    let before = starts.iter().filter(|(other, _)| *other == index).count();
-                    starts.push((index, now + 10 * i64::try_from(before).unwrap()));
-                }
-            }
-        };
-        match clock - done {
-            ..-180 | 181.. => {
-                run(clock, true, true);
-                self.done = Some(clock);
-            }
-            -180..=0 => {
-                run(clock, true, false);
-                self.done = Some(done);
-            }
-            1..=5 => {
-                (done + 1..=clock).for_each(|minute| run(minute, true, true));
-                self.done = Some(clock);
-            }
-            6..=180 => {
-                run(clock, true, false);
-                (done + 1..=clock).for_each(|minute| run(minute, false, true));
-                self.done = Some(clock);
-            }
-        }
-        starts
-    }
+/// What a collection is asked to be.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Full,
+    Incremental,
+    Auto,
 }
 
 /// Something that occupies the source.
@@ -131,12 +52,18 @@ pub(crate) struct Seen {
     pub arrivals: BTreeMap<(String, String), Vec<(i64, i64)>>,
     /// Starts of steps while another was running.
     pub overlaps: BTreeSet<i64>,
-    /// Starts that came too soon after a step of this job.
-    pub crowded: BTreeSet<(String, i64)>,
+    /// Starts that came too soon after a step of this job, and how soon.
+    pub crowded: BTreeMap<(String, i64), i64>,
     /// Minutes of collections outside of their window.
     pub outside: BTreeSet<(String, i64)>,
     /// Collections that found the handover point full.
     pub refused: BTreeSet<(String, i64)>,
+    /// Per job and stream: so many copies were in the handover point at the most.
+    pub most_waiting: BTreeMap<(String, String), usize>,
+    /// Starts of a full and an incremental of one job at one instant.
+    pub twins: BTreeSet<(String, i64)>,
+    /// Per job and stream: what became of its copies on the sink.
+    pub stores: BTreeMap<(String, String), Course>,
 }
 
 impl Seen {
@@ -145,6 +72,11 @@ impl Seen {
         let arrivals = self.arrivals.get(&(job.to_owned(), stream.to_owned()))?;
         let there = arrivals.partition_point(|(arrives, _)| *arrives < at);
         Some(at - arrivals[there.checked_sub(1)?].1)
+    }
+
+    fn crowd(&mut self, job: &str, start: i64, after: i64) {
+        let least = self.crowded.entry((job.to_owned(), start)).or_insert(after);
+        *least = after.min(*least);
     }
 
     /// The greatest of these ages before a copy came to count.
@@ -159,21 +91,29 @@ struct Living {
     steps: [i64; 3],
     gap: i64,
     leader: usize,
-    busy_until: i64,
+    /// The last collection: when it began and what it was asked to be.
+    last: Option<(i64, Kind)>,
     streams: Vec<Flow>,
 }
 
 /// A stream of a job as it flows.
 struct Flow {
     name: String,
-    /// What waits: data time, end of the collection.
-    waiting: Vec<(i64, i64)>,
+    /// What waits: data time, end of the collection, base.
+    waiting: Vec<(i64, i64, Option<i64>)>,
+    /// Fulls that were carried: when they count, data time.
+    fulls: Vec<(i64, i64)>,
+    /// A base is no older.
+    full_every: i64,
+    store: Store,
     /// When what is on its way will count; until then the handover point holds it.
     leaving: Vec<i64>,
     /// Until then a transport runs.
     busy_until: i64,
     /// So many may wait.
     keep: usize,
+    /// So many did.
+    most: usize,
 }
 
 /// Lives from `from` to `until`.
@@ -199,71 +139,80 @@ pub(crate) fn live_through(
     [from, until]: [i64; 2],
     outage: Option<Outage>,
 ) -> Seen {
-    let mut daemons: BTreeMap<String, Daemon> = BTreeMap::new();
+    let mut daemons: BTreeMap<String, Daemon<(usize, Action)>> = BTreeMap::new();
     for entry in plan.entries.iter().filter(|entry| entry.install) {
         let name = entry.job.rsplit('/').next().unwrap();
         let job = jobs.iter().position(|job| job.job == name).unwrap();
+        let stream = || {
+            let stream = entry.command.split("--stream ").nth(1).unwrap().split(' ').next().unwrap();
+            jobs[job].streams().position(|of| of.name.as_str() == stream).unwrap()
+        };
         let action = match entry.purpose {
-            Purpose::Collect => Action::Collect,
-            Purpose::Transport | Purpose::Again => {
-                let stream = entry.command.split("--stream ").nth(1).unwrap().split(' ').next().unwrap();
-                Action::Transport(jobs[job].streams().position(|of| of.name.as_str() == stream).unwrap())
-            }
+            Purpose::Collect if entry.command.contains(" --kind full ") => Action::Collect(Kind::Full),
+            Purpose::Collect if entry.command.contains(" --kind incremental ") => Action::Collect(Kind::Incremental),
+            Purpose::Collect => Action::Collect(Kind::Auto),
+            Purpose::Transport | Purpose::Again => Action::Transport(stream()),
+            Purpose::Rotate => Action::Rotate(stream()),
             _ => continue,
         };
-        let zone = zones[&entry.host].clone();
-        let daemon = daemons.entry(entry.host.clone()).or_insert(Daemon {
-            zone,
-            lines: Vec::new(),
-            done: None,
-            quarter: None,
-            offset: 0,
-        });
-        daemon.lines.push(Line::new(&entry.cron, job, action));
+        let daemon = daemons.entry(entry.host.clone()).or_insert(Daemon::new(zones[&entry.host].clone()));
+        daemon.add(&entry.cron, (job, action));
     }
     let mut world = World {
         jobs,
         zone: zones[&jobs[0].source].clone(),
-        living: jobs.iter().map(|job| living(job, jobs)).collect(),
+        living: jobs.iter().map(|job| living(job, jobs, plan)).collect(),
         running: Vec::new(),
         ended: BTreeMap::new(),
         outage,
         seen: Seen::default(),
     };
     let mut now = from;
+    let mut starts: Vec<(i64, Action, usize)> = Vec::new();
     while now < until {
-        let mut starts: Vec<(i64, usize, Action)> = Vec::new();
-        for daemon in daemons.values_mut() {
-            let due = daemon.wake(now);
-            starts.extend(due.into_iter().map(|(line, at)| (at, daemon.lines[line].job, daemon.lines[line].action)));
+        if daemons.values_mut().all(|daemon| daemon.is_quiet(now)) {
+            daemons.values_mut().for_each(Daemon::sleep);
+            now += 900;
+            continue;
         }
-        // Two entries of one job at one instant: the lock lets one through. Collections first, as a transport that finds
-        // nothing sealed does nothing.
-        starts.sort_by_key(|&(at, job, action)| (at, action != Action::Collect, job));
-        starts.into_iter().filter(|(at, ..)| *at < until).for_each(|(at, job, action)| world.start(at, job, action));
+        for daemon in daemons.values_mut() {
+            daemon.wake(now, |at, (job, action)| starts.push((at, action, job)));
+        }
+        starts.sort_unstable();
+        for (at, action, job) in starts.drain(..).filter(|(at, ..)| *at < until) {
+            world.start(at, job, action);
+        }
         now += 60;
     }
-    world.seen
+    world.end()
 }
 
-fn living(job: &Job, jobs: &[Job]) -> Living {
+fn living(job: &Job, jobs: &[Job], plan: &Plan) -> Living {
     let objectives = job.objectives.clone().unwrap();
     let seconds = |span: Option<backup_core::units::Span>| i64::try_from(span.unwrap().0).unwrap();
     let durations = objectives.durations;
     let name = objectives.with.as_ref().unwrap_or(&job.job);
+    let policy = |stream| {
+        let attained = plan.streams.iter().find(|attained| attained.job == job.job && attained.stream == stream);
+        &attained.unwrap().retention
+    };
     Living {
         steps: [durations.collect, durations.transport, durations.verify].map(seconds),
         gap: i64::try_from(objectives.gap.0).unwrap(),
         leader: jobs.iter().position(|other| other.job == *name).unwrap(),
-        busy_until: i64::MIN,
+        last: None,
         streams: job
             .streams()
             .map(|of| Flow {
                 name: of.name.to_string(),
                 waiting: Vec::new(),
+                fulls: Vec::new(),
+                full_every: seconds(Some(of.stream.full.every)),
+                store: Store::new(&of, policy(of.name)),
                 leaving: Vec::new(),
                 busy_until: i64::MIN,
                 keep: of.stream.handover.keep as usize,
+                most: 0,
             })
             .collect(),
     }
@@ -284,31 +233,59 @@ struct World<'a> {
 impl World<'_> {
     fn start(&mut self, at: i64, job: usize, action: Action) {
         match action {
-            Action::Collect => self.collect(at, job),
+            Action::Collect(kind) => self.collect(at, job, kind),
             Action::Transport(stream) => self.transport(at, job, stream),
+            Action::Rotate(stream) => {
+                let store = &mut self.living[job].streams[stream].store;
+                store.receive(at);
+                store.rotate(at);
+            }
         }
     }
 
-    fn collect(&mut self, at: i64, job: usize) {
-        let name = self.jobs[job].job.clone();
+    fn end(mut self) -> Seen {
+        for (job, living) in self.jobs.iter().zip(self.living) {
+            for mut flow in living.streams {
+                flow.store.receive(i64::MAX);
+                let of = (job.job.clone(), flow.name);
+                self.seen.most_waiting.insert(of.clone(), flow.most);
+                self.seen.stores.insert(of, flow.store.course);
+            }
+        }
+        self.seen
+    }
+
+    fn collect(&mut self, at: i64, job: usize, kind: Kind) {
+        let jobs = self.jobs;
+        let name = &jobs[job].job;
+        // It finds that nothing is collected today.
+        if self.is_dark(job, at) {
+            return;
+        }
         let living = &mut self.living[job];
-        if living.busy_until > at {
+        if let Some((since, other)) = living.last.filter(|(since, _)| since + living.steps[0] > at) {
+            if since < at {
+                self.seen.overlaps.insert(at);
+            } else if kind != other {
+                self.seen.twins.insert((name.clone(), at));
+            }
             return;
         }
         let end = at + living.steps[0];
-        living.busy_until = end;
+        living.last = Some((at, kind));
         for flow in &mut living.streams {
-            flow.waiting.push((at, end));
+            let base = flow.base(at, kind);
+            flow.waiting.push((at, end, base));
             flow.leaving.retain(|counts| *counts > at);
-            if flow.waiting.len() + flow.leaving.len() > flow.keep {
+            let waiting = flow.waiting.len() + flow.leaving.len();
+            flow.most = flow.most.max(waiting);
+            if waiting > flow.keep {
                 self.seen.refused.insert((name.clone(), at));
             }
         }
-        for minute in (at..end).step_by(60) {
-            if !self.is_open(job, minute) {
-                self.seen.outside.insert((name.clone(), minute));
-            }
-        }
+        let forbidden = |minute: &i64| !self.is_open(job, *minute) || self.is_dark(job, *minute);
+        let outside: Vec<i64> = (at..end).step_by(60).filter(forbidden).collect();
+        self.seen.outside.extend(outside.into_iter().map(|minute| (name.clone(), minute)));
         self.occupy(Step { start: at, end, job, leader: job, transport: false });
     }
 
@@ -319,7 +296,7 @@ impl World<'_> {
         let leader = living.leader;
         let flow = &mut living.streams[stream];
         let of = (name, flow.name.clone());
-        if flow.busy_until > at || flow.waiting.iter().all(|(_, sealed)| *sealed > at) {
+        if flow.busy_until > at || flow.waiting.iter().all(|(_, sealed, _)| *sealed > at) {
             return;
         }
         if self.outage.as_ref().is_some_and(|outage| outage.of == of && outage.after < at && at < outage.back) {
@@ -328,11 +305,13 @@ impl World<'_> {
         self.seen.starts.entry(of.clone()).or_default().push(at);
         // The oldest goes first, and the next one only when it is verified.
         let mut left = at;
-        while let Some(&(data, _)) = flow.waiting.first().filter(|(_, sealed)| *sealed <= at) {
+        while let Some(&(data, _, base)) = flow.waiting.first().filter(|(_, sealed, _)| *sealed <= at) {
             flow.waiting.remove(0);
             flow.busy_until = left.max(flow.busy_until) + transport + verify;
             left = flow.busy_until;
             flow.leaving.push(left);
+            flow.fulls.extend(base.is_none().then_some((left, data)));
+            flow.store.send(Parcel { data, arrives: left, base });
             self.seen.arrivals.entry(of.clone()).or_default().push((left, data));
         }
         self.occupy(Step { start: at, end: left - verify, job, leader, transport: true });
@@ -352,13 +331,13 @@ impl World<'_> {
             let running = self.running.iter().filter(own).map(|other| other.end).max();
             let ended = running.max(self.ended.get(&job).copied());
             if step.leader != job && ended.is_some_and(|ended| step.start - ended < living.gap) {
-                self.seen.crowded.insert((self.jobs[job].job.clone(), step.start));
+                self.seen.crowd(&self.jobs[job].job, step.start, step.start - ended.unwrap());
             }
         }
         // Of two that begin at once each is too close to the other.
         let twin = |other: &Step| other.start == step.start && other.leader != step.leader;
         if step.leader == step.job && self.living[step.job].gap > 0 && self.running.iter().any(twin) {
-            self.seen.crowded.insert((self.jobs[step.job].job.clone(), step.start));
+            self.seen.crowd(&self.jobs[step.job].job, step.start, step.start - step.end);
         }
         if step.leader == step.job {
             let ended = self.ended.entry(step.job).or_insert(step.end);
@@ -367,14 +346,17 @@ impl World<'_> {
         self.running.push(step);
     }
 
-    /// Whether this minute lies in the job's window and in no blackout.
+    /// Whether this minute lies in the job's window and in no weekly blackout.
     fn is_open(&self, job: usize, at: i64) -> bool {
         let objectives = self.jobs[job].objectives.as_ref().unwrap();
-        let time = self.zone.to_datetime(Timestamp::from_second(at).unwrap());
+        if objectives.window.is_empty() && objectives.blackout.is_empty() {
+            return true;
+        }
+        let time = self.local(at);
         let minute = u16::try_from(time.hour()).unwrap() * 60 + u16::try_from(time.minute()).unwrap();
         let today = u8::try_from(time.weekday().to_sunday_zero_offset()).unwrap();
         let yesterday = (today + 6) % 7;
-        let within = |window: &backup_core::job::objectives::Window| {
+        let within = |window: &Window| {
             if window.from < window.until {
                 window.days.contains(today) && (window.from..window.until).contains(&minute)
             } else {
@@ -382,6 +364,35 @@ impl World<'_> {
                     || (window.days.contains(yesterday) && minute < window.until)
             }
         };
-        objectives.window.is_empty() || objectives.window.iter().any(within)
+        let dark = |blackout: &Blackout| matches!(blackout, Blackout::Weekly(window) if within(window));
+        (objectives.window.is_empty() || objectives.window.iter().any(within)) && !objectives.blackout.iter().any(dark)
+    }
+
+    /// Whether this lies on a day of the year of the job's blackout.
+    fn is_dark(&self, job: usize, at: i64) -> bool {
+        let blackout = &self.jobs[job].objectives.as_ref().unwrap().blackout;
+        let dates: Vec<_> = blackout.iter().filter(|blackout| matches!(blackout, Blackout::Yearly { .. })).collect();
+        if dates.is_empty() {
+            return false;
+        }
+        let time = self.local(at);
+        let [month, day] = [time.month(), time.day()].map(|number| u8::try_from(number).unwrap());
+        dates.contains(&&Blackout::Yearly { month, day })
+    }
+
+    fn local(&self, at: i64) -> DateTime {
+        self.zone.to_datetime(Timestamp::from_second(at).unwrap())
+    }
+}
+
+impl Flow {
+    /// The full that a collection of this kind needs: the newest that had arrived, unless it is to be a full.
+    fn base(&mut self, at: i64, kind: Kind) -> Option<i64> {
+        let newest = self.fulls.iter().rposition(|(counts, _)| *counts <= at)?;
+        // Those before it will not be asked for again.
+        self.fulls.drain(..newest);
+        let base = self.fulls[0].1;
+        let is_due = kind == Kind::Full || kind == Kind::Auto && at - base >= self.full_every;
+        (!is_due).then_some(base)
     }
 }
