@@ -72,20 +72,36 @@ fn what_was_measured_goes_into_the_plan() {
     assert!(output.status.success() && said(&output).contains("1min"), "{}", said(&output));
 }
 
+/// Asks a sink with the real executable, whose configuration `prepare` writes.
+fn ask_in(prepare: impl Fn(&Path)) -> Output {
+    let room = TempDir::new().unwrap();
+    prepare(room.path());
+    ask(
+        &script(&format!("exec {} \"$@\" --config {}", Executable::Plan.path().display(), room.path().display())),
+        "sink1",
+    )
+}
+
 #[test]
 fn a_failure_is_not_taken_for_nothing_measured() {
-    // The real executable, and a document that it refuses.
-    let room = TempDir::new().unwrap();
-    let config = room.path();
-    fs::create_dir_all(config.join("jobs/web1")).unwrap();
-    fs::write(config.join("jobs/web1/shop.yml"), "job: [\n").unwrap();
-    let install = script(&format!("exec {} \"$@\" --config {}", Executable::Plan.path().display(), config.display()));
-    let output = ask(&install, "sink1");
+    let output = ask_in(|config| fs::write(config.join("jobs"), "no directory").unwrap());
     let said = said(&output);
     assert!(!output.status.success(), "{said}");
-    for part in ["sink1 cannot tell how long transports took", "web1/shop.yml", "backup_common_measure=false"] {
+    for part in ["sink1 cannot tell how long transports took", "/jobs", "backup_common_measure=false"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+}
+
+#[test]
+fn a_document_that_is_refused_keeps_no_job_from_being_planned() {
+    let output = ask_in(|config| {
+        fs::create_dir_all(config.join("jobs/web1")).unwrap();
+        fs::write(config.join("jobs/web1/shop.yml"), "job: [\n").unwrap();
+    });
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(r#"measured {\"hosts\": {}}"#), "{said}");
+    assert!(said.contains("warning: sink1: job web1/shop is not measured: "), "{said}");
 }
 
 #[test]
