@@ -89,7 +89,8 @@ pub fn load(config: &Path, name: &str) -> Result<Named, JobsError> {
 pub fn load_with(config: &Path, name: &str, overrides: Option<&str>) -> Result<Named, JobsError> {
     let directory = config.join("jobs");
     let path = directory.join(format!("{name}.yml"));
-    let not_found = || JobsError::NotFound { job: name.into(), path: path.clone(), known: known(&directory) };
+    let not_found =
+        || JobsError::NotFound { job: name.into(), path: path.clone(), known: known(&directory).unwrap_or_default() };
     let (source, job) = name.split_once('/').map_or((None, name), |(source, job)| (Some(source), job));
     // A name that leads anywhere else is no job of this host, whatever file may lie there.
     let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('/');
@@ -117,21 +118,27 @@ fn read(path: &Path) -> io::Result<(String, SystemTime)> {
     Ok((io::read_to_string(file)?, modified))
 }
 
-/// Names of all jobs declared on this host, sorted.
-pub fn known(jobs: &Path) -> Vec<String> {
-    let list = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
+/// Names of all jobs declared on this host, sorted. Where no folder is, none is declared.
+///
+/// # Errors
+/// If a folder cannot be read: nobody knows then what it holds.
+pub fn known(jobs: &Path) -> Result<Vec<String>, JobsError> {
+    let list = |folder: &Path| match std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.map_err(|source| JobsError::Read { path: folder.to_owned(), source }),
+    };
     let mut names = Vec::new();
-    for entry in list(jobs) {
+    for entry in list(jobs)? {
         let Ok(name) = entry.file_name().into_string() else { continue };
         if let Some(job) = name.strip_suffix(".yml") {
             names.push(job.to_owned());
         } else if entry.path().is_dir() {
-            let inner = list(&entry.path()).into_iter().filter_map(|inner| inner.file_name().into_string().ok());
+            let inner = list(&entry.path())?.into_iter().filter_map(|inner| inner.file_name().into_string().ok());
             names.extend(inner.filter_map(|file| Some(format!("{name}/{}", file.strip_suffix(".yml")?))));
         }
     }
     names.sort();
-    names
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -157,6 +164,6 @@ mod tests {
         for name in ["", "shop2", "../shop", "web1/../shop", "/shop", "web1/", "a/b/c", "web1/x/../shop"] {
             assert_eq!(kind(name), Kind::NotFound, "{name:?}");
         }
-        assert_eq!(known(&jobs), ["mail", "shop", "web1/shop", "web2/shop"]);
+        assert_eq!(known(&jobs).unwrap(), ["mail", "shop", "web1/shop", "web2/shop"]);
     }
 }

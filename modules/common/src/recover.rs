@@ -101,7 +101,7 @@ report! {
 pub fn recover<R: Recover>(with: &R, args: &RecoverArgs, call: &Call) -> Result<Outcome, Failed> {
     let names = match &args.job {
         Some(job) => vec![job.clone()],
-        None => jobs::known(&args.config.join("jobs")).into_iter().filter(|name| !name.contains('/')).collect(),
+        None => jobs::known(&args.config.join("jobs"))?.into_iter().filter(|name| !name.contains('/')).collect(),
     };
     let mut round = Round { check: call.check, now: host::now().timestamp(), ..Round::default() };
     let mut refused = Vec::new();

@@ -145,7 +145,7 @@ fn status(which: &Which) -> error::Result<Outcome> {
         report.jobs = which.targets()?.iter().map(look).collect::<error::Result<_>>()?;
     } else {
         // Of all jobs one that cannot be looked at must not hide the others.
-        for (name, target) in which.all() {
+        for (name, target) in which.all()? {
             match target.and_then(|target| look(&target)) {
                 Ok(job) => report.jobs.push(job),
                 Err(failed) => drop(report.refused.insert(name, failed.message())),

@@ -69,7 +69,7 @@ impl Which {
             return Ok(vec![self.load(name.to_owned())?]);
         }
         // One that cannot be read may belong to the group: then nothing is done.
-        let all = self.all().map(|(_, target)| target).collect::<Result<Vec<_>>>()?;
+        let all = self.all()?.map(|(_, target)| target).collect::<Result<Vec<_>>>()?;
         let (members, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|target| target.job.group == name);
         if members.is_empty() {
             let mut known: Vec<_> = others.into_iter().map(|target| target.job.group).collect();
@@ -81,9 +81,9 @@ impl Which {
     }
 
     /// Every job of this host by its name here, whether its document is refused or not. For who only looks.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (String, Result<Target>)> {
-        let known = jobs::known(&self.config.join("jobs")).into_iter();
-        known.map(|name| (name.clone(), self.load(name)))
+    pub(crate) fn all(&self) -> Result<impl Iterator<Item = (String, Result<Target>)>> {
+        let known = jobs::known(&self.config.join("jobs"))?.into_iter();
+        Ok(known.map(|name| (name.clone(), self.load(name))))
     }
 
     /// Whether a job or a group is named.

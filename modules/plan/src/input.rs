@@ -74,7 +74,7 @@ fn document((index, mapping): (usize, &Mapping)) -> Result<Job, InputError> {
 /// The jobs of this source, and what is known of its hosts. Where nothing is told of this host, it has its own zone.
 fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
     let mut documents = Vec::new();
-    for name in jobs::known(&config.join("jobs")) {
+    for name in jobs::known(&config.join("jobs"))? {
         // Those of other sources, `<source>/<job>`, are kept here.
         if !name.contains('/') {
             documents.push(jobs::load(config, &name)?.job);

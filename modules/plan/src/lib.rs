@@ -116,7 +116,7 @@ const MODULE: Module = Module {
 pub fn main() -> std::process::ExitCode {
     backup_interface::main(&MODULE, |command, call| match command {
         Command::Run(args) | Command::Plan(args) => run(&args, call),
-        Command::Measure(args) => Ok(measure::measure(&args.config)),
+        Command::Measure(args) => measure::measure(&args.config),
     })
 }
 

@@ -112,10 +112,13 @@ fn measured(took: &[Took]) -> Measured {
 
 /// Reads the journals of every stream that is kept here. A job of which that fails says nothing, as if it were new, and is
 /// warned of: what is wrong with one must not keep the others from being planned, nor itself from being mended.
-pub(crate) fn measure(config: &Path) -> Outcome {
+///
+/// # Errors
+/// If it cannot be told which jobs are kept.
+pub(crate) fn measure(config: &Path) -> Result<Outcome, Failed> {
     let mut report = MeasureReport::default();
     let mut unmeasured = Vec::new();
-    let kept = jobs::known(&config.join("jobs"));
+    let kept = jobs::known(&config.join("jobs"))?;
     let kept: Vec<_> = kept.iter().filter(|name| name.contains('/')).collect();
     for name in &kept {
         if let Err(failed) = add_kept(&mut report, config, name) {
@@ -124,7 +127,7 @@ pub(crate) fn measure(config: &Path) -> Outcome {
     }
     let msg = format!("measured {} of {} jobs that are kept here", measured_jobs(&report), kept.len());
     let outcome = Outcome::unchanged(msg).with_answer(report.table()).with_report(&report);
-    unmeasured.into_iter().fold(outcome, Outcome::with_warning)
+    Ok(unmeasured.into_iter().fold(outcome, Outcome::with_warning))
 }
 
 /// Adds a job that is kept here, with all of its streams: half of them would pass for a fast job.

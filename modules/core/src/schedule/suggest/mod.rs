@@ -21,6 +21,9 @@ use verdict::{Before, failed, key};
 /// So many events are proven in search of changes for one source: some seconds. What is not tried for that is said.
 const EVENTS: usize = 4_000_000;
 
+/// So many tries there are however much each proves: the first setting is the one that is asked for most.
+const LEAST_TRIES: usize = 6;
+
 /// What a try costs besides its events.
 const TRY: usize = 200;
 
@@ -158,7 +161,7 @@ impl Trials<'_> {
             events = proven.events();
             Some(failed(&proven.checks).cloned().collect())
         });
-        self.left = self.left.saturating_sub(events + TRY + self.placing);
+        self.left = self.left.saturating_sub(events.min(EVENTS / LEAST_TRIES) + TRY + self.placing);
         self.known.insert(trial, failing.clone());
         Ok(failing)
     }
