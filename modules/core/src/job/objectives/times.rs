@@ -199,6 +199,11 @@ impl DaysOff {
         Self(blackout.iter().filter_map(day).collect())
     }
 
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a day is one of them.
     pub fn contains(&self, date: Date) -> bool {
         self.0.contains(&(date.month(), date.day()))
