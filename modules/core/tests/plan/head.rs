@@ -1,10 +1,9 @@
 //! A database's head lies on the sink: snapshots and checkpoints are planned there, at times of their own, in their order.
 
+use crate::make::{check, facts};
 use backup_core::{
     Job,
-    schedule::{
-        Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, advise, firings, plan, plan_fleet, zone,
-    },
+    schedule::{Clock, Outcome, Plan, Purpose, advise, firings, plan, plan_fleet, zone},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,20 +26,9 @@ fn range() -> (Timestamp, Timestamp) {
     (from, from + SignedDuration::from_hours(24 * 400))
 }
 
-fn facts(sink: &str) -> Facts {
-    let mut facts = Facts::default();
-    facts.hosts.insert("web1".into(), HostFacts { zone: "Europe/Berlin".into(), ..HostFacts::default() });
-    facts.sinks.insert("sink1".into(), SinkFacts { zone: sink.into(), ..SinkFacts::default() });
-    facts
-}
-
 fn planned(job: &Job, sink: &str) -> Plan {
     let (from, until) = range();
     plan(std::slice::from_ref(job), &facts(sink), from, until).unwrap()
-}
-
-fn check<'p>(plan: &'p Plan, name: &str) -> &'p Check {
-    plan.checks.iter().find(|check| check.check == name).unwrap()
 }
 
 fn begins(plan: &Plan, purpose: Purpose, sink: &str) -> Vec<i64> {

@@ -1,5 +1,6 @@
 //! A job in its own way: collections that begin while its last one runs, fulls and incrementals in one minute.
 
+use crate::make::check;
 use backup_core::{
     Job,
     schedule::{Check, Facts, HostFacts, Outcome, Plan, advise, plan},
@@ -36,10 +37,6 @@ fn planned(keys: &str) -> Plan {
     let mut plan = plan(&jobs, &facts(), from(), until()).unwrap();
     advise(&mut plan, &jobs, &facts(), from(), until()).unwrap();
     plan
-}
-
-fn check<'p>(plan: &'p Plan, name: &str) -> &'p Check {
-    plan.checks.iter().find(|check| check.check == name).unwrap()
 }
 
 /// The changes with which it holds.

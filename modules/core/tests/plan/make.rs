@@ -2,7 +2,7 @@
 
 use backup_core::{
     Job,
-    schedule::{Facts, HostFacts, Plan, plan},
+    schedule::{Check, Facts, HostFacts, Plan, SinkFacts, plan},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,8 +30,19 @@ pub(crate) fn berlin() -> Facts {
     Facts { hosts: [("web1".to_owned(), web1)].into(), ..Facts::default() }
 }
 
+/// web1 is in Berlin, and sink1 in this zone.
+pub(crate) fn facts(sink: &str) -> Facts {
+    let sink1 = SinkFacts { zone: sink.into(), ..SinkFacts::default() };
+    Facts { sinks: [("sink1".to_owned(), sink1)].into(), ..berlin() }
+}
+
 /// The plan of one job of web1 for so many days.
 pub(crate) fn planned(job: &Job, facts: &Facts, from: &str, days: i64) -> Plan {
     let from: Timestamp = from.parse().unwrap();
     plan(std::slice::from_ref(job), facts, from, from + SignedDuration::from_hours(24 * days)).unwrap()
+}
+
+/// The first check of this name.
+pub(crate) fn check<'p>(plan: &'p Plan, name: &str) -> &'p Check {
+    plan.checks.iter().find(|check| check.check == name).unwrap()
 }

@@ -1,8 +1,9 @@
 //! What is done to copies on a sink runs by the sink's clock: there it is planned, proven and shown.
 
+use crate::make::{check, facts};
 use backup_core::{
     Job,
-    schedule::{Calendar, Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, firings, plan, zone},
+    schedule::{Calendar, Clock, Outcome, Plan, Purpose, firings, plan, zone},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,19 +27,8 @@ fn until() -> Timestamp {
     from() + SignedDuration::from_hours(24 * 500)
 }
 
-fn facts(sink: &str) -> Facts {
-    let mut facts = Facts::default();
-    facts.hosts.insert("web1".into(), HostFacts { zone: "Europe/Berlin".into(), ..HostFacts::default() });
-    facts.sinks.insert("sink1".into(), SinkFacts { zone: sink.into(), ..SinkFacts::default() });
-    facts
-}
-
 fn planned(job: &Job, sink: &str) -> Plan {
     plan(std::slice::from_ref(job), &facts(sink), from(), until()).unwrap()
-}
-
-fn check<'p>(plan: &'p Plan, name: &str) -> &'p Check {
-    plan.checks.iter().find(|check| check.check == name).unwrap()
 }
 
 /// All that the entries for it begin, by the sink's clock.
