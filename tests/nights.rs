@@ -177,7 +177,7 @@ fn bad_transports_displace_nothing() {
         (
             "a file is damaged",
             "damaged",
-            "printf x | dd of=data.tar.zst bs=1 seek=40 conv=notrunc status=none".to_owned(),
+            "printf xxxxxxxx | dd of=data.tar.zst bs=1 seek=40 conv=notrunc status=none".to_owned(),
         ),
         ("a file is empty", "damaged", "rm data.tar.zst; touch data.tar.zst".to_owned()),
         ("a file is missing", "damaged", "rm data.tar.zst".to_owned()),

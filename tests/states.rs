@@ -155,7 +155,7 @@ fn the_copies_of_a_stopped_sink_are_re_read_and_damage_is_mailed() {
     let store = lab.there("data", "store");
     fs::create_dir(store.join("20260101T000000Z.partial")).unwrap();
     let victim = sh(&format!("ls {}/*.tar.zst | head -1", store.join(&ids[1]).display()));
-    sh(&format!("printf x | dd of={} bs=1 seek=20 conv=notrunc status=none", victim.trim()));
+    sh(&format!("printf xxxxxxxx | dd of={} bs=1 seek=20 conv=notrunc status=none", victim.trim()));
     let before = sh(&format!("cd {}; find . -not -path './receipts*' -not -name .lock | sort", store.display()));
     let planned = rotate(&lab, &["plan"]).good();
     assert_eq!(planned["stores"][0]["reread"], json!(ids), "{planned}");

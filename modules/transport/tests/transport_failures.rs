@@ -90,7 +90,7 @@ fn a_flipped_bit_is_refused_and_only_the_difference_travels_again() {
     let lab = Lab::new(Way::Push);
     lab.generation(FIRST, None, &noise(3, 4 << 20));
     lab.before_each_request(&format!(
-        "case $SSH_ORIGINAL_COMMAND in */1\\ commit) printf X | dd of={}/{FIRST}/data.tar.zst bs=1 seek=2000000 conv=notrunc status=none;; esac",
+        "case $SSH_ORIGINAL_COMMAND in */1\\ commit) printf XXXXXXXX | dd of={}/{FIRST}/data.tar.zst bs=1 seek=2000000 conv=notrunc status=none;; esac",
         lab.incoming().display()
     ));
     let refused = fails(&lab, "damaged");
@@ -129,7 +129,7 @@ fn damage_at_the_source_is_set_aside_and_the_next_generation_passes() {
         let lab = Lab::new(way);
         let folder = lab.generation(FIRST, None, &noise(4, 100_000));
         lab.generation(SECOND, None, b"good");
-        sh("printf X | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &folder);
+        sh("printf XXXXXXXX | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &folder);
         let answer = fails(&lab, "damaged");
         assert!(answer.msg.contains("set aside"), "{answer:?}");
         assert_eq!(names(&lab.handover().join("quarantine")), [FIRST]);
@@ -345,7 +345,7 @@ fn a_copy_that_is_known_damaged_gets_no_receipt_again_and_is_replaced() {
     fs::remove_dir_all(lab.source_store()).unwrap();
     sh(&format!("mv kept {}", folder.display()), lab.path());
     let stored = lab.sink_store().join(FIRST);
-    sh("printf X | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &stored);
+    sh("printf XXXXXXXX | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &stored);
     let digest = sh("sha256sum SHA256SUMS | cut -d' ' -f1", &stored);
     let note = format!("{{\"digest\":\"{}\",\"checked_at\":\"2026-11-12T02:00:00Z\",\"ok\":false}}", digest.trim());
     let note_file = lab.sink_store().join(format!("receipts/{FIRST}.checked.json"));

@@ -73,7 +73,7 @@ fn the_newest_or_one_with_its_base_comes_back_whole() {
 #[test]
 fn what_is_damaged_at_the_sink_never_enters_the_restore_folder() {
     let lab = lab();
-    sh("printf X | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &lab.sink_store().join(THIRD));
+    sh("printf XXXXXXXX | dd of=data.tar.zst bs=1 seek=5000 conv=notrunc status=none", &lab.sink_store().join(THIRD));
     let answer = lab.fetch(&[]);
     assert_eq!(answer["kind"], "damaged", "{answer}");
     assert_eq!(names(&lab.restore_folder()), [""; 0]);

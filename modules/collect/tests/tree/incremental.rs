@@ -82,9 +82,9 @@ fn metadata_alone_is_a_difference() {
 #[test]
 fn patches_grow_shrink_and_join_blocks() {
     let place = Place::new();
-    place.sh(
-        "for n in grow shrink 'odd name' edge; do head -c 10000001 /dev/urandom >\"$n\"; done; truncate -s 20M sparse",
-    );
+    // Where single bytes are written below, none of them may have been there by chance.
+    place.sh("for n in grow shrink; do head -c 10000001 /dev/urandom >$n; done; truncate -s 20M sparse
+        for n in 'odd name' edge; do head -c 10000001 /dev/zero | tr '\\0' a >\"$n\"; done");
     let base = place.collect(None, 3600);
     place.sh("head -c 7M /dev/urandom >>grow; truncate -s 6000000 shrink
         for at in 65535 131072 9999999; do printf X | dd of='odd name' bs=1 seek=$at conv=notrunc status=none; done
@@ -161,7 +161,7 @@ fn an_attribute_that_a_directory_lost_does_not_come_back() {
     place.sh("mkdir -p d/deep beside; echo f >d/deep/f; head -c 9M /dev/urandom >d/large; ln d/deep/f outside
         setfattr -n user.a -v b d; setfattr -n user.b -v c d; setfattr -n user.a -v b beside");
     let base = place.collect(None, 3600);
-    place.sh("setfattr -x user.a d; setfattr -x user.a beside; setfattr -n user.c -v d beside; printf x | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
+    place.sh("setfattr -x user.a d; setfattr -x user.a beside; setfattr -n user.c -v d beside; printf xxxxxxxx | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
     let made = place.collect(Some(&base.reloaded_index()), 3600);
     assert_eq!(made.deleted(&place), ["beside", "d"]);
     assert_eq!((made.names(&place), made.result.counts.patched), {

@@ -27,7 +27,7 @@ fn what_changes_between_the_passes_is_in() {
         place.sh(if base.is_none() {
             CHANGES
         } else {
-            "echo again >d/f7; rm e/f9; printf Y | dd of=large bs=1 seek=9000000 conv=notrunc status=none"
+            "echo again >d/f7; rm e/f9; printf YYYYYYYY | dd of=large bs=1 seek=9000000 conv=notrunc status=none"
         });
         let cold = collector.cold(&later(3600)).unwrap();
         assert!(cold.read < 30, "{cold:?}");
@@ -47,7 +47,7 @@ fn many_passes_give_what_one_gives() {
     collector.warm(&later(3600)).unwrap();
     place.sh(CHANGES);
     collector.warm(&later(3600)).unwrap();
-    place.sh("echo third >d/f30; printf Z | dd of=large bs=1 seek=13000000 conv=notrunc status=none");
+    place.sh("echo third >d/f30; printf ZZZZZZZZ | dd of=large bs=1 seek=13000000 conv=notrunc status=none");
     collector.warm(&later(3600)).unwrap();
     place.sh("echo cold >d/f31; truncate -s 15M large");
     collector.cold(&later(3600)).unwrap();
@@ -112,7 +112,7 @@ fn the_live_tree_is_not_needed_after_the_last_pass() {
     place.sh(TREE);
     let (mut collector, staging) = place.collector(None);
     collector.warm(&later(3600)).unwrap();
-    place.sh("echo cold >d/f31; printf Z | dd of=large bs=1 seek=1 conv=notrunc status=none");
+    place.sh("echo cold >d/f31; printf ZZZZZZZZ | dd of=large bs=1 seek=1 conv=notrunc status=none");
     collector.cold(&later(3600)).unwrap();
     let aside = place.folder.path().join("aside");
     fs::rename(place.src(), &aside).unwrap();
