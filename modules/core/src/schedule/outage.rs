@@ -61,8 +61,14 @@ pub(super) fn most_waiting(line: &Line, missed: u32) -> (usize, i64) {
         };
         let last = arrivals.last().copied().unwrap_or_default();
         let during = line.deliveries.iter().enumerate().skip(first).take_while(|(_, delivery)| delivery.data < last);
+        let begin = line.deliveries[first].data;
+        let mut gone = line.deliveries[..first].partition_point(|delivery| delivery.arrives <= begin);
         for (n, delivery) in during {
-            let waiting = (0..=n).rev().take_while(|&other| arrives(other) > delivery.data).count();
+            // Nothing overtakes, and nothing is gone before it is collected.
+            while arrives(gone) <= delivery.data {
+                gone += 1;
+            }
+            let waiting = n + 1 - gone;
             if waiting > most.0 || (waiting == most.0 && delivery.data < most.1) {
                 most = (waiting, delivery.data);
             }

@@ -2,7 +2,7 @@
 
 use super::{Clock, CronTime, Delivery, Draft, Planned, Steps, firings, story::civil};
 use crate::{GenerationKind, StreamName, job::Mode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Local times of the source and of its sinks.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ fn deliver(collections: &[(i64, Planned)], starts: Vec<i64>, steps: &Steps, full
     let mut state = Carrying {
         waiting: Vec::new(),
         base: None,
-        fulls: Vec::new(),
+        fulls: VecDeque::new(),
         free: i64::MIN,
         line: Line {
             stream: StreamName::Data,
@@ -161,8 +161,8 @@ struct Carrying {
     waiting: Vec<(i64, i64, GenerationKind)>,
     /// Data time of the newest full that had arrived.
     base: Option<i64>,
-    /// Fulls on their way: arrival, data time.
-    fulls: Vec<(i64, i64)>,
+    /// Fulls on their way, in order: arrival, data time.
+    fulls: VecDeque<(i64, i64)>,
     /// Until then a transport is running.
     free: i64,
     /// So many deliveries had left the handover point at the last collection: each stays there until it counts on the sink.
@@ -172,14 +172,9 @@ struct Carrying {
 
 impl Carrying {
     fn collect(&mut self, data: i64, planned: Planned, steps: &Steps, full_every: u64) {
-        let base = &mut self.base;
-        self.fulls.retain(|&(arrives, full)| {
-            let arrived = arrives <= data;
-            if arrived {
-                *base = Some(full);
-            }
-            !arrived
-        });
+        while let Some((_, full)) = self.fulls.pop_front_if(|&mut (arrives, _)| arrives <= data) {
+            self.base = Some(full);
+        }
         let kind = match (planned, self.base) {
             (Planned::Full, _) | (_, None) => GenerationKind::Full,
             (Planned::Auto, Some(base)) if (data - base).unsigned_abs() >= full_every => GenerationKind::Full,
@@ -203,7 +198,7 @@ impl Carrying {
         for (data, sealed, kind) in self.waiting.drain(..sealed) {
             arrives += self.line.carry;
             if kind == GenerationKind::Full {
-                self.fulls.push((arrives, data));
+                self.fulls.push_back((arrives, data));
             }
             self.line.deliveries.push(Delivery { data, sealed, arrives, kind });
         }

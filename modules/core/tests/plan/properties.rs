@@ -6,7 +6,7 @@ use crate::{
 };
 use backup_core::{
     Job,
-    schedule::{Check, Clock, Facts, HostFacts, Outcome, Plan, SinkFacts, plan, ten_years, zone},
+    schedule::{Check, Clock, Facts, HostFacts, Outcome, Plan, Purpose, SinkFacts, plan, ten_years, zone},
     units::Span,
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -81,6 +81,10 @@ fn assert_held(lived: &Lived<'_>, jobs: &[Job], seen: &Seen) {
     assert!(seen.outside.is_empty(), "window: {:?}\n{plan}", seen.outside.first());
     assert!(seen.refused.is_empty(), "handover: {:?}\n{plan}", seen.refused.first());
     assert!(seen.twins.is_empty(), "full_day: {:?}\n{plan}", seen.twins.first());
+    for (purpose, job, stream) in seen.tended.keys() {
+        let early = seen.first_too_early(*purpose, job, stream);
+        assert_eq!(early, None, "{purpose:?} of {job} {stream}\n{plan}");
+    }
     for job in jobs {
         for stream in job.streams() {
             let of = (job.job.clone(), stream.name.to_string());
@@ -98,6 +102,18 @@ fn assert_held(lived: &Lived<'_>, jobs: &[Job], seen: &Seen) {
                 assert!(worst <= rpo(job), "RPO of {} after an outage: {worst} > {}\n{plan}", job.job, rpo(job));
                 assert!(seen.refused.is_empty(), "handover in an outage: {:?}\n{plan}", seen.refused.first());
             }
+        }
+    }
+}
+
+/// What travels with a carrier begins with it: with its stream of that name, else with its data.
+fn assert_together(plan: &Plan, jobs: &[Job], seen: &Seen) {
+    for job in jobs {
+        let Some(with) = &job.objectives.as_ref().unwrap().with else { continue };
+        let tries = |job: &str, stream: &str| seen.tries.get(&(job.to_owned(), stream.to_owned()));
+        for stream in job.streams().map(|of| of.name.to_string()) {
+            let carrier = tries(with, &stream).or(tries(with, "data"));
+            assert_eq!(tries(&job.job, &stream), carrier, "{stream} of {} with {with}\n{plan}", job.job);
         }
     }
 }
@@ -140,6 +156,10 @@ fn assert_real(lived: &Lived<'_>, jobs: &[Job], check: &Check, usual: &Seen) {
                 jobs.iter().find(|job| job.job == name).unwrap().objectives.as_ref().unwrap().history.unwrap();
             let store = &usual.stores[&of(check)];
             (store.first_lost(seconds(history)), store.window()) == (Some(at), Some(check.figures["window"]))
+        }
+        "verification" | "drill" => {
+            let purpose = if check.check == "drill" { Purpose::Drill } else { Purpose::Verify };
+            usual.first_too_early(purpose, &name, &of(check).1) == Some(at)
         }
         "base" => usual.stores[&of(check)].orphans.first() == Some(&at),
         "window" => usual.outside.iter().find(|(job, _)| *job == name) == Some(&(name, at)),
@@ -237,6 +257,7 @@ fn lives_as_planned(world: &World) -> Result<(), TestCaseError> {
     let lived = Lived { plan: &plan, zones: &zones, range: [world.from.as_second(), until.as_second()] };
     let seen = lived.usual(&jobs);
     assert_stored(&plan, &seen);
+    assert_together(&plan, &jobs, &seen);
     if plan.feasible {
         assert_held(&lived, &jobs, &seen);
     }

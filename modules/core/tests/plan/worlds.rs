@@ -60,15 +60,25 @@ fn window() -> impl Strategy<Value = (Option<Value>, Option<Value>)> {
     (proptest::option::weighted(0.4, some), proptest::option::weighted(0.15, dark))
 }
 
+/// What is done to copies on the sink, at times that the planner chooses or that are declared.
+fn upkeep() -> impl Strategy<Value = Option<(&'static str, Value)>> {
+    let when = prop_oneof![
+        1 => (1..40u32).prop_map(|days| json!({"every": format!("{days}d")})),
+        1 => days().prop_map(|on| json!({"days": on})),
+        1 => (days(), times()).prop_map(|(on, at)| json!({"days": on, "at": at})),
+    ];
+    proptest::option::weighted(0.4, (proptest::sample::select(vec!["verify", "drill"]), when))
+}
+
 fn job(index: usize) -> impl Strategy<Value = Value> {
     let rare = |weight| proptest::bool::weighted(weight);
     let switches = (rare(0.25), rare(0.2), rare(0.3), rare(0.3));
     let durations = (1..40u32, 1..40u32, 0..20u32);
     let numbers = (prop_oneof![3 => Just(0u32), 1 => 1..3u32], prop_oneof![2 => Just(0u32), 1 => 5..150u32]);
-    let times = (rpo_minutes(), rhythm(), window(), days());
+    let times = (rpo_minutes(), rhythm(), window(), days(), upkeep());
     (times, switches, durations, numbers, keeping()).prop_map(
         move |(
-            (rpo, rhythm, (window, blackout), full_on),
+            (rpo, rhythm, (window, blackout), full_on, upkeep),
             (carried, logs, pull, full),
             (collect, transport, verify),
             (tolerate, gap),
@@ -81,7 +91,7 @@ fn job(index: usize) -> impl Strategy<Value = Value> {
                 "gap": minutes(gap),
                 "durations": {"collect": minutes(collect), "transport": minutes(transport), "verify": minutes(verify)},
             });
-            for (key, value) in rhythm {
+            for (key, value) in rhythm.into_iter().chain(upkeep) {
                 objectives[key] = value;
             }
             for (key, value) in [("window", window), ("blackout", blackout), ("history", history.map(|n| json!(minutes(n * rpo))))] {
@@ -100,10 +110,15 @@ fn job(index: usize) -> impl Strategy<Value = Value> {
                 retention[key] = if ["within", "max_age"].contains(&key) { json!(minutes(n * rpo)) } else { json!(n) };
             }
             let stream = |path: &str| {
+                let mut sink = json!({"name": "sink1", "protect": minutes(protect * rpo)});
+                // Without a rule it is derived.
+                if retention != json!({}) {
+                    sink["retention"] = retention.clone();
+                }
                 json!({
                     "include": [path],
                     "transport": {"mode": if pull { "pull" } else { "push" }, "peer": {"address": "peer"}},
-                    "sink": {"name": "sink1", "retention": retention, "protect": minutes(protect * rpo)},
+                    "sink": sink,
                     "full": {"every": minutes(full_every * rpo)},
                 })
             };

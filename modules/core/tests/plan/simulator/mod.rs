@@ -11,7 +11,7 @@ use backup_core::{
 };
 use cron::Daemon;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) use store::Course;
 use store::{Parcel, Store};
 
@@ -23,6 +23,8 @@ enum Action {
     /// Index of the stream within its job.
     Transport(usize),
     Rotate(usize),
+    /// What is done to copies on the sink.
+    Tend(Purpose, usize),
 }
 
 /// What a collection is asked to be.
@@ -50,6 +52,12 @@ pub(crate) struct Seen {
     pub starts: BTreeMap<(String, String), Vec<i64>>,
     /// Per job and stream: when copies came to count, and how new their data were.
     pub arrivals: BTreeMap<(String, String), Vec<(i64, i64)>>,
+    /// Per job and stream: when its transport was begun, whether it carried something or not.
+    pub tries: BTreeMap<(String, String), Vec<i64>>,
+    /// Per job and stream: when fulls were collected, and when they came to count.
+    pub fulls: BTreeMap<(String, String), Vec<(i64, i64)>>,
+    /// Per job and stream: when what is done to copies was begun.
+    pub tended: BTreeMap<(Purpose, String, String), Vec<i64>>,
     /// Starts of steps while another was running.
     pub overlaps: BTreeSet<i64>,
     /// Starts that came too soon after a step of this job, and how soon.
@@ -84,6 +92,14 @@ impl Seen {
         let arrivals = self.arrivals.get(&(job.to_owned(), stream.to_owned()))?;
         arrivals.iter().filter_map(|(arrives, _)| self.age(job, stream, *arrives)).max()
     }
+
+    /// The first time at which this was done to copies while the newest full was not there.
+    pub(crate) fn first_too_early(&self, purpose: Purpose, job: &str, stream: &str) -> Option<i64> {
+        let fulls = self.fulls.get(&(job.to_owned(), stream.to_owned()))?;
+        let tended = self.tended.get(&(purpose, job.to_owned(), stream.to_owned()))?;
+        let newest = |at: i64| fulls[..fulls.partition_point(|(data, _)| *data <= at)].last();
+        tended.iter().copied().find(|&at| newest(at).is_some_and(|(_, counts)| *counts > at))
+    }
 }
 
 /// A job as it lives.
@@ -100,14 +116,16 @@ struct Living {
 struct Flow {
     name: String,
     /// What waits: data time, end of the collection, base.
-    waiting: Vec<(i64, i64, Option<i64>)>,
-    /// Fulls that were carried: when they count, data time.
-    fulls: Vec<(i64, i64)>,
+    waiting: VecDeque<(i64, i64, Option<i64>)>,
+    /// Data time of the newest full that counts.
+    base: Option<i64>,
+    /// Fulls that were carried and do not yet: when they will, data time.
+    fulls: VecDeque<(i64, i64)>,
     /// A base is no older.
     full_every: i64,
     store: Store,
     /// When what is on its way will count; until then the handover point holds it.
-    leaving: Vec<i64>,
+    leaving: VecDeque<i64>,
     /// Until then a transport runs.
     busy_until: i64,
     /// So many may wait.
@@ -140,7 +158,8 @@ pub(crate) fn live_through(
     outage: Option<Outage>,
 ) -> Seen {
     let mut daemons: BTreeMap<String, Daemon<(usize, Action)>> = BTreeMap::new();
-    for entry in plan.entries.iter().filter(|entry| entry.install) {
+    let lived = |purpose| matches!(purpose, Purpose::Verify | Purpose::Drill);
+    for entry in plan.entries.iter().filter(|entry| entry.install || lived(entry.purpose)) {
         let name = entry.job.rsplit('/').next().unwrap();
         let job = jobs.iter().position(|job| job.job == name).unwrap();
         let stream = || {
@@ -153,6 +172,7 @@ pub(crate) fn live_through(
             Purpose::Collect => Action::Collect(Kind::Auto),
             Purpose::Transport | Purpose::Again => Action::Transport(stream()),
             Purpose::Rotate => Action::Rotate(stream()),
+            tending @ (Purpose::Verify | Purpose::Drill) => Action::Tend(tending, stream()),
             _ => continue,
         };
         let daemon = daemons.entry(entry.host.clone()).or_insert(Daemon::new(zones[&entry.host].clone()));
@@ -205,11 +225,12 @@ fn living(job: &Job, jobs: &[Job], plan: &Plan) -> Living {
             .streams()
             .map(|of| Flow {
                 name: of.name.to_string(),
-                waiting: Vec::new(),
-                fulls: Vec::new(),
+                waiting: VecDeque::new(),
+                base: None,
+                fulls: VecDeque::new(),
                 full_every: seconds(Some(of.stream.full.every)),
                 store: Store::new(&of, policy(of.name)),
-                leaving: Vec::new(),
+                leaving: VecDeque::new(),
                 busy_until: i64::MIN,
                 keep: of.stream.handover.keep as usize,
                 most: 0,
@@ -239,6 +260,10 @@ impl World<'_> {
                 let store = &mut self.living[job].streams[stream].store;
                 store.receive(at);
                 store.rotate(at);
+            }
+            Action::Tend(purpose, stream) => {
+                let of = (purpose, self.jobs[job].job.clone(), self.living[job].streams[stream].name.clone());
+                self.seen.tended.entry(of).or_default().push(at);
             }
         }
     }
@@ -275,8 +300,8 @@ impl World<'_> {
         living.last = Some((at, kind));
         for flow in &mut living.streams {
             let base = flow.base(at, kind);
-            flow.waiting.push((at, end, base));
-            flow.leaving.retain(|counts| *counts > at);
+            flow.waiting.push_back((at, end, base));
+            while flow.leaving.pop_front_if(|counts| *counts <= at).is_some() {}
             let waiting = flow.waiting.len() + flow.leaving.len();
             flow.most = flow.most.max(waiting);
             if waiting > flow.keep {
@@ -296,6 +321,7 @@ impl World<'_> {
         let leader = living.leader;
         let flow = &mut living.streams[stream];
         let of = (name, flow.name.clone());
+        self.seen.tries.entry(of.clone()).or_default().push(at);
         if flow.busy_until > at || flow.waiting.iter().all(|(_, sealed, _)| *sealed > at) {
             return;
         }
@@ -305,14 +331,16 @@ impl World<'_> {
         self.seen.starts.entry(of.clone()).or_default().push(at);
         // The oldest goes first, and the next one only when it is verified.
         let mut left = at;
-        while let Some(&(data, _, base)) = flow.waiting.first().filter(|(_, sealed, _)| *sealed <= at) {
-            flow.waiting.remove(0);
+        while let Some((data, _, base)) = flow.waiting.pop_front_if(|(_, sealed, _)| *sealed <= at) {
             flow.busy_until = left.max(flow.busy_until) + transport + verify;
             left = flow.busy_until;
-            flow.leaving.push(left);
+            flow.leaving.push_back(left);
             flow.fulls.extend(base.is_none().then_some((left, data)));
             flow.store.send(Parcel { data, arrives: left, base });
             self.seen.arrivals.entry(of.clone()).or_default().push((left, data));
+            if base.is_none() {
+                self.seen.fulls.entry(of.clone()).or_default().push((data, left));
+            }
         }
         self.occupy(Step { start: at, end: left - verify, job, leader, transport: true });
     }
@@ -388,10 +416,10 @@ impl World<'_> {
 impl Flow {
     /// The full that a collection of this kind needs: the newest that had arrived, unless it is to be a full.
     fn base(&mut self, at: i64, kind: Kind) -> Option<i64> {
-        let newest = self.fulls.iter().rposition(|(counts, _)| *counts <= at)?;
-        // Those before it will not be asked for again.
-        self.fulls.drain(..newest);
-        let base = self.fulls[0].1;
+        while let Some((_, full)) = self.fulls.pop_front_if(|(counts, _)| *counts <= at) {
+            self.base = Some(full);
+        }
+        let base = self.base?;
         let is_due = kind == Kind::Full || kind == Kind::Auto && at - base >= self.full_every;
         (!is_due).then_some(base)
     }
