@@ -79,8 +79,9 @@ impl Clock {
         for (&(start, offset), end) in offsets.iter().zip(ends) {
             let local = (start + offset).div_euclid(MINUTE) * MINUTE;
             let (fixed_from, wild_from) = match (local - next) / MINUTE {
-                // Cron thinks that it woke up late and runs everything minute by minute.
-                0..=4 => (next, next),
+                // Cron sleeps through a minute that comes again at once. After a few, it thinks that it woke up late, and runs
+                // everything minute by minute.
+                -1..=4 => (next, next),
                 // It makes up for missed fixed times, or waits until they have not been run yet.
                 -180..=179 => (next, local),
                 // More than three hours: the clock was set. Whatever lies between is forgotten.
