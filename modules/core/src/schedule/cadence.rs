@@ -72,6 +72,11 @@ impl Cadence {
         holds.unwrap_or(&LADDER[LADDER.len() - 1])
     }
 
+    /// The longest time between two runs, in seconds of local time.
+    pub(super) fn seconds(&self) -> i64 {
+        i64::from(self.longest) * 60
+    }
+
     /// How many phases there are: one per minute in which the first run may lie.
     pub(super) const fn phases(&self) -> u32 {
         match self.shape {

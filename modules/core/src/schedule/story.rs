@@ -40,6 +40,11 @@ pub(super) fn several(count: impl TryInto<u64>, what: &str) -> String {
     }
 }
 
+/// What is added where runs in a row are missed: `, 2 runs missed`.
+pub(super) fn missed_runs(missed: u32) -> String {
+    if missed == 0 { String::new() } else { format!(", {} missed", several(missed, "run")) }
+}
+
 /// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on. Nothing is rounded: who declares what is told declares enough.
 pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);

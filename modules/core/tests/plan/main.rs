@@ -12,6 +12,7 @@ mod late;
 mod make;
 mod month_end;
 mod properties;
+mod rarest;
 mod refusals;
 mod remedies;
 mod side_by_side;

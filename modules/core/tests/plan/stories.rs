@@ -15,8 +15,8 @@ fn story(objectives: &str) -> String {
 
 #[test]
 fn the_copy_that_ends_the_breach_is_told() {
-    // Every 20 minutes at 10, 30 and 50: that of 13:50 is being collected, and would not help.
-    let story = story("rpo: 30min");
+    // That of 13:50 is being collected, and would not help.
+    let story = story("rpo: 30min, at: [\"13:10\", \"13:30\", \"13:50\"]");
     assert!(
         story.starts_with("at 2026-11-20 13:54 the newest verified copy on sink1 holds data of 2026-11-20 13:10, 44 min old; the copy of 2026-11-20 13:30 is still in transfer"),
         "{story}"

@@ -7,7 +7,7 @@ use crate::{
         Carry, Check, Delivery, Draft, Line, Outcome, Steps, Timeline, Worst,
         facts::minutes,
         outage, rpo,
-        story::{span, when},
+        story::{missed_runs, span, when},
     },
 };
 
@@ -122,14 +122,6 @@ fn late(case: &Case<'_, '_>, draft: &Draft<'_>, carry: &Carry) -> Option<Check> 
     let outcome = if exceeds { Outcome::Warning } else { Outcome::Ok };
     let check = Check::new("late_run", outcome, text).of(&draft.job.job).on(carry.stream);
     Some(check.at(clock, worst.until).figure("effective", worst.age()).figure("collect", collect))
-}
-
-fn missed_runs(tolerated: u32) -> String {
-    match tolerated {
-        0 => String::new(),
-        1 => ", 1 run missed".into(),
-        runs => format!(", {runs} runs missed"),
-    }
 }
 
 /// What one more missed run than tolerated does.
