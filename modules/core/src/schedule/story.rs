@@ -45,6 +45,15 @@ pub(super) fn missed_runs(missed: u32) -> String {
     if missed == 0 { String::new() } else { format!(", {} missed", several(missed, "run")) }
 }
 
+/// The condition under which something is told: `if 2 runs in a row are missed,`.
+pub(super) fn if_missed(missed: u32) -> String {
+    match missed {
+        0 => "even if no run is missed,".into(),
+        1 => "if one run is missed,".into(),
+        runs => format!("if {runs} runs in a row are missed,"),
+    }
+}
+
 /// A span: `25 h 59 min`, `30 min`, `20 s`; days from three days on. Nothing is rounded: who declares what is told declares enough.
 pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);

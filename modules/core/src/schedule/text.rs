@@ -67,7 +67,7 @@ fn kept(of: &Attained, source: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     let worst = worst.map(|(age, worst)| format!("effective RPO {}, before {worst}", span(age)));
     let reach = of.restorable.map(|window| format!("each collection can be restored for {} at least", span(window)));
     let told = [
-        worst.unwrap_or_else(|| format!("fewer than two copies reach {}", of.sink)),
+        worst.unwrap_or_else(|| "no effective RPO within the horizon".into()),
         reach.unwrap_or_else(|| "nothing expires within the horizon".into()),
     ];
     writeln!(f, "  {} {}: {}", of.job, of.stream, told.join("; "))?;

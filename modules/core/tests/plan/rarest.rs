@@ -75,3 +75,26 @@ fn what_cannot_be_held_leaves_room_for_others() {
     assert_eq!(check(&plan, "rpo").outcome, Outcome::Failed);
     assert_eq!(check(&plan, "overlap").outcome, Outcome::Ok);
 }
+
+#[test]
+fn more_missed_runs_than_there_are_say_nothing() {
+    let told = |objectives: &str| check(&plan(objectives), "rpo").clone();
+    let monthly = told("rpo: 4000d, tolerate: 20, days: [1]");
+    let text = "cannot be told: 14 transports reach sink1 within the horizon, and any 20 in a row may be missed";
+    assert_eq!((monthly.outcome, monthly.text.as_str()), (Outcome::Failed, text));
+    let once = planned(&quick("rpo: 4000d, days: [1]"), &berlin(), FROM, 31);
+    assert_eq!(check(&once, "rpo").text, "fewer than two copies reach sink1 within the horizon");
+}
+
+#[test]
+fn so_many_missed_runs_as_can_be_declared_are_proven() {
+    let plan = plan("rpo: 102d, tolerate: 100, at: [\"22:00\"]");
+    assert!(plan.feasible, "{plan}");
+    let missed = check(&plan, "missed_run");
+    assert!(
+        missed.text.starts_with(
+            "if 101 runs in a row are missed, the newest verified copy on sink1 gets 102 d 1 h 25 min old"
+        ),
+        "{missed}"
+    );
+}

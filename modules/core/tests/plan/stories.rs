@@ -67,3 +67,16 @@ fn each_hour_of_a_transport_is_explained() {
     let behind = "after collecting, which takes 10 min at p95; the clock of sink1 is 5 h to 6 h behind that of web1: up to 1 h late, and never too early";
     assert_eq!(why(&pulled, &facts, Purpose::Transport), behind);
 }
+
+#[test]
+fn so_many_runs_as_are_missed_are_told() {
+    let told = |tolerate: u32| {
+        let mut job = quick(&format!("rpo: 40d, days: [sun], tolerate: {tolerate}"));
+        job.streams.values_mut().for_each(|of| of.sink.retention.max_age = Some("7d".parse().unwrap()));
+        let plan = planned(&job, &berlin(), FROM, 90);
+        let told = plan.checks.into_iter().filter(|check| check.text.contains("it stays as the last"));
+        told.map(|check| check.text.split(" from ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0), ["even if no run is missed,", "if one run is missed,"]);
+    assert_eq!(told(2), ["if 2 runs in a row are missed,", "if 3 runs in a row are missed,"]);
+}

@@ -8,6 +8,9 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// More runs in a row are never missed without breaking a promise: each transport of ten years is followed through as many.
+const MOST_MISSED: u32 = 100;
+
 /// Every problem, in the order of the document.
 pub(in crate::job) fn problems(job: &Job) -> Vec<Problem> {
     let mut found = Found(Vec::new());
@@ -47,6 +50,7 @@ impl Found {
             }),
             _ => {}
         }
+        self.tolerate(objectives.tolerate);
         self.spans(objectives);
         self.days("days", &objectives.days);
         self.times("at", &objectives.at);
@@ -77,6 +81,16 @@ impl Found {
             if let Some(recurrence) = recurrence {
                 self.recurrence(key, recurrence);
             }
+        }
+    }
+
+    fn tolerate(&mut self, tolerate: u32) {
+        if tolerate > MOST_MISSED {
+            self.add(
+                "tolerate",
+                format!("{tolerate} runs in a row are more than is proven"),
+                format!("Give up to {MOST_MISSED}, such as 1, or a longer `rpo`."),
+            );
         }
     }
 
@@ -270,6 +284,8 @@ mod tests {
             ("{rpo: 1d, provider: {days: 0}}", "objectives.provider.days", "keep nothing", "leave it out"),
             ("{rpo: 1d, provider: {days: 14, every: 0d}}", "objectives.provider.every", "0s", "1d"),
             ("{rpo: 1d, history: 0}", "objectives.history", "0s", "3w"),
+            ("{rpo: 1d, tolerate: 101}", "objectives.tolerate", "101 runs in a row", "up to 100"),
+            ("{rpo: 1d, tolerate: 4294967295}", "objectives.tolerate", "4294967295 runs in a row", "up to 100"),
             ("{rpo: 24}", "objectives.rpo", "\"24\" is not a time span with its units", ""),
             // As Ansible hands on a bare 2:00, and a bare 22:00.
             ("{rpo: 1d, gap: 120}", "objectives.gap", "\"120\" is not a time span with its units", ""),

@@ -7,7 +7,7 @@ use crate::{
         Carry, Check, Delivery, Draft, Line, Outcome, Steps, Timeline, Worst,
         facts::minutes,
         outage, rpo,
-        story::{missed_runs, span, when},
+        story::{if_missed, missed_runs, span, when},
     },
 };
 
@@ -52,7 +52,15 @@ fn rpo(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Line)
     let tolerated = draft.objectives.tolerate;
     let Some(worst) = rpo::worst(line, tolerated) else {
         let outcome = if objective.is_some() { Outcome::Failed } else { Outcome::Unknown };
-        return check(outcome, format!("fewer than two copies reach {} within the horizon", line.sink));
+        let (sink, all) = (&line.sink, line.transports.len());
+        let text = if line.deliveries.len() < 2 {
+            format!("fewer than two copies reach {sink} within the horizon")
+        } else {
+            format!(
+                "cannot be told: {all} transports reach {sink} within the horizon, and any {tolerated} in a row may be missed"
+            )
+        };
+        return check(outcome, text);
     };
     let said = format!("effective RPO {}, before {}", span(worst.age()), when(clock, worst.until));
     let figures = |check: Check| check.figure("effective", worst.age()).figure("rpo", objective.unwrap_or_default());
@@ -129,9 +137,9 @@ fn missed(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line) -> Option<Check> 
     let missed = draft.objectives.tolerate + 1;
     let worst = rpo::worst(line, missed)?;
     let clock = &case.clocks.source;
-    let runs = if missed == 1 { "one run is".into() } else { format!("{missed} runs in a row are") };
     let text = format!(
-        "if {runs} missed, the newest verified copy on {} gets {} old, at worst before {}",
+        "{} the newest verified copy on {} gets {} old, at worst before {}",
+        if_missed(missed),
         line.sink,
         span(worst.age()),
         when(clock, worst.until)

@@ -4,9 +4,9 @@ use super::Case;
 use crate::{
     schedule::{
         Check, Draft, Line, Outcome,
-        history::{Loss, Replay, ages, first_lost, window},
+        history::{Loss, Replay, Spell, ages, first_lost, window},
         stored::Stored,
-        story::{span, when},
+        story::{if_missed, span, when},
     },
     units::{Bytes, Span},
 };
@@ -74,10 +74,12 @@ fn over_age(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored
     let of = |tolerate| ages(&line.deliveries, &stored.keeping(), replay, max_age, tolerate);
     let limit = span(seconds(max_age));
     let mut checks = Vec::new();
-    let Some(found) = of(draft.objectives.tolerate) else { return checks };
-    let stale = |spell: crate::schedule::history::Spell, what: &str| {
+    let tolerated = draft.objectives.tolerate;
+    let Some(found) = of(tolerated) else { return checks };
+    let stale = |spell: Spell, missed: u32| {
         let text = format!(
-            "{what} from {} until {} the newest verified copy on {}, of {}, is older than {limit}; it stays as the last",
+            "{} from {} until {} the newest verified copy on {}, of {}, is older than {limit}; it stays as the last",
+            if_missed(missed),
             when(clock, spell.from),
             when(clock, spell.until),
             line.sink,
@@ -86,10 +88,10 @@ fn over_age(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored
         check(text).at(clock, spell.from).figure("over", spell.until - spell.from)
     };
     if let Some(spell) = found.stale {
-        checks.push(stale(spell, "even if no run is missed,"));
+        checks.push(stale(spell, tolerated));
     }
-    if let Some(spell) = of(draft.objectives.tolerate + 1).and_then(|found| found.stalest) {
-        checks.push(stale(spell, "if one run is missed,"));
+    if let Some(spell) = of(tolerated + 1).and_then(|found| found.stalest) {
+        checks.push(stale(spell, tolerated + 1));
     }
     let fewest = found.fewest.map_or(0, |fewest| fewest.count);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
