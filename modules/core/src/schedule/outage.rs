@@ -31,11 +31,15 @@ pub(super) fn all(line: &Line, missed: u32) -> impl Iterator<Item = Outage> {
 fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
     let all = &line.deliveries;
     let mut arrivals = Vec::new();
-    let (mut next, mut free) = (first, all[first - 1].arrives);
+    let (mut next, mut free) = (first, back);
     let begin = line.starts.partition_point(|&start| start < back);
     for &start in &line.starts[begin..] {
-        let copies = all[next..].iter().take_while(|delivery| delivery.sealed <= start).count();
-        if start < free || copies == 0 {
+        if start < free {
+            continue;
+        }
+        let sealed = all[next..].iter().take_while(|delivery| delivery.sealed <= start);
+        let copies = sealed.take(MOST + 1).count();
+        if copies == 0 {
             continue;
         }
         // As usual again: this transport always begins now, with this copy.

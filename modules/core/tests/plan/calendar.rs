@@ -1,11 +1,12 @@
 //! The next days of a plan, as text and as a picture.
 
-use crate::make::{FROM, berlin, planned, quick};
+use crate::make::{FROM, berlin, facts, planned, quick};
 use backup_core::{
     Job,
     job::Mode,
-    schedule::{Calendar, Facts, SinkFacts},
+    schedule::{Calendar, CalendarDay, Facts, SinkFacts, plan},
 };
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// The first days of the job's plan.
@@ -98,6 +99,9 @@ fn what_passes_midnight_goes_on_on_the_next_day() {
 #[test]
 fn a_promise_that_breaks_is_marked() {
     let refused = calendar(quick("rpo: 20h, at: [\"22:00\"]"), &berlin(), FROM, 3);
+    let minutes = |day: &CalendarDay| day.breaches.iter().map(|(minute, _)| *minute).collect();
+    let breaches: Vec<Vec<u16>> = refused.days.iter().map(minutes).collect();
+    assert_eq!(breaches, [vec![], vec![22 * 60 + 24], vec![], vec![]]);
     let svg = refused.svg();
     for part in [
         ">Not feasible: at 2026-11-21 22:24 the newest verified copy",
@@ -106,6 +110,34 @@ fn a_promise_that_breaks_is_marked() {
     ] {
         assert!(svg.contains(part), "{part}: {svg}");
     }
+}
+
+#[test]
+fn each_job_has_its_own_events_with_what_they_carry_and_how_long_they_take() {
+    let mut mail = quick(
+        "at: [\"02:00\"], rpo: 3d, verify: {days: [sat], at: [\"04:00\"]}, drill: {days: [sat], at: [\"05:00\"]}",
+    );
+    mail.job = "mail".into();
+    mail.objectives.as_mut().unwrap().durations.restore = Some("40min".parse().unwrap());
+    let mut shop = quick("at: [\"10:00\", \"11:00\"], rpo: 3d");
+    shop.schedule.transport = vec!["0 12 * * *".into()];
+    let jobs = [mail, shop];
+    let (facts, from): (_, Timestamp) = (facts("Europe/Berlin"), "2026-11-20T23:00:00Z".parse().unwrap());
+    let plan = plan(&jobs, &facts, from, from + SignedDuration::from_hours(240)).unwrap();
+    // From midnight to midnight is one day.
+    let text = Calendar::of(&plan, &jobs, &facts, from, 1).unwrap().to_string();
+    let expected = "\
+web1, local time of Europe/Berlin
+sat 2026-11-21
+  02:00 collect     mail on web1, 10 min
+  02:10 transport   mail data on web1, 15 min
+  04:00 verify      web1/mail data on sink1, 5 min
+  05:00 drill       web1/mail data on sink1, 40 min
+  10:00 collect     shop on web1, 10 min
+  11:00 collect     shop on web1, 10 min
+  12:00 transport   shop data on web1, 2 generations, 30 min
+";
+    assert_eq!(text, expected);
 }
 
 /// No bar lies on another.
