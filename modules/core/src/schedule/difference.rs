@@ -25,7 +25,7 @@ impl Difference {
     /// What it means for an entry that is never to begin too early: `the clock there is 5 h to 6 h behind`. `None`: both show the same.
     pub(super) fn told(self, sink: &str, source: &str) -> Option<String> {
         let side = |minutes: i64| {
-            let word = if minutes < 0 { "behind" } else { "ahead of" };
+            let word = if minutes.is_negative() { "behind" } else { "ahead of" };
             (span(minutes.abs() * 60), word)
         };
         let ((least, a), (most, b)) = (side(self.least), side(self.most));
