@@ -4,7 +4,7 @@ use super::{
     super::{
         Check, Clock, Outcome, Plan, PlanError, Remedy,
         facts::SinkFacts,
-        story::{several, span, when},
+        story::{several, when},
     },
     load::{Course, Days, Limit},
     place::{Field, Placed},
@@ -64,21 +64,22 @@ impl Case<'_, '_> {
             self.facts.parallel,
             self.facts.reserved()
         );
-        let check = |outcome, text: String, at: u32| {
-            let check = Check::new("parallel", outcome, text).at(self.clock, i64::from(at) * 60);
-            check
+        let check = |outcome, text: String| {
+            Check::new("parallel", outcome, text)
                 .figure("most", self.course.running.value.try_into().unwrap_or(i64::MAX))
                 .figure("parallel", limit.into())
         };
         match self.course.crowded {
+            None if self.course.running.value == 0 => check(Outcome::Ok, format!("no transport runs; {said}")),
             None => {
                 let most = self.course.running;
-                let at = when(self.clock, i64::from(most.at) * 60);
-                check(
-                    Outcome::Ok,
-                    format!("at most {} at once, first at {at}; {said}", several(most.value, "transport")),
-                    most.at,
-                )
+                let at = i64::from(most.at) * 60;
+                let text = format!(
+                    "at most {} at once, first at {}; {said}",
+                    several(most.value, "transport"),
+                    when(self.clock, at)
+                );
+                check(Outcome::Ok, text).at(self.clock, at)
             }
             Some(minute) => {
                 let running = self.running(field, minute);
@@ -90,16 +91,15 @@ impl Case<'_, '_> {
                     self.told(&running),
                     self.homeless(field)
                 );
-                check(Outcome::Failed, text, minute)
+                check(Outcome::Failed, text).at(self.clock, i64::from(minute) * 60)
             }
         }
     }
 
     fn bandwidth(&self, field: &Field<'_>) -> Option<Check> {
         let bandwidth = self.facts.bandwidth?;
-        let check = |outcome, text: String, at: u32| {
-            let check = Check::new("bandwidth", outcome, text).at(self.clock, i64::from(at) * 60);
-            check.figure("most", self.course.rate.value.try_into().unwrap_or(i64::MAX))
+        let check = |outcome, text: String| {
+            Check::new("bandwidth", outcome, text).figure("most", self.course.rate.value.try_into().unwrap_or(i64::MAX))
         };
         let limit = format!("{bandwidth} per second are there");
         if let Some(minute) = self.course.congested {
@@ -113,23 +113,37 @@ impl Case<'_, '_> {
                 self.told(&running),
                 self.homeless(field)
             );
-            return Some(check(Outcome::Failed, text, minute));
+            return Some(check(Outcome::Failed, text).at(self.clock, i64::from(minute) * 60));
         }
-        let most = self.course.rate;
-        let at = when(self.clock, i64::from(most.at) * 60);
-        let text =
-            format!("the transports bring {} per second at most, first at {at}; {limit}", Bytes(most.value).told());
         let unknown = self.unrated(field);
-        Some(match unknown.first() {
-            None => check(Outcome::Ok, text, most.at),
+        let most = self.course.rate;
+        if most.value == 0 {
+            let text = match unknown.first() {
+                None => format!("the transports bring nothing; {limit}"),
+                Some(first) => format!(
+                    "what the transports bring is unknown: neither `size` nor `transport.bandwidth` is known of {}, as {first}; {limit}",
+                    several(unknown.len(), "stream")
+                ),
+            };
+            return Some(check(if unknown.is_empty() { Outcome::Ok } else { Outcome::Unknown }, text));
+        }
+        let at = i64::from(most.at) * 60;
+        let text = format!(
+            "the transports bring {} per second at most, first at {}; {limit}",
+            Bytes(most.value).told(),
+            when(self.clock, at)
+        );
+        let found = match unknown.first() {
+            None => check(Outcome::Ok, text),
             Some(first) => {
                 let text = format!(
                     "{text}. Left out: {}, as {first}: neither `size` nor `transport.bandwidth` is known",
                     several(unknown.len(), "stream")
                 );
-                check(Outcome::Unknown, text, most.at)
+                check(Outcome::Unknown, text)
             }
-        })
+        };
+        Some(found.at(self.clock, at))
     }
 
     /// The sum of the largest that each store becomes: a bound.
@@ -161,10 +175,19 @@ impl Case<'_, '_> {
                 check
             }
             None => check(Outcome::Ok, text),
-            Some(first) => check(
-                Outcome::Unknown,
-                format!("{text}. Left out: {}, as {first}: no size is known", several(unknown.len(), "stream")),
-            ),
+            Some(first) => {
+                let left_out = several(unknown.len(), "stream");
+                let text = if streams().all(|(_, bytes)| bytes.is_none()) {
+                    format!(
+                        "what the stores of {} on {} take is unknown: no size is known of {left_out}, as {first}; {capacity} are there",
+                        several(self.plans.len(), "source"),
+                        self.name
+                    )
+                } else {
+                    format!("{text}. Left out: {left_out}, as {first}: no size is known")
+                };
+                check(Outcome::Unknown, text)
+            }
         })
     }
 
@@ -239,12 +262,11 @@ impl Case<'_, '_> {
         let here = |n: &&usize| field.members[**n].sinks.contains(&self.name);
         let homeless: Vec<&usize> = self.placed.homeless.iter().filter(here).collect();
         let Some(first) = homeless.first() else { return String::new() };
-        let room = field.room(**first);
         format!(
-            ". {} found no place, as {}, which can be shifted by {} at most",
+            ". {} found no place, as {}: none of the {} that it could have has room",
             several(homeless.len(), "source"),
             field.members[**first].source,
-            span(i64::from(room) * 60)
+            several(field.choices(**first), "minute")
         )
     }
 

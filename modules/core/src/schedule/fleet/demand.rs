@@ -7,7 +7,7 @@ use super::{
 use crate::{GenerationKind, StreamName};
 
 /// Something that goes to a sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Transfer {
     /// Its first minute since the epoch.
     pub from: u32,

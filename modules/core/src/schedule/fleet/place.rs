@@ -10,7 +10,7 @@ use super::{
     load::{Course, Days, Limit, Load, course},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     rc::Rc,
 };
 
@@ -70,9 +70,14 @@ impl<'a> Field<'a> {
         self.demands.get(&(kind, at)).map_or(&[], |demand| demand.as_slice())
     }
 
-    /// Minutes by which a member can be shifted.
-    pub(super) fn room(&self, n: usize) -> u32 {
-        self.rooms[self.members[n].kind].minutes
+    /// In how many ways the transports of a member for whom no place was found could lie: windows leave fewer than there are
+    /// minutes by which it can be shifted.
+    pub(super) fn choices(&self, n: usize) -> usize {
+        let (member, kind) = (&self.members[n], self.members[n].kind);
+        let places = (0..=self.rooms[kind].minutes).map(|shift| self.position(member, shift));
+        let open = places.filter(|at| !self.barred.contains(&(kind, *at)));
+        let lies = |at| self.known(kind, at).iter().map(|flow| flow.transfers.as_slice()).collect::<Vec<_>>();
+        open.map(lies).collect::<HashSet<_>>().len()
     }
 
     /// Whether everybody has a place, and no sink too much, if one sink bore something else.

@@ -5,6 +5,7 @@ use backup_core::{
     schedule::{Check, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet},
     units::{Bytes, Span},
 };
+use jiff::SignedDuration;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -58,7 +59,7 @@ fn what_no_sink_can_bear_is_refused_with_a_story_and_a_remedy_that_holds() {
         "web",
         "/shop data since 2026-10-18 22:05",
         "found no place, as web",
-        "can be shifted by 15 min",
+        "none of the 16 minutes that it could have has room",
     ] {
         assert!(found.text.contains(part), "{part}: {}", found.text);
     }
@@ -104,8 +105,56 @@ fn unknown_rates_are_said_and_not_assumed() {
     let (sources, facts) = sources(2, &at_ten("27h"), limited);
     let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
     let found = check(&plan, "bandwidth");
-    assert_eq!(found.outcome, Outcome::Unknown);
-    assert!(found.text.contains("Left out: 2 streams, as web0/shop data"), "{found}");
+    assert_eq!((found.outcome, found.at.as_ref()), (Outcome::Unknown, None));
+    assert_eq!(
+        found.text,
+        "what the transports bring is unknown: neither `size` nor `transport.bandwidth` is known of 2 streams, as web0/shop data; 1kB per second are there"
+    );
+}
+
+#[test]
+fn what_is_known_of_some_is_told_without_the_others() {
+    let limited = SinkFacts { bandwidth: Some(Bytes(10_000_000)), capacity: Some(Bytes(1 << 40)), ..sink(10) };
+    let (mut sources, facts) = sources(2, &at_ten("27h"), limited);
+    let told = |sources: &super::Sources, name: &str| {
+        let plan = plan_fleet(sources, &facts, from(), from() + HORIZON).unwrap();
+        let found = check(&plan, name);
+        assert_eq!(found.outcome, Outcome::Unknown, "{found}");
+        found.text.clone()
+    };
+    assert_eq!(
+        told(&sources, "space"),
+        "what the stores of 2 sources on sink1 take is unknown: no size is known of 2 streams, as web0/shop data; 1TiB are there"
+    );
+    let mut objectives = at_ten("27h");
+    objectives["size"] = json!({"full": "480MB"});
+    let known = super::sources(1, &objectives, sink(10)).0.remove("web0").unwrap();
+    sources.insert("web0".into(), known);
+    let rate = told(&sources, "bandwidth");
+    assert!(rate.starts_with("the transports bring 1 MB per second at most, first at 2026-10-18 22:05; "), "{rate}");
+    assert!(rate.ends_with("Left out: 1 stream, as web1/shop data: neither `size` nor `transport.bandwidth` is known"));
+    let room = told(&sources, "space");
+    assert!(room.ends_with("Left out: 1 stream, as web1/shop data: no size is known"), "{room}");
+}
+
+#[test]
+fn a_sink_to_which_nothing_goes_is_told_of_no_time() {
+    let monthly =
+        json!({"days": [28], "at": ["22:00"], "durations": {"collect": "5min", "transport": "8min", "verify": "2min"}});
+    let (sources, facts) = sources(1, &monthly, sink(4));
+    let plan = plan_fleet(&sources, &facts, from(), from() + SignedDuration::from_hours(48)).unwrap();
+    assert_eq!(check(&plan, "parallel").text.split(';').next(), Some("no transport runs"));
+    assert_eq!(check(&plan, "parallel").at, None);
+}
+
+#[test]
+fn a_window_of_an_hour_leaves_less_to_choose_from() {
+    // By its rhythm each has all day. The window, and clocks that change at two, leave the minutes from 01:00 to 01:25.
+    let objectives = json!({"rpo": "26h", "window": ["01:00-02:00"], "durations": {"collect": "15min", "transport": "20min", "verify": "4min"}});
+    let (sources, facts) = sources(4, &objectives, SinkFacts { reserve: Some(0), ..sink(1) });
+    let refused = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    let found = check(&refused, "parallel");
+    assert!(found.text.contains("none of the 26 minutes that it could have has room"), "{found}");
 }
 
 #[test]
@@ -171,6 +220,6 @@ fn a_place_that_a_job_cannot_have_is_not_taken() {
     facts.sinks.insert("sink2".into(), sink(10));
     let refused = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
     let found = check(&refused, "parallel");
-    assert!(found.text.contains("which can be shifted by 7 min at most"), "{found}");
+    assert!(found.text.contains("none of the 8 minutes that it could have has room"), "{found}");
     assert!(refused.facts.hosts.values().all(|host| host.shift == Some(Span(0))), "nobody moves in vain");
 }
