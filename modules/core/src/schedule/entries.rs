@@ -1,12 +1,12 @@
 //! Cron entries per host and user, with the reason of each.
 
 use super::{
-    CATCH_UP, Clocks, CronTime, Days, Draft, Line, Pattern, Planned, Timeline,
+    CATCH_UP, CronTime, Days, Draft, Line, Pattern, Planned, Timeline,
     facts::hash,
     head,
     result::{Entry, Purpose},
     stored::rotations,
-    upkeep::{self, Sort},
+    upkeep::{Sort, Upkeep},
 };
 use crate::{GenerationKind, job::Mode};
 
@@ -16,12 +16,16 @@ const BIN: &str = "/usr/local/bin";
 /// For missed transports it is looked so many minutes after missed collections.
 const CATCH_UP_TRANSPORT: u32 = 7;
 
-/// All entries of one job.
-pub(super) fn entries(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
+/// All entries of one job, with its verification and drills.
+pub(super) fn entries<'u>(
+    draft: &Draft<'_>,
+    timeline: &Timeline,
+    upkeep: impl Iterator<Item = &'u Upkeep>,
+) -> Vec<Entry> {
     let mut entries = collect(draft);
     entries.extend(transport(draft));
     entries.extend(rotate(draft));
-    entries.extend(later(draft, timeline, clocks));
+    entries.extend(later(draft, timeline, upkeep));
     entries
 }
 
@@ -76,8 +80,8 @@ fn every_quarter(draft: &Draft<'_>, later: u32) -> Pattern {
     Pattern::new((0..1440).filter(|minute| u32::from(minute % CATCH_UP) == own), Days::Every)
 }
 
-/// Whether what was missed is made up for. What runs hourly is soon made up for anyway; without objectives nothing is
-/// promised, and nothing is installed but what somebody wrote.
+/// Whether what was missed is made up for. What runs hourly or more often is soon made up for by its own next run; without
+/// objectives nothing is promised, and nothing is installed but what somebody wrote.
 fn catches_up(draft: &Draft<'_>, runs_of_a_day: usize) -> bool {
     draft.objectives.catch_up && draft.job.objectives.is_some() && (1..24).contains(&runs_of_a_day)
 }
@@ -138,7 +142,7 @@ fn rotate(draft: &Draft<'_>) -> Vec<Entry> {
 }
 
 /// What is planned and cannot be installed yet: on the sink all of it.
-fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> {
+fn later<'u>(draft: &Draft<'_>, timeline: &Timeline, upkeep: impl Iterator<Item = &'u Upkeep>) -> Vec<Entry> {
     let job = draft.job.name_at_sink();
     let entry = |line: &Line, purpose, time: &CronTime, command: String, why: &str| Entry {
         host: line.sink.clone(),
@@ -153,15 +157,14 @@ fn later(draft: &Draft<'_>, timeline: &Timeline, clocks: &Clocks) -> Vec<Entry> 
         why: why.to_owned(),
     };
     let mut entries = Vec::new();
-    for line in &timeline.lines {
-        for upkeep in upkeep::of(draft, line, clocks) {
-            let (purpose, executable) = match upkeep.sort {
-                Sort::Verify => (Purpose::Verify, "backup_verify run"),
-                Sort::Drill => (Purpose::Drill, "backup_restore drill"),
-            };
-            let command = format!("{executable} {job} --stream {}", line.stream);
-            entries.extend(upkeep.times.iter().map(|time| entry(line, purpose, time, command.clone(), &upkeep.why)));
-        }
+    for upkeep in upkeep {
+        let line = &timeline.lines[upkeep.line];
+        let (purpose, executable) = match upkeep.sort {
+            Sort::Verify => (Purpose::Verify, "backup_verify run"),
+            Sort::Drill => (Purpose::Drill, "backup_restore drill"),
+        };
+        let command = format!("{executable} {job} --stream {}", line.stream);
+        entries.extend(upkeep.times.iter().map(|time| entry(line, purpose, time, command.clone(), &upkeep.why)));
     }
     for taken in [head::snapshots(draft), head::checkpoints(draft)].into_iter().flatten() {
         let command = format!("backup_head {} {job}", taken.name());

@@ -7,7 +7,9 @@ use super::{
     proof::Case,
     result::{Outcome, Plan},
     stored::Stored,
-    story, suggest, zone,
+    story, suggest,
+    upkeep::{self, Upkeep},
+    zone,
 };
 use crate::Job;
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
@@ -35,7 +37,7 @@ pub(super) fn plan_for_all(
     let plan = proven.plan(&jobs[0].source, facts, &clocks);
     let at = |minute: u16| {
         proven.drafts.iter_mut().for_each(|draft| draft.minute = minute.into());
-        proven.entries(&clocks)
+        proven.entries()
     };
     Ok((plan, (0..CATCH_UP).map(at).collect()))
 }
@@ -83,6 +85,7 @@ pub(super) struct Proven<'a> {
     pub(super) drafts: Vec<Draft<'a>>,
     pub(super) timelines: Vec<Timeline>,
     pub(super) stores: Vec<Vec<Option<Stored>>>,
+    upkeep: Vec<Upkeep>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -96,9 +99,10 @@ impl Proven<'_> {
         self.timelines.iter().map(of).sum()
     }
 
-    fn entries(&self, clocks: &Clocks) -> Vec<Entry> {
-        let both = self.drafts.iter().zip(&self.timelines);
-        both.flat_map(|(draft, timeline)| entries::entries(draft, timeline, clocks)).collect()
+    fn entries(&self) -> Vec<Entry> {
+        let of = |job: usize| self.upkeep.iter().filter(move |upkeep| upkeep.job == job);
+        let both = self.drafts.iter().zip(&self.timelines).enumerate();
+        both.flat_map(|(job, (draft, timeline))| entries::entries(draft, timeline, of(job))).collect()
     }
 
     fn plan(&self, source: &str, facts: &Facts, clocks: &Clocks) -> Plan {
@@ -112,7 +116,7 @@ impl Proven<'_> {
             until: story::when(&clocks.source, clocks.source.to()),
             feasible: first.is_none(),
             counter_example: first.map(|check| check.text.clone()),
-            entries: self.entries(clocks),
+            entries: self.entries(),
             streams: lines.flat_map(|((draft, timeline), stores)| attained(draft, timeline, stores, clocks)).collect(),
             checks: self.checks.clone(),
         };
@@ -127,8 +131,10 @@ pub(super) fn prove<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Resu
     let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, clocks)).collect();
     let stores: Vec<Vec<_>> =
         drafts.iter().zip(&timelines).map(|(draft, timeline)| stored(draft, timeline, clocks)).collect();
-    let checks = Case { drafts: &drafts, timelines: &timelines, stores: &stores, clocks, facts }.checks();
-    Ok(Proven { drafts, timelines, stores, checks })
+    let upkeep = upkeep::planned(&drafts, &timelines, clocks);
+    let case = Case { drafts: &drafts, timelines: &timelines, stores: &stores, upkeep: &upkeep, clocks, facts };
+    let checks = case.checks();
+    Ok(Proven { drafts, timelines, stores, upkeep, checks })
 }
 
 /// The end of the usual horizon.

@@ -77,3 +77,72 @@ fn a_derived_time_is_after_the_full_in_every_zone() {
         }
     }
 }
+
+/// Jobs of one source, each with drills on Mondays that take so long.
+fn drilled(drills: &[(&str, &str, &str)], sink: &str) -> Plan {
+    let of = |(name, at, drill): &(&str, &str, &str)| {
+        let mut job = job(at, &format!("drill: {{{drill}}}"));
+        (*name).clone_into(&mut job.job);
+        job
+    };
+    let mut jobs: Vec<Job> = drills.iter().map(of).collect();
+    for job in &mut jobs {
+        job.objectives.as_mut().unwrap().durations.restore = Some("30min".parse().unwrap());
+    }
+    plan(&jobs, &facts(sink), from(), until()).unwrap()
+}
+
+/// When drills of a job begin there.
+fn drills_of(plan: &Plan, job: &str, sink: &str) -> Vec<i64> {
+    let mut plan = plan.clone();
+    plan.entries.retain(|entry| entry.job == format!("web1/{job}"));
+    begins(&plan, Purpose::Drill, sink)
+}
+
+#[test]
+fn derived_drills_at_one_sink_are_kept_apart() {
+    for sink in ["UTC", "Europe/Berlin", "America/New_York"] {
+        // The first two arrive within a quarter of an hour; the third one's time is declared, and in their way.
+        let plan = drilled(
+            &[
+                ("shop", "00:00", "days: [mon]"),
+                ("mail", "00:20", "days: [mon]"),
+                ("wiki", "12:00", "days: [mon], at: [\"00:45\"]"),
+            ],
+            sink,
+        );
+        let mut all: Vec<i64> = ["shop", "mail", "wiki"].iter().flat_map(|job| drills_of(&plan, job, sink)).collect();
+        all.sort_unstable();
+        assert!(all.len() > 3 * 60 && all.windows(2).all(|pair| pair[1] - pair[0] >= 30 * 60), "{sink}: {plan}");
+        assert!(plan.checks.iter().all(|check| check.outcome != Outcome::Warning || check.check != "drill"), "{plan}");
+    }
+}
+
+#[test]
+fn declared_drills_that_meet_are_told() {
+    let at = "days: [mon], at: [\"06:00\", \"09:00\"]";
+    let plan = drilled(&[("shop", "00:00", at), ("mail", "01:00", "days: [mon], at: [\"09:20\"]")], "Europe/Berlin");
+    let told: Vec<_> = plan
+        .checks
+        .iter()
+        .filter(|check| (check.check.as_str(), check.outcome) == ("drill", Outcome::Warning))
+        .collect();
+    assert_eq!(told.len(), 1, "{plan}");
+    assert_eq!(
+        told[0].text,
+        "the drill of mail data at 2026-11-23 09:20 and that of shop data at 2026-11-23 09:00 meet on sink1: they take 30 min and 30 min"
+    );
+    assert!(drills_of(&plan, "mail", "Europe/Berlin").contains(&told[0].instant.unwrap()), "{plan}");
+}
+
+#[test]
+fn drills_of_which_nobody_knows_how_long_they_take_may_meet() {
+    let mut jobs = [job("00:00", "drill: {days: [mon]}"), job("01:00", "drill: {days: [mon]}")];
+    jobs[1].job = "mail".into();
+    let plan = plan(&jobs, &facts("UTC"), from(), until()).unwrap();
+    let told = plan.checks.iter().find(|check| (check.check.as_str(), check.outcome) == ("drill", Outcome::Unknown));
+    assert_eq!(
+        told.unwrap().text,
+        "how long a restore of mail data takes is unknown: other drills on sink1 may meet it"
+    );
+}

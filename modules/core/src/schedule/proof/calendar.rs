@@ -112,6 +112,13 @@ fn takes(case: &Case<'_, '_>, draft: &Draft<'_>) -> String {
     format!("{}, as {known},", span(draft.steps.collect))
 }
 
+/// The days of fulls of which one is meant: there are several, and some are given to incrementals, too.
+pub(super) fn disputed<'d>(draft: &'d Draft<'_>) -> Option<&'d [Day]> {
+    let full = draft.objectives.full.as_ref()?;
+    let twice = full.days.iter().any(|day| draft.objectives.days.contains(day));
+    (twice && full.days.len() > 1).then_some(&full.days)
+}
+
 /// Days that are given to a full and to an incremental, and fulls on several days.
 fn full_day(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     let full = draft.objectives.full.as_ref()?;
@@ -132,7 +139,7 @@ fn full_day(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
         return Some(check(Outcome::Ok, format!("fulls on {full_days}{at}, incrementals otherwise")));
     }
     let all: Vec<String> = full.days.iter().map(|day| format!("{day}{at}")).collect();
-    let text = if full.days.len() > 1 {
+    let text = if disputed(draft).is_some() {
         format!(
             "the full's day is given twice: {}; `objectives.days` gives {} to an incremental. Keep one of them in `full.days`",
             all.join(" and "),

@@ -7,7 +7,7 @@ mod head;
 mod history;
 mod order;
 
-use super::{Check, Clocks, Draft, Facts, Line, Timeline, stored::Stored, story::when};
+use super::{Check, Clocks, Draft, Facts, Line, Timeline, stored::Stored, story::when, upkeep::Upkeep};
 
 /// All that a proof is about.
 pub(super) struct Case<'c, 'a> {
@@ -15,6 +15,8 @@ pub(super) struct Case<'c, 'a> {
     pub timelines: &'c [Timeline],
     /// Per job, in the order of its lines.
     pub stores: &'c [Vec<Option<Stored>>],
+    /// Verification and drills, job by job.
+    pub upkeep: &'c [Upkeep],
     pub clocks: &'c Clocks,
     pub facts: &'c Facts,
 }

@@ -56,7 +56,25 @@ fn every_flaw_of_the_agreement_is_found() {
         ),
         (Outcome::Warning, "clock_changes", "grafana", "2029-10-28 02:00 occurs twice in Europe/Berlin"),
         (Outcome::Warning, "month_end", "grafana", "29 in leap years (2028, 2032, 2036), not the other way round"),
-        (Outcome::Ok, "drill", "files", "needs that full"),
+        (
+            Outcome::Ok,
+            "drill",
+            "files",
+            "with the full of sun alone, the drill of 2026-11-23 01:30 (2026-11-23 00:30 on sink1, UTC) comes 24 h 30 min after the full of 2026-11-22 00:00 has arrived at 2026-11-22 01:00; it is never closer. It needs that full",
+        ),
+        (
+            Outcome::Ok,
+            "drill",
+            "files",
+            "with the full of mon alone, the drill of 2026-11-23 01:30 (2026-11-23 00:30 on sink1, UTC) comes 30 min after the full of 2026-11-23 00:00 has arrived at 2026-11-23 01:00",
+        ),
+        (
+            Outcome::Warning,
+            "max_age",
+            "grafana",
+            "if one run is missed, from 2027-01-28 02:00 until 2027-03-01 00:50 the newest verified copy on sink1, of 2026-12-28 02:00, is older than 31 d",
+        ),
+        (Outcome::Warning, "max_age", "grafana", "leaves 0 to 2 copies no older than 31 d on sink1"),
         (Outcome::Unknown, "rto", "files", "never measured"),
     ];
     for (outcome, check, job, part) in findings {
