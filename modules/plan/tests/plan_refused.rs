@@ -77,6 +77,13 @@ fn table() -> Vec<Bad> {
             "28",
         ),
         bad(
+            "a source that is its own sink",
+            jobs(with(plain(), "streams.data.sink.name", json!("web1"))),
+            "invalid_job",
+            "streams.data.sink.name: web1 is the job's own source",
+            "Name another host as the sink",
+        ),
+        bad(
             "a retention that keeps nothing",
             jobs(with(plain(), "streams.data.sink.retention", json!({"generations": 0}))),
             "invalid_job",

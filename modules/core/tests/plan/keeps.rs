@@ -86,3 +86,32 @@ fn unknown_sizes_are_said_and_known_ones_are_told_in_the_units_of_disks() {
         assert_eq!((found.outcome, found.text.as_str()), (outcome, text));
     }
 }
+
+#[test]
+fn what_a_provider_keeps_of_the_source_counts_as_history() {
+    // Daily, with one generation in the source's store. The sink keeps two.
+    let with = |provider: &str, history: &str| {
+        let mut job = quick(&format!("at: [\"22:00\"], history: {history}{provider}"));
+        job.streams.values_mut().for_each(|of| {
+            of.sink.protect = backup_core::units::Span(0);
+            of.sink.retention = backup_core::retention::Policy { generations: Some(2), ..Default::default() };
+        });
+        planned(&job, &berlin(), FROM, 40)
+    };
+    let fortnight = ", provider: {days: 14}";
+    let history = |plan: &Plan| plan.checks.iter().find(|check| check.check == "history").unwrap().clone();
+    let alone = with("", "13d");
+    assert!(!alone.feasible, "{alone}");
+    let plan = with(fortnight, "13d");
+    let found = history(&plan);
+    assert_eq!(found.outcome, Outcome::Ok, "{plan}");
+    assert!(found.text.contains("at least, the provider's backup counted; the copy of"), "{found}");
+    assert!(
+        plan.streams[0].restorable >= Some(14 * 86_400) && alone.streams[0].restorable < Some(3 * 86_400),
+        "{plan}"
+    );
+    let refused = with(fortnight, "17d");
+    let found = history(&refused);
+    assert_eq!(found.outcome, Outcome::Failed, "no longer than the provider keeps it: {refused}");
+    assert!(found.text.contains("the provider's backup counted; history is 17 d"), "{found}");
+}

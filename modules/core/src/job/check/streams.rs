@@ -137,6 +137,13 @@ impl Found {
         let sink = &of.stream.sink;
         let key = format!("{key}.sink");
         self.name(&format!("{key}.name"), &sink.name, 63);
+        if sink.name == of.job.source {
+            self.add(
+                format!("{key}.name"),
+                format!("{} is the job's own source: what burns there burns with its copies", sink.name),
+                "Name another host as the sink.",
+            );
+        }
         self.login(&format!("{key}.user"), &sink.user);
         self.path(&format!("{key}.home"), &of.sink_home());
         self.path(&format!("{key}.receipt_key"), &sink.receipt_key);
