@@ -32,5 +32,5 @@ pub(crate) fn pictures(path: &Path, calendars: &[Calendar]) -> Vec<Product> {
         [_] => path.to_owned(),
         _ => path.with_extension(format!("{}.svg", calendar.source)),
     };
-    calendars.iter().map(|calendar| Product { path: path_of(calendar), text: calendar.svg() }).collect()
+    calendars.iter().map(|calendar| Product::picture(path_of(calendar), calendar.svg())).collect()
 }

@@ -1,6 +1,7 @@
 //! How planning can fail, beyond what the planner says itself.
 
 use crate::report::first_broken;
+use backup_adapters::publish::PublishError;
 use backup_core::schedule::{Check, FleetPlan, Remedy};
 use backup_core::units::Span;
 use backup_core::{DocumentError, Failure, Kind};
@@ -73,6 +74,23 @@ impl Failure for InputError {
             Self::Document(error) | Self::Facts(error) => error.hint(),
             Self::Horizon { .. } => Some("Give an earlier begin, or fewer years.".into()),
         }
+    }
+}
+
+/// The next plan would not know where the sources are.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot remember the places of the sources: {0}")]
+pub(crate) struct Forgotten(pub(crate) PublishError);
+
+impl Failure for Forgotten {
+    fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.0.hint().or_else(|| {
+            Some("Give as `places` (`backup_common_places` in an inventory) a file that can be written, or nothing: then a new source may move others.".into())
+        })
     }
 }
 

@@ -54,6 +54,9 @@ struct RunArgs {
     /// where it is there, and written by `run`.
     #[arg(long)]
     places: Option<PathBuf>,
+    /// `run`, too, leaves `places` as it is: for who only looks.
+    #[arg(long)]
+    places_unchanged: bool,
     /// So many days from the begin on are shown as a calendar, such as `14d`.
     #[arg(long)]
     calendar: Option<Span>,
@@ -129,7 +132,7 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {
     // Where a promise breaks, a picture is wanted most; but what is refused leaves no place to remember.
     let mut products: Vec<Product> = args.svg.iter().flat_map(|path| calendar::pictures(path, &calendars)).collect();
     let refused = Infeasible::first(&plan);
-    if refused.is_none() {
+    if refused.is_none() && !args.places_unchanged {
         products.extend(args.places.iter().map(|path| Product::places(path, &plan)));
     }
     let mut report = PlanReport::of(&input, plan, args.calendar.map(|_| joined(&calendars)));

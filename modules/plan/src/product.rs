@@ -1,5 +1,6 @@
 //! Files that a plan leaves on the controller: pictures, and the places of the sources.
 
+use crate::error::Forgotten;
 use backup_adapters::publish;
 use backup_core::fleet::Places;
 use backup_core::schedule::FleetPlan;
@@ -8,14 +9,21 @@ use std::path::{Path, PathBuf};
 
 /// A text, and where it belongs.
 pub(crate) struct Product {
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
+    path: PathBuf,
+    text: String,
+    /// Whether these are places.
+    places: bool,
 }
 
 impl Product {
+    /// A calendar.
+    pub(crate) const fn picture(path: PathBuf, text: String) -> Self {
+        Self { path, text, places: false }
+    }
+
     /// The places of all sources, for the next plan.
     pub(crate) fn places(path: &Path, plan: &FleetPlan) -> Self {
-        Self { path: path.to_owned(), text: Places::of(&plan.facts).to_string() }
+        Self { path: path.to_owned(), text: Places::of(&plan.facts).to_string(), places: true }
     }
 
     /// Whether the file lies there as it is to be.
@@ -29,7 +37,8 @@ impl Product {
             return Ok(false);
         }
         if !check {
-            publish::write_atomic(&self.path, self.text.as_bytes(), 0o644, None)?;
+            let written = publish::write_atomic(&self.path, self.text.as_bytes(), 0o644, None);
+            written.map_err(|error| if self.places { Forgotten(error).into() } else { Failed::from(error) })?;
         }
         Ok(true)
     }

@@ -323,6 +323,26 @@ fn a_new_source_moves_nobody_whose_place_is_remembered() {
     for source in ["web1", "web3"] {
         assert_eq!(times(&first, source), times(&more, source));
     }
+    // Who only looks is told where a fourth one would be, and leaves nothing.
+    let options = |places: &Path, unchanged: bool| {
+        let jobs =
+            ["web1", "web2", "web3", "web9"].map(|name| job(name, "shop", json!({"rpo": "27h", "at": ["22:00"]})));
+        let facts = json!({"sinks": {"sink1": {"parallel": 1}}});
+        json!({"jobs": jobs, "facts": facts, "places": places, "places_unchanged": unchanged})
+    };
+    let before = fs::read(&places).unwrap();
+    let looked = planned(options(&places, true));
+    assert!(looked.feasible && !looked.changed && looked.places.len() == 4, "{looked:?}");
+    assert_eq!(fs::read(&places).unwrap(), before);
+    assert_eq!(times(&first, "web1"), times(&looked, "web1"), "what is remembered counts");
+    // What cannot be remembered is said, with the remedy.
+    let nowhere = room.path().join("missing/places.yml");
+    let failed = planned(options(&nowhere, false));
+    assert_eq!(failed.kind, "not_found", "{failed:?}");
+    assert!(failed.msg.starts_with("cannot remember the places of the sources: cannot create "), "{}", failed.msg);
+    assert!(failed.hint.contains("`backup_common_places`"), "{}", failed.hint);
+    assert!(!planned(options(&nowhere, true)).failed, "nothing is written there");
+
     // Who is left out of a plan is not forgotten.
     assert!(!fleet(&["web2"], false).changed);
 
