@@ -3,8 +3,14 @@
 use crate::job::objectives::{Blackout, Weekdays, Window};
 
 /// A set of minutes of the week. Minute 0 is Sunday 00:00; after Saturday 23:59 it begins again.
+///
+/// Planning asks for stretches of hours more often than for anything else: of each minute it is known how far it is alike from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Week(Vec<bool>);
+pub struct Week {
+    set: Vec<bool>,
+    /// So many minutes from each on are in the set as it is, or not in it as it is not; at most a week.
+    alike: Vec<u32>,
+}
 
 impl Week {
     /// Minutes of a day.
@@ -14,39 +20,41 @@ impl Week {
 
     /// No minute, or every minute.
     pub fn new(all: bool) -> Self {
-        Self(vec![all; Self::MINUTES as usize])
+        let minutes = Self::MINUTES as usize;
+        Self { set: vec![all; minutes], alike: vec![Self::MINUTES; minutes] }
     }
 
     /// What lies in a window (no window: everything) and in no blackout. Days of the year are not part of a week.
     pub fn allowed(windows: &[Window], blackouts: &[Blackout]) -> Self {
         let mut week = Self::new(windows.is_empty());
-        for window in windows {
-            week.mark(*window, true);
-        }
-        for blackout in blackouts {
-            if let Blackout::Weekly(window) = blackout {
-                week.mark(*window, false);
-            }
-        }
+        week.set(windows.iter().flat_map(stretches), true);
+        let weekly = blackouts.iter().filter_map(|blackout| match blackout {
+            Blackout::Weekly(window) => Some(window),
+            Blackout::Yearly { .. } => None,
+        });
+        week.set(weekly.flat_map(stretches), false);
         week
     }
 
-    fn mark(&mut self, window: Window, value: bool) {
-        for day in (0..7).filter(|&day| window.days.contains(day)) {
-            self.set(u32::from(day) * Self::DAY + u32::from(window.from), window.minutes().into(), value);
+    /// Puts stretches in the set or takes them out of it: each a first minute, and so many from there on.
+    pub fn set(&mut self, stretches: impl IntoIterator<Item = (u32, u32)>, value: bool) {
+        for (start, minutes) in stretches {
+            for minute in start..start + minutes.min(Self::MINUTES) {
+                self.set[(minute % Self::MINUTES) as usize] = value;
+            }
         }
-    }
-
-    /// Sets `minutes` minutes from `start` on.
-    pub fn set(&mut self, start: u32, minutes: u32, value: bool) {
-        for minute in start..start + minutes.min(Self::MINUTES) {
-            self.0[(minute % Self::MINUTES) as usize] = value;
+        // Twice round, for what goes on over the end of the week.
+        let mut alike = 0;
+        for minute in (0..self.set.len()).rev().chain((0..self.set.len()).rev()) {
+            let is_like_next = self.set[minute] == self.set[(minute + 1) % self.set.len()];
+            alike = if is_like_next { (alike + 1).min(Self::MINUTES) } else { 1 };
+            self.alike[minute] = alike;
         }
     }
 
     /// Whether this minute is in the set.
     pub fn contains(&self, minute: u32) -> bool {
-        self.0[(minute % Self::MINUTES) as usize]
+        self.set[(minute % Self::MINUTES) as usize]
     }
 
     /// Whether all of these minutes are in the set.
@@ -59,12 +67,9 @@ impl Week {
         self.is_all(false, start, minutes)
     }
 
-    /// Planning asks this more often than anything else, of collections of hours: of whole slices, not minute by minute.
     fn is_all(&self, value: bool, start: u32, minutes: u32) -> bool {
-        let (before, from) = self.0.split_at((start % Self::MINUTES) as usize);
-        let minutes = minutes.clamp(1, Self::MINUTES) as usize;
-        let after = &from[..minutes.min(from.len())];
-        !after.contains(&!value) && !before[..minutes - after.len()].contains(&!value)
+        let alike = self.alike[(start % Self::MINUTES) as usize];
+        self.contains(start) == value && alike >= minutes.min(Self::MINUTES)
     }
 
     /// The weekdays on which these minutes from this time of day on are all in the set.
@@ -78,17 +83,15 @@ impl Week {
 
     /// Length in minutes of the longest run in the set.
     pub fn longest(&self) -> u32 {
-        // Most hosts have no window.
-        if self.0.iter().all(|&minute| minute) {
-            return Self::MINUTES;
-        }
-        let (mut longest, mut run) = (0, 0);
-        for minute in 0..2 * Self::MINUTES {
-            run = if self.contains(minute) { run + 1 } else { 0 };
-            longest = longest.max(run);
-        }
-        longest.min(Self::MINUTES)
+        let runs = self.alike.iter().zip(&self.set).filter(|(_, is_in)| **is_in);
+        runs.map(|(alike, _)| *alike).max().unwrap_or_default()
     }
+}
+
+/// The stretches of a window.
+fn stretches(window: &Window) -> impl Iterator<Item = (u32, u32)> {
+    let days = (0..7u8).filter(|&day| window.days.contains(day));
+    days.map(|day| (u32::from(day) * Week::DAY + u32::from(window.from), window.minutes().into()))
 }
 
 #[cfg(test)]
@@ -103,6 +106,30 @@ mod tests {
         assert!(week.fits(6 * Week::DAY + 22 * 60, 210) && !week.fits(6 * Week::DAY + 22 * 60, 211));
         assert_eq!(week.days(22 * 60, 120), Weekdays(0b110_0000));
         assert_eq!(week.days(22 * 60, 121), Weekdays(0b100_0000));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_alike_is_what_is_set(
+            stretches in proptest::collection::vec((0..Week::MINUTES, 0..3 * Week::DAY, proptest::bool::ANY), 0..5),
+            (start, minutes) in (0..Week::MINUTES, 0..2 * Week::MINUTES),
+        ) {
+            let mut week = Week::new(false);
+            let mut set = vec![false; Week::MINUTES as usize];
+            for (from, length, value) in stretches {
+                week.set([(from, length)], value);
+                (from..from + length).for_each(|minute| set[(minute % Week::MINUTES) as usize] = value);
+            }
+            let asked = (start..start + minutes.max(1)).map(|minute| set[(minute % Week::MINUTES) as usize]);
+            let (any, all) = asked.fold((false, true), |(any, all), is_in| (any || is_in, all && is_in));
+            proptest::prop_assert_eq!((week.fits(start, minutes), week.is_free(start, minutes)), (all, !any));
+            let twice = set.iter().chain(&set);
+            let longest = twice.fold((0, 0), |(run, longest): (u32, u32), is_in| {
+                let run = if *is_in { run + 1 } else { 0 };
+                (run, longest.max(run))
+            });
+            proptest::prop_assert_eq!(week.longest(), longest.1.min(Week::MINUTES));
+        }
     }
 
     #[test]

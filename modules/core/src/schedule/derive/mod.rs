@@ -4,7 +4,7 @@ mod rarest;
 mod travel;
 
 use super::{
-    Clock, Clocks, CronTime, Draft, Facts, PlanError, Planned, Run, Week,
+    Clock, ClockChange, Clocks, CronTime, Draft, Facts, PlanError, Planned, Run, Week,
     cadence::Cadence,
     facts::{hash, phase_of},
 };
@@ -40,13 +40,14 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
 
 /// The times of day at which the zone's clocks are ever changed.
 fn changing_minutes(clock: &Clock) -> Week {
-    let mut week = Week::new(false);
-    for change in clock.changes() {
+    let minutes = |change: ClockChange| {
         let local = change.local();
-        let of_day = |second: i64| u32::try_from(second.rem_euclid(86_400) / 60).unwrap_or_default();
+        let of_day = u32::try_from(local.start.rem_euclid(86_400) / 60).unwrap_or_default();
         let minutes = u32::try_from((local.end - local.start) / 60).unwrap_or(Week::DAY);
-        (0..7).for_each(|day| week.set(day * Week::DAY + of_day(local.start), minutes, true));
-    }
+        (0..7).map(move |day| (day * Week::DAY + of_day, minutes))
+    };
+    let mut week = Week::new(false);
+    week.set(clock.changes().flat_map(minutes), true);
     week
 }
 
@@ -93,9 +94,7 @@ impl Host<'_, '_> {
         let minutes = draft.busy_minutes() + draft.gap_minutes();
         let starts = starts(&runs);
         self.crowded |= draft.is_free() && starts.iter().any(|&start| !self.busy.is_free(start, minutes));
-        for start in starts {
-            self.busy.set(start, minutes, true);
-        }
+        self.busy.set(starts.into_iter().map(|start| (start, minutes)), true);
         (draft.runs, draft.why) = (runs, why);
         Ok(())
     }
