@@ -33,7 +33,8 @@ indent() { sed 's/^/          /'; }
 on() { "$lab" sh demo "$1" "$2"; }
 
 play() {
-    ansible-playbook --inventory playbooks/inventory/demo.yml --inventory "$folder/addresses.yml" "$@" >"$folder/log" 2>&1 || {
+    ansible-playbook --inventory playbooks/inventory/demo.yml --inventory "$folder/addresses.yml" \
+        --extra-vars "backup_common_places=$folder/places.yml" "$@" >"$folder/log" 2>&1 || {
         cat "$folder/log" >&2
         die "ansible-playbook $1 failed"
     }
