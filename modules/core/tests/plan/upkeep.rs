@@ -137,12 +137,20 @@ fn declared_drills_that_meet_are_told() {
 
 #[test]
 fn drills_of_which_nobody_knows_how_long_they_take_may_meet() {
-    let mut jobs = [job("00:00", "drill: {days: [mon]}"), job("01:00", "drill: {days: [mon]}")];
-    jobs[1].job = "mail".into();
-    let plan = plan(&jobs, &facts("UTC"), from(), until()).unwrap();
-    let told = plan.checks.iter().find(|check| (check.check.as_str(), check.outcome) == ("drill", Outcome::Unknown));
+    let unknown = |names: &[(&str, &str)]| {
+        let of = |(name, at): &(&str, &str)| {
+            let mut job = job(at, "drill: {days: [mon]}");
+            (*name).clone_into(&mut job.job);
+            job
+        };
+        let plan = plan(&names.iter().map(of).collect::<Vec<_>>(), &facts("UTC"), from(), until()).unwrap();
+        let told = plan.checks.into_iter().filter(|check| check.check == "drill" && check.outcome == Outcome::Unknown);
+        told.map(|check| check.text).collect::<Vec<_>>()
+    };
+    let told = |name| format!("how long a restore of {name} data takes is unknown: other drills on sink1 may meet it");
     assert_eq!(
-        told.unwrap().text,
-        "how long a restore of mail data takes is unknown: other drills on sink1 may meet it"
+        unknown(&[("shop", "00:00"), ("mail", "01:00"), ("wiki", "02:00")]),
+        [told("shop"), told("mail"), told("wiki")]
     );
+    assert!(unknown(&[("shop", "00:00")]).is_empty(), "nothing is there that could meet it");
 }

@@ -84,41 +84,69 @@ fn order(
 
 /// Drills that meet at a sink: declared ones may, and those of which nobody knows how long they take.
 fn apart(case: &Case<'_, '_>) -> Vec<Check> {
-    let drills: Vec<&Upkeep> = case.upkeep.iter().filter(|upkeep| upkeep.sort == Sort::Drill).collect();
-    let pairs = drills.iter().enumerate().flat_map(|(n, one)| drills[..n].iter().map(move |other| (*one, *other)));
-    pairs.filter_map(|(one, other)| meet(case, one, other)).collect()
+    let drills: Vec<Drill<'_>> = case.upkeep.iter().filter_map(|upkeep| Drill::of(case, upkeep)).collect();
+    let told = |(n, one): (usize, &Drill<'_>)| {
+        let here = |other: &&Drill<'_>| other.line.sink == one.line.sink;
+        let (mut earlier, later) = (drills[..n].iter().filter(here), drills[n + 1..].iter().filter(here));
+        if one.takes.is_none() {
+            return earlier.chain(later).next().map(|_| one.unknown());
+        }
+        earlier.find_map(|other| one.meets(case, other))
+    };
+    drills.iter().enumerate().filter_map(told).collect()
 }
 
-fn meet(case: &Case<'_, '_>, one: &Upkeep, other: &Upkeep) -> Option<Check> {
-    let of = |upkeep: &Upkeep| (&case.drafts[upkeep.job], &case.timelines[upkeep.job].lines[upkeep.line]);
-    let ((draft, line), (other_draft, other_line)) = (of(one), of(other));
-    if line.sink != other_line.sink {
-        return None;
+/// One stream's drills.
+struct Drill<'c> {
+    job: &'c str,
+    line: &'c Line,
+    begins: Vec<i64>,
+    /// Seconds.
+    takes: Option<i64>,
+}
+
+impl<'c> Drill<'c> {
+    fn of(case: &Case<'c, '_>, upkeep: &Upkeep) -> Option<Self> {
+        let (draft, line) = (&case.drafts[upkeep.job], &case.timelines[upkeep.job].lines[upkeep.line]);
+        let drill = || Self {
+            job: &draft.job.job,
+            line,
+            begins: upkeep.firings(case.clocks.sink(&line.sink)),
+            takes: draft.steps.restore,
+        };
+        (upkeep.sort == Sort::Drill).then(drill)
     }
-    let name = |draft: &Draft<'_>, line: &Line| format!("{} {}", draft.job.job, line.stream);
-    let (name, other_name) = (name(draft, line), name(other_draft, other_line));
-    let check = |outcome, text: String| {
-        Check::new("drill", outcome, text).of(&draft.job.job).on(line.stream).and(&other_draft.job.job)
-    };
-    let (Some(takes), Some(other_takes)) = (draft.steps.restore, other_draft.steps.restore) else {
-        let unknown = if draft.steps.restore.is_none() { name } else { other_name };
+
+    fn check(&self, outcome: Outcome, text: String) -> Check {
+        Check::new("drill", outcome, text).of(self.job).on(self.line.stream)
+    }
+
+    fn unknown(&self) -> Check {
+        let (stream, sink) = (self.line.stream, &self.line.sink);
         let text =
-            format!("how long a restore of {unknown} takes is unknown: other drills on {} may meet it", line.sink);
-        return Some(check(Outcome::Unknown, text));
-    };
-    let clock = case.clocks.sink(&line.sink);
-    let others = other.firings(clock);
-    let (at, since) = one.firings(clock).into_iter().find_map(|at| {
-        let before = others[..others.partition_point(|&other| other < at + takes)].last()?;
-        (before + other_takes > at).then_some((at, *before))
-    })?;
-    let text = format!(
-        "the drill of {name} at {} and that of {other_name} at {} meet on {}: they take {} and {}",
-        case.on_both(&line.sink, at),
-        case.on_both(&line.sink, since),
-        line.sink,
-        span(takes),
-        span(other_takes)
-    );
-    Some(check(Outcome::Warning, text).at(&case.clocks.source, at.max(since)))
+            format!("how long a restore of {} {stream} takes is unknown: other drills on {sink} may meet it", self.job);
+        self.check(Outcome::Unknown, text)
+    }
+
+    /// Tells the first time that two of them run at once.
+    fn meets(&self, case: &Case<'_, '_>, other: &Self) -> Option<Check> {
+        let (takes, others_take) = (self.takes?, other.takes?);
+        let (at, since) = self.begins.iter().find_map(|&at| {
+            let before = other.begins[..other.begins.partition_point(|&begin| begin < at + takes)].last()?;
+            (before + others_take > at).then_some((at, *before))
+        })?;
+        let sink = &self.line.sink;
+        let text = format!(
+            "the drill of {} {} at {} and that of {} {} at {} meet on {sink}: they take {} and {}",
+            self.job,
+            self.line.stream,
+            case.on_both(sink, at),
+            other.job,
+            other.line.stream,
+            case.on_both(sink, since),
+            span(takes),
+            span(others_take)
+        );
+        Some(self.check(Outcome::Warning, text).and(other.job).at(&case.clocks.source, at.max(since)))
+    }
 }
