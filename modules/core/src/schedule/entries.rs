@@ -76,7 +76,7 @@ fn collect(draft: &Draft<'_>) -> Vec<Entry> {
 /// Every quarter of an hour, in a minute that follows from the names of job and source: a power cut ends for many hosts at
 /// once.
 fn every_quarter(draft: &Draft<'_>, later: u32) -> Pattern {
-    let own = (hash(&draft.job.job) % 1440 + draft.minute + later) % u32::from(CATCH_UP);
+    let own = hash(&draft.job.job).wrapping_add(draft.minute + later) % u32::from(CATCH_UP);
     Pattern::new((0..1440).filter(|minute| u32::from(minute % CATCH_UP) == own), Days::Every)
 }
 

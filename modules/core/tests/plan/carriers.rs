@@ -3,7 +3,7 @@
 use crate::simulator::live;
 use backup_core::{
     Failure, Job,
-    schedule::{Facts, HostFacts, Plan, PlanError, SinkFacts, plan, zone},
+    schedule::{Facts, HostFacts, Outcome, Plan, PlanError, SinkFacts, plan, zone},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -122,4 +122,20 @@ fn what_cannot_begin_together_is_refused() {
         }
         assert!(hint.contains(remedy) && hint.contains("remove `with`"), "{told}: {hint}");
     }
+}
+
+#[test]
+fn what_a_carrier_takes_along_may_still_travel_when_its_next_stream_begins() {
+    let both = "data push sink1, logs push sink1";
+    let mut jobs = jobs((DAILY, both), "data push sink1");
+    // The logs of the carrier begin ten minutes after its data; what it takes along with them is on its way for 20.
+    jobs[1].objectives.as_mut().unwrap().durations.transport = Some("20min".parse().unwrap());
+    let overlap = |jobs: &[Job]| {
+        let plan = planned(jobs, ["UTC", "UTC"]).unwrap();
+        plan.checks.into_iter().find(|check| check.check == "overlap").unwrap().outcome
+    };
+    assert_eq!(overlap(&jobs), Outcome::Ok);
+    jobs[1].objectives.as_mut().unwrap().with = None;
+    jobs[1].schedule.transport = vec!["10 3 * * *".into()];
+    assert_eq!(overlap(&jobs), Outcome::Failed, "what is not taken along is in the way");
 }

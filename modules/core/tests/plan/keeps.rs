@@ -31,6 +31,9 @@ fn every_place_has_its_counts() {
     assert_eq!(of.source_store, held(2, 1, 61));
     // Seven, the one that has just come, and a base. It takes most on Sundays: two fulls are kept until the third has come.
     assert_eq!(of.sink_store, held(2, 7, 3 * 30 + 6));
+    // If a Sunday's transport is missed, the incremental after it waits, too.
+    let waits = with(&format!("{WEEKLY}, tolerate: 1, {SIZES}"), &berlin()).streams[0].handover_point;
+    assert_eq!(waits, held(1, 1, 60), "two fulls at another time take more");
     let text = "
 what is kept
   shop data: effective RPO 24 h 25 min, before 2026-11-21 22:25; each collection can be restored for 7 d 25 min at least

@@ -4,6 +4,7 @@
 mod calendar;
 mod carriers;
 mod catch_up;
+mod entries;
 mod fleet;
 mod head;
 mod itself;

@@ -150,3 +150,20 @@ fn first_days(from: Timestamp, until: Timestamp) -> Days {
     let (first, last) = (day(from) + 1, day(until));
     Days::new([0, 182].into_iter().flat_map(|later| (0..7).map(move |n| first + later + n)).filter(|&day| day <= last))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_is_looked_at_first_and_one_half_a_year_later() {
+        let days = |until: &str| {
+            let [from, until] = ["2026-11-20T12:00:00Z", until].map(|text| text.parse().unwrap());
+            first_days(from, until)
+        };
+        // Day 20777 is 2026-11-20.
+        let (autumn, spring) = (20_778..=20_784, 20_960..=20_966);
+        assert_eq!(days("2036-11-20T12:00:00Z"), Days::new(autumn.clone().chain(spring)));
+        assert_eq!(days("2026-11-24T12:00:00Z"), Days::new(autumn.take(4)));
+    }
+}

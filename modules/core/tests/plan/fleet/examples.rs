@@ -1,6 +1,6 @@
 //! Fleets that people have.
 
-use super::{HORIZON, from, seen, sources};
+use super::{HORIZON, Sources, from, seen, sources};
 use backup_core::{
     schedule::{Check, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet},
     units::{Bytes, Span},
@@ -222,4 +222,26 @@ fn a_place_that_a_job_cannot_have_is_not_taken() {
     let found = check(&refused, "parallel");
     assert!(found.text.contains("none of the 8 minutes that it could have has room"), "{found}");
     assert!(refused.facts.hosts.values().all(|host| host.shift == Some(Span(0))), "nobody moves in vain");
+}
+
+#[test]
+fn what_would_help_is_told_of_three_sinks() {
+    // Nine sources on each of five sinks that bear two at once, as above.
+    let (one, mut facts) = sources(9, &at_ten("25h30min"), sink(3));
+    let mut fleet = Sources::new();
+    for n in 0..5 {
+        let name = format!("sink{n}");
+        facts.sinks.insert(name.clone(), sink(3));
+        for (source, jobs) in &one {
+            let mut jobs = jobs.clone();
+            jobs[0].source = format!("{source}-{n}");
+            jobs[0].streams.values_mut().for_each(|of| of.sink.name.clone_from(&name));
+            facts.hosts.insert(jobs[0].source.clone(), facts.hosts[source].clone());
+            fleet.insert(jobs[0].source.clone(), jobs);
+        }
+    }
+    let refused = plan_fleet(&fleet, &facts, from(), from() + HORIZON).unwrap();
+    let of = |check: &Check| check.outcome == Outcome::Failed && !check.remedies.is_empty();
+    let advised: Vec<bool> = refused.sinks.iter().map(|sink| sink.checks.iter().any(of)).collect();
+    assert_eq!(advised, [true, true, true, false, false]);
 }

@@ -1,0 +1,59 @@
+//! Which entries there are: when, of which kind, and whether something is made up for.
+
+use crate::make::{FROM, berlin, facts, planned, quick};
+use backup_core::{
+    GenerationKind,
+    schedule::{Plan, Purpose},
+};
+
+fn crons(plan: &Plan, purpose: Purpose, kind: Option<GenerationKind>) -> Vec<&str> {
+    let of = plan.entries.iter().filter(|entry| entry.purpose == purpose && entry.kind == kind);
+    of.map(|entry| entry.cron.as_str()).collect()
+}
+
+fn of(objectives: &str) -> Plan {
+    planned(&quick(objectives), &berlin(), FROM, 400)
+}
+
+#[test]
+fn of_several_collections_a_day_the_first_is_the_full() {
+    let full = Some(GenerationKind::Full);
+    let incremental = Some(GenerationKind::Incremental);
+    let first = of("rpo: 2d, at: [\"10:00\", \"22:00\"], full: {days: [sun]}");
+    assert_eq!(crons(&first, Purpose::Collect, full), ["0 10 * * 0"]);
+    assert_eq!(crons(&first, Purpose::Collect, incremental), ["0 10 * * 1-6", "0 22 * * *"]);
+    let second = of("rpo: 2d, at: [\"10:00\", \"22:00\"], full: {days: [sun], at: [\"22:00\"]}");
+    assert_eq!(crons(&second, Purpose::Collect, full), ["0 22 * * 0"]);
+    assert_eq!(crons(&second, Purpose::Collect, incremental), ["0 22 * * 1-6", "0 10 * * *"]);
+}
+
+#[test]
+fn what_a_window_takes_a_day_of_a_month_from_runs_on_weekdays() {
+    let plan = of("rpo: 50d, window: [\"mon-fri 20:00-23:00\"]");
+    assert!(plan.feasible, "{plan}");
+    let entry = plan.entries.iter().find(|entry| entry.purpose == Purpose::Collect).unwrap();
+    assert!(entry.why.contains("once a week"), "{}", entry.why);
+}
+
+#[test]
+fn what_nothing_is_promised_of_or_soon_runs_again_is_not_made_up_for() {
+    let many = |plan: &Plan| crons(plan, Purpose::CatchUp, None).len();
+    assert_eq!(many(&of("rpo: 26h")), 2, "collection and transport");
+    assert_eq!(many(&of("rpo: 26h, catch_up: false")), 0);
+    assert_eq!(many(&of("rpo: 1h25min")), 0, "the next one is soon");
+    let mut scheduled = quick("rpo: 26h");
+    scheduled.objectives = None;
+    scheduled.schedule.collect = vec!["0 2 * * *".into()];
+    scheduled.schedule.transport = vec!["30 2 * * *".into()];
+    assert_eq!(many(&planned(&scheduled, &berlin(), FROM, 400)), 0, "somebody wrote what runs");
+}
+
+#[test]
+fn a_transport_may_begin_when_the_last_one_ends() {
+    // Ten minutes on the way and five of verification: the sink is free when the next one begins.
+    let mut job = quick("rpo: 1h, at: [\"10:00\", \"10:15\", \"10:30\", \"10:45\"]");
+    job.schedule.transport = vec!["*/15 * * * *".into()];
+    job.objectives.as_mut().unwrap().rpo = Some("2d".parse().unwrap());
+    let plan = planned(&job, &facts("Europe/Berlin"), FROM, 40);
+    assert_eq!(plan.streams[0].handover_point.fulls + plan.streams[0].handover_point.incrementals, 2, "{plan}");
+}
