@@ -1,8 +1,9 @@
 //! Jobs of one host that leave each other little room.
 
+use crate::make::{berlin, quick};
 use backup_core::{
     Job,
-    schedule::{Facts, Plan, plan},
+    schedule::{Check, Facts, Outcome, Plan, plan},
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::json;
@@ -35,4 +36,42 @@ fn jobs_that_fill_an_hour_find_room_whatever_their_names() {
     }
     let full = planned(&["mail", "shop", "docs"], 11);
     assert!(!full.feasible, "63 minutes do not fit into an hour: {full}");
+}
+
+/// What is told of the gaps of two jobs at these times, of which the first is to have half an hour after each of its steps.
+fn gaps(first: &str, second: &str) -> Vec<Check> {
+    let at = |time: &str, gap: &str| quick(&format!("rpo: 3d, at: [{time}]{gap}"));
+    let jobs = [at(first, ", gap: 30min"), Job { job: "mail".into(), ..at(second, "") }];
+    let from: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let plan = plan(&jobs, &berlin(), from, from + jiff::SignedDuration::from_hours(240)).unwrap();
+    plan.checks.into_iter().filter(|check| check.check == "gap").collect()
+}
+
+#[test]
+fn gaps_are_told_of_jobs_that_ask_for_one() {
+    // Collected until 10:10, carried until 10:20. (the other, outcome, the least gap, first when, what is told)
+    let (ok, failed) = (Outcome::Ok, Outcome::Failed);
+    let cases = [
+        ("'11:00'", ok, 40, "2026-11-21T10:00:00Z", "begins 40 min later at the earliest; gap is 30 min"),
+        ("'10:50'", ok, 30, "2026-11-21T09:50:00Z", "begins 30 min later at the earliest"),
+        (
+            "'10:49'",
+            failed,
+            29,
+            "2026-11-21T09:49:00Z",
+            "at 2026-11-21 10:49 the collection of mail begins 29 min after the end of the transport of shop",
+        ),
+        ("'10:40', '10:50'", failed, 20, "2026-11-21T09:40:00Z", "the collection of mail begins 20 min after"),
+        // While shop is collected, and at once with it.
+        ("'10:05'", failed, -5, "2026-11-21T09:05:00Z", "the collection of mail begins"),
+        ("'10:00'", failed, -10, "2026-11-21T09:00:00Z", "the collection of mail begins"),
+    ];
+    for (other, outcome, minutes, first, told) in cases {
+        let found = gaps("'10:00'", other);
+        let [check] = &found[..] else { panic!("mail asks for none: {found:?}") };
+        assert_eq!((check.job.as_deref(), check.outcome), (Some("shop"), outcome), "{other}: {check}");
+        assert_eq!(check.figures["least"], minutes * 60, "{other}: {check}");
+        assert_eq!(check.instant, Some(first.parse::<Timestamp>().unwrap().as_second()), "{other}: {check}");
+        assert!(check.text.contains(told), "{other}: {check}");
+    }
 }

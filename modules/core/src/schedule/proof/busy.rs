@@ -31,7 +31,7 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
 fn steps(case: &Case<'_, '_>) -> Vec<Step> {
     let mut all = Vec::new();
     for (job, (draft, timeline)) in case.jobs().enumerate() {
-        let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX >> 8);
+        let gap = gap(draft);
         let carrier = draft.objectives.with.as_ref();
         let leader =
             carrier.and_then(|with| case.drafts.iter().position(|other| other.job.job == *with)).unwrap_or(job);
@@ -122,9 +122,9 @@ fn clash(case: &Case<'_, '_>, steps: &[Step]) -> Option<Check> {
 fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
     let clock = &case.clocks.source;
     let others = others(steps);
-    let mut closest: Vec<Option<(i64, usize, usize)>> = vec![None; case.drafts.len()];
+    let mut closest: Vec<Option<(i64, usize)>> = vec![None; case.drafts.len()];
     let mut first: Vec<Option<(usize, usize)>> = vec![None; case.drafts.len()];
-    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.gap > 0 && step.leader == step.job) {
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.leader == step.job) {
         // What begins at the same instant is next, too, wherever it is in the list.
         let same = steps[..index].partition_point(|other| other.start < step.start);
         let next = if steps[same].leader == step.leader { others[same] } else { same };
@@ -132,8 +132,8 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
             continue;
         }
         let time = steps[next].start - step.end;
-        if closest[step.job].is_none_or(|(least, ..)| time < least) {
-            closest[step.job] = Some((time, index, next));
+        if closest[step.job].is_none_or(|(least, _)| time < least) {
+            closest[step.job] = Some((time, next));
         }
         // Of several steps before the same start the last one is told.
         if time < step.gap && first[step.job].is_none_or(|(_, found)| found == next) {
@@ -142,12 +142,11 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
     }
     let mut checks = Vec::new();
     for (job, draft) in case.drafts.iter().enumerate().filter(|(_, draft)| draft.objectives.gap.0 > 0) {
-        let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX);
+        let gap = gap(draft);
         let check = |outcome, text: String| Check::new("gap", outcome, text).of(&draft.job.job).figure("gap", gap);
-        checks.push(match (first[job], closest[job]) {
-            (Some((step, next)), closest) => {
+        checks.push(match (closest[job], first[job]) {
+            (Some((least, _)), Some((step, next))) => {
                 let (step, next) = (&steps[step], &steps[next]);
-                let least = closest.map_or(next.start - step.end, |(least, ..)| least);
                 let text = format!(
                     "at {} {} begins {}; gap is {}",
                     when(clock, next.start),
@@ -158,7 +157,7 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
                 let other = &case.drafts[next.job].job.job;
                 check(Outcome::Failed, text).and(other).at(clock, next.start).figure("least", least)
             }
-            (None, Some((least, _, next))) => {
+            (Some((least, next)), None) => {
                 let text = format!(
                     "the next step of another job begins {} later at the earliest; gap is {}",
                     span(least),
@@ -166,10 +165,15 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
                 );
                 check(Outcome::Ok, text).at(clock, steps[next].start).figure("least", least)
             }
-            (None, None) => check(Outcome::Ok, "no other job runs on this host".into()),
+            (None, _) => check(Outcome::Ok, "no other job runs on this host".into()),
         });
     }
     checks
+}
+
+/// The least time from the steps of a job to those of another, in seconds.
+fn gap(draft: &Draft<'_>) -> i64 {
+    i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX)
 }
 
 /// For each step the first one after it in the list that is of another leader, or the end of the list.
