@@ -93,11 +93,20 @@ impl Seen {
         arrivals.iter().filter_map(|(arrives, _)| self.age(job, stream, *arrives)).max()
     }
 
-    /// The first time at which this was done to copies while the newest full was not there.
-    pub(crate) fn first_too_early(&self, purpose: Purpose, job: &str, stream: &str) -> Option<i64> {
+    /// The first time at which this was done to copies while the newest of these fulls was not there.
+    pub(crate) fn first_too_early(
+        &self,
+        purpose: Purpose,
+        job: &str,
+        stream: &str,
+        is_one: impl Fn(i64) -> bool,
+    ) -> Option<i64> {
         let fulls = self.fulls.get(&(job.to_owned(), stream.to_owned()))?;
         let tended = self.tended.get(&(purpose, job.to_owned(), stream.to_owned()))?;
-        let newest = |at: i64| fulls[..fulls.partition_point(|(data, _)| *data <= at)].last();
+        let newest = |at: i64| {
+            let collected = &fulls[..fulls.partition_point(|(data, _)| *data <= at)];
+            collected.iter().rfind(|(data, _)| is_one(*data))
+        };
         tended.iter().copied().find(|&at| newest(at).is_some_and(|(_, counts)| *counts > at))
     }
 }
