@@ -124,9 +124,11 @@ impl Failure for Infeasible {
 /// The nearest changes; that there is none is said only where everything was tried.
 fn hint(check: &Check) -> String {
     let remedies: Vec<_> = check.remedies.iter().map(Remedy::to_string).collect();
+    let (holds, untried) = (remedies.join(", or with "), check.untried.join(", "));
     match (remedies.is_empty(), check.untried.is_empty()) {
-        (false, _) => format!("It holds with {}.", remedies.join(", or with ")),
-        (true, false) => format!("What was tried does not make it hold; not tried: {}.", check.untried.join(", ")),
+        (false, true) => format!("It holds with {holds}."),
+        (false, false) => format!("It holds with {holds}; not tried: {untried}."),
+        (true, false) => format!("What was tried does not make it hold; not tried: {untried}."),
         (true, true) => "No change of a single setting makes it hold: change several, or several jobs.".into(),
     }
 }

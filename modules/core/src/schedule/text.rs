@@ -36,6 +36,9 @@ impl fmt::Display for Check {
         for remedy in &self.remedies {
             write!(f, "\n           it holds with {remedy}")?;
         }
+        if !self.untried.is_empty() {
+            write!(f, "\n           not tried, as it would take too long: {}", self.untried.join(", "))?;
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::make::{FROM, berlin, planned, quick};
 use backup_core::{
     Job,
     job::Mode,
-    schedule::{Facts, Purpose, SinkFacts},
+    schedule::{Facts, Purpose, Remedy, SinkFacts},
 };
 
 /// The first counter-example of a plan for two months.
@@ -79,4 +79,17 @@ fn so_many_runs_as_are_missed_are_told() {
     };
     assert_eq!(told(0), ["even if no run is missed,", "if one run is missed,"]);
     assert_eq!(told(2), ["if 2 runs in a row are missed,", "if 3 runs in a row are missed,"]);
+}
+
+#[test]
+fn what_was_not_tried_is_said_besides_what_helps() {
+    let mut plan = planned(&quick("rpo: 20h, at: [\"22:00\"]"), &berlin(), FROM, 40);
+    let check = plan.checks.iter_mut().find(|check| check.check == "rpo").unwrap();
+    check.remedies = vec![Remedy { job: None, setting: "objectives.rpo".into(), value: "1d30min".into() }];
+    check.untried = vec!["objectives.blackout".into(), "objectives.at in job mail".into()];
+    let told = "
+           it holds with objectives.rpo: 1d30min
+           not tried, as it would take too long: objectives.blackout, objectives.at in job mail
+";
+    assert!(plan.to_string().contains(told), "{plan}");
 }
