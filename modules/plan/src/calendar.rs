@@ -22,7 +22,7 @@ pub(crate) fn calendars(args: &RunArgs, input: &Input, fleet: &FleetPlan) -> Res
         return Err(InputError::Calendar(span).into());
     }
     let days = u16::try_from(span.0.div_ceil(DAY)).unwrap_or(u16::MAX);
-    let of = |plan: &Plan| Calendar::of(plan, &input.sources[&plan.source], &fleet.facts, input.from, days);
+    let of = |plan: &Plan| Calendar::of(plan, &input.sources[&plan.source], &fleet.facts, input.now, days);
     Ok(fleet.plans.iter().map(of).collect::<Result<_, _>>()?)
 }
 

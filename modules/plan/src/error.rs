@@ -42,6 +42,14 @@ pub(crate) enum InputError {
     /// Facts are refused.
     #[error(transparent)]
     Facts(DocumentError),
+    /// Nothing is left to be told.
+    #[error("option now: {now} is not before the end of what is proven, {until}")]
+    Now {
+        /// As given.
+        now: jiff::Timestamp,
+        /// The end.
+        until: jiff::Timestamp,
+    },
     /// The horizon ends beyond what can be counted.
     #[error("option years: {years} years from {from} are beyond the calendar")]
     Horizon {
@@ -55,7 +63,9 @@ pub(crate) enum InputError {
 impl Failure for InputError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Nothing | Self::Calendar(_) | Self::Facts(_) | Self::Horizon { .. } => Kind::InvalidOption,
+            Self::Nothing | Self::Calendar(_) | Self::Facts(_) | Self::Now { .. } | Self::Horizon { .. } => {
+                Kind::InvalidOption
+            }
             Self::NoJobs(_) | Self::NoZone { .. } => Kind::NotFound,
             Self::Read { source, .. } => backup_adapters::publish::kind_of(source),
             Self::Document(error) => error.kind(),
@@ -72,6 +82,7 @@ impl Failure for InputError {
             Self::Calendar(_) => Some("Give 1d to 400d, such as 14d.".into()),
             Self::Read { .. } => None,
             Self::Document(error) | Self::Facts(error) => error.hint(),
+            Self::Now { .. } => Some("Give a later begin, more years, or an earlier now.".into()),
             Self::Horizon { .. } => Some("Give an earlier begin, or fewer years.".into()),
         }
     }

@@ -3,9 +3,9 @@
 use crate::RunArgs;
 use crate::error::InputError;
 use backup_adapters::{host, jobs};
-use backup_core::Job;
-use backup_core::fleet::{Fleet, Places};
-use backup_core::schedule::{Facts, HostFacts, PlanError};
+use backup_core::fleet::{Fleet, Others, Places};
+use backup_core::schedule::{Facts, PlanError};
+use backup_core::{DocumentError, Job};
 use backup_interface::scalar::Mapping;
 use backup_interface::{Call, Failed};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -24,6 +24,8 @@ pub(crate) struct Input {
     pub(crate) facts: Facts,
     pub(crate) from: Timestamp,
     pub(crate) until: Timestamp,
+    /// From here on it is told.
+    pub(crate) now: Timestamp,
 }
 
 impl Input {
@@ -42,9 +44,15 @@ impl Input {
             return Err(PlanError::NoJobs.into());
         }
         let mut facts = match &args.facts {
-            Some(given) => overlaid(facts, given)?,
+            Some(given) => {
+                overlaid(facts, given, |text| Facts::parse_of(&jobs, Others::Refused, text, "option facts"))?
+            }
             None => facts,
         };
+        if let Some(measured) = &args.measured {
+            // A sink has measured whom it keeps, also who is not planned any more.
+            facts = overlaid(facts, measured, |text| Facts::parse(text, "option measured"))?;
+        }
         if let Some(path) = &args.places {
             places(path)?.remember(&mut facts);
         }
@@ -57,7 +65,11 @@ impl Input {
         let from = args.from.unwrap_or_else(|| host::now().timestamp());
         let until = from.to_zoned(TimeZone::UTC).checked_add(i64::from(args.years).years());
         let until = until.map_err(|_| InputError::Horizon { years: args.years, from })?.timestamp();
-        Ok(Self { sources, facts, from, until })
+        let now = args.now.unwrap_or(from).max(from);
+        if now >= until {
+            return Err(InputError::Now { now, until }.into());
+        }
+        Ok(Self { sources, facts, from, until, now })
     }
 }
 
@@ -71,7 +83,7 @@ fn document((index, mapping): (usize, &Mapping)) -> Result<Job, InputError> {
     Ok(Job::parse(&Value::from(mapping.0.clone()).to_string(), &name)?)
 }
 
-/// The jobs of this source, and what is known of its hosts. Where nothing is told of this host, it has its own zone.
+/// The jobs of this source, and what is known of its hosts. Where no zone is told of this host, it has its own.
 fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
     let mut documents = Vec::new();
     for name in jobs::known(&config.join("jobs"))? {
@@ -86,13 +98,17 @@ fn of_host(config: &Path) -> Result<(Vec<Job>, Facts), Failed> {
     let path = config.join("facts.yml");
     let mut facts = match read(&path) {
         Err(InputError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Facts::default(),
-        text => Facts::parse(&text?, &path.display().to_string()).map_err(InputError::Facts)?,
+        text => {
+            // One file may lie on all hosts.
+            Facts::parse_of(&documents, Others::Allowed, &text?, &path.display().to_string())
+                .map_err(InputError::Facts)?
+        }
     };
     for job in &documents {
-        if !facts.hosts.contains_key(&job.source) {
-            let zone =
-                host::zone_name().ok_or(InputError::NoZone { path: path.clone(), source_host: job.source.clone() })?;
-            facts.hosts.insert(job.source.clone(), HostFacts { zone, ..HostFacts::default() });
+        let about = facts.hosts.entry(job.source.clone()).or_default();
+        if !about.zone.is_given() {
+            let none = || InputError::NoZone { path: path.clone(), source_host: job.source.clone() };
+            about.zone = host::zone_name().ok_or_else(none)?.as_str().into();
         }
     }
     Ok((documents, facts))
@@ -110,14 +126,17 @@ fn read(path: &Path) -> Result<String, InputError> {
     std::fs::read_to_string(path).map_err(|source| InputError::Read { path: path.to_owned(), source })
 }
 
-/// What the option says wins, key by key.
-fn overlaid(facts: Facts, given: &Mapping) -> Result<Facts, InputError> {
-    let parse = |value: &Value| Facts::parse(&value.to_string(), "option facts").map_err(InputError::Facts);
+/// What an option says wins, key by key.
+fn overlaid(
+    facts: Facts,
+    given: &Mapping,
+    parse: impl Fn(&str) -> Result<Facts, DocumentError>,
+) -> Result<Facts, InputError> {
     let given = Value::from(given.0.clone());
-    parse(&given)?;
+    parse(&given.to_string()).map_err(InputError::Facts)?;
     let mut base = serde_json::to_value(facts).expect("facts have only string keys");
     lay(&given, &mut base);
-    parse(&base)
+    Facts::parse(&base.to_string(), "facts").map_err(InputError::Facts)
 }
 
 /// `null` says nothing: a measurement that is missing does not hide what a file declares.

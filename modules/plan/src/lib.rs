@@ -45,11 +45,14 @@ struct RunArgs {
     /// here are measured. `/etc/handover`, unless a task says what to plan.
     #[arg(long)]
     config: Option<PathBuf>,
-    /// What is known besides, laid over what a file says. `hosts` maps a source to its `zone` and its `jobs`, with
+    /// What is known besides, laid over what a file says; each name in it is that of a job that is planned, of its source or its sink. `hosts` maps a source to its `zone` and its `jobs`, with
     /// `collect`, `transport`, `verify`, `restore`, `full` and `incremental` each, `delays`, `place` and `shift`; `sinks` maps a
     /// sink to its `zone`, `parallel`, `reserve`, `bandwidth` and `capacity`.
     #[arg(long)]
     facts: Option<Mapping>,
+    /// What sinks have measured, as `measure` answers it in `facts`, laid over these. Of jobs that are not planned it counts for nothing.
+    #[arg(long)]
+    measured: Option<Mapping>,
     /// Remembers how far each source is shifted to share its sinks with the others, so that a new source moves nobody. Read
     /// where it is there, and written by `run`.
     #[arg(long)]
@@ -57,7 +60,7 @@ struct RunArgs {
     /// `run`, too, leaves `places` as it is: for who only looks.
     #[arg(long)]
     places_unchanged: bool,
-    /// So many days from the begin on are shown as a calendar, such as `14d`.
+    /// So many days are shown as a calendar, such as `14d`.
     #[arg(long)]
     calendar: Option<Span>,
     /// The answer has the plan also as text, the calendar included: what people get on a terminal.
@@ -70,6 +73,10 @@ struct RunArgs {
     /// The begin of what is proven, such as `2026-11-20T12:00:00Z`; default is now.
     #[arg(long)]
     from: Option<Timestamp>,
+    /// What is told begins here: the calendar, and of a plan that is refused the first broken promise, if any is broken from here on. Default is
+    /// the begin of what is proven.
+    #[arg(long)]
+    now: Option<Timestamp>,
     /// How many years are proven.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
     years: u8,
@@ -98,7 +105,7 @@ const MODULE: Module = Module {
         "      hosts:\n",
         "        web1: {zone: Europe/Berlin}\n",
         "      sinks:\n",
-        "        sink1: {parallel: 4}\n",
+        "        sink1: {zone: UTC, parallel: 4}\n",
         "  delegate_to: localhost\n",
         "  run_once: true\n",
         "  register: plan\n\n",
@@ -171,13 +178,22 @@ fn joined(texts: &[impl ToString]) -> String {
 }
 
 fn plan(input: &Input) -> Result<FleetPlan, Failed> {
-    let mut fleet = schedule::plan_fleet(&input.sources, &input.facts, input.from, input.until)?;
+    let planned = |from| schedule::plan_fleet(&input.sources, &input.facts, from, input.until);
+    let (mut fleet, mut from) = (planned(input.from)?, input.from);
+    // What is derived follows from the whole time, so that it is the same day after day. Whoever is refused asks what will
+    // happen, not what would have happened in spring.
+    if input.now > from && !fleet.is_feasible() {
+        let later = planned(input.now)?;
+        if !later.is_feasible() {
+            (fleet, from) = (later, input.now);
+        }
+    }
     let told = report::first_broken(&fleet).map(|(name, _)| name.to_owned());
     // Each change that is told was proven by plans: there are some for the source that is told first only.
     let refused = fleet.plans.iter_mut().filter(|plan| !plan.feasible);
     if let Some(plan) = refused.min_by_key(|plan| Some(&plan.source) != told.as_ref()) {
         let jobs = &input.sources[&plan.source];
-        schedule::advise(plan, jobs, &fleet.facts, input.from, input.until)?;
+        schedule::advise(plan, jobs, &fleet.facts, from, input.until)?;
     }
     Ok(fleet)
 }

@@ -129,8 +129,13 @@ impl PlanReport {
         let job = Job::parse(JOB, "sample").expect("the sample is a job");
         let (from, until) =
             (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1000));
-        let input =
-            Input { sources: BTreeMap::from([("web1".into(), vec![job])]), facts: Facts::default(), from, until };
+        let input = Input {
+            sources: BTreeMap::from([("web1".into(), vec![job])]),
+            facts: Facts::default(),
+            from,
+            until,
+            now: from,
+        };
         let plan = plan_fleet(&input.sources, &input.facts, from, until).expect("the sample can be planned");
         let mut sample =
             Self::of(&input, plan, Some("sun 2026-11-22\n  22:00 collect    shop on web1, 10 min\n".into()));

@@ -118,6 +118,72 @@ fn a_host_plans_its_own_jobs_with_what_is_known_of_it() {
 }
 
 #[test]
+fn a_zone_that_nobody_gives_is_unknown() {
+    let shop = job("web1", "shop", json!({"at": ["22:00"]}));
+    let zones = |facts: serde_json::Value| {
+        let plan = planned(json!({"jobs": [shop], "facts": facts}));
+        assert_eq!(plan.plans[0].zone, facts["hosts"]["web1"]["zone"].as_str().unwrap_or("UTC"));
+        let sources = plan.checks.iter().map(|check| &check.of);
+        let checks = sources.chain(plan.sinks.iter().flat_map(|sink| &sink.checks));
+        let zones = checks.filter(|check| check.check == "zone" && check.outcome == Outcome::Unknown);
+        zones.map(|check| check.text.clone()).collect::<Vec<_>>()
+    };
+    let of = |host, section| {
+        format!("the time zone of {host} is not given: its times are taken for UTC. Give `{section}.{host}.zone`")
+    };
+    assert_eq!(zones(json!({})), [of("web1", "hosts"), of("sink1", "sinks")]);
+    assert_eq!(zones(json!({"hosts": {"web1": {"zone": "UTC"}}})), [of("sink1", "sinks")]);
+    assert_eq!(
+        zones(json!({"hosts": {"web1": {"delays": {}}}, "sinks": {"sink1": {"zone": "UTC"}}})),
+        [of("web1", "hosts")]
+    );
+    assert!(zones(json!({"hosts": {"web1": {"zone": "UTC"}}, "sinks": {"sink1": {"zone": "UTC"}}})).is_empty());
+}
+
+#[test]
+fn what_sinks_measured_of_jobs_that_are_gone_counts_for_nothing() {
+    let shop = job("web1", "shop", json!({"at": ["22:00"]}));
+    let gone = json!({"hosts": {"web1": {"jobs": {"mail": {"collect": "9h"}}}, "web0": {"jobs": {"shop": {"collect": "9h"}}}}});
+    assert_eq!(planned(json!({"jobs": [shop], "measured": gone})).entries, planned(json!({"jobs": [shop]})).entries);
+    let both = json!({
+        "jobs": [shop], "measured": {"hosts": {"web1": {"jobs": {"shop": {"collect": "3h", "verify": null}}}}},
+        "facts": {"hosts": {"web1": {"zone": "Europe/Berlin", "jobs": {"shop": {"collect": "1h", "verify": "2h"}}}}},
+    });
+    let plan = planned(both);
+    assert_eq!(plan.plans[0].zone, "Europe/Berlin");
+    assert!(plan.entries.iter().any(|entry| entry.why.contains("3 h at p95")), "{:?}", plan.entries);
+}
+
+#[test]
+fn who_is_refused_in_november_is_told_of_november() {
+    let (from, now) = ("2026-01-01T00:00:00Z", "2026-11-20T12:34:00Z");
+    let broken = job("web1", "shop", json!({"at": ["22:00"], "rpo": "24h"}));
+    let told = |job: &serde_json::Value, options: serde_json::Value| {
+        let mut all = json!({"jobs": [job], "from": from});
+        all.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        planned(all)
+    };
+    let spring = told(&broken, json!({}));
+    assert!(spring.msg.starts_with("web1: at 2026-01-0"), "{}", spring.msg);
+    let autumn = told(&broken, json!({"now": now, "calendar": "3d"}));
+    assert!(autumn.msg.starts_with("web1: at 2026-11-2") && autumn.kind == "infeasible", "{}", autumn.msg);
+    assert_eq!(autumn.hint, spring.hint, "what helps, helps");
+    assert!(autumn.calendar.contains("2026-11-20") && !autumn.calendar.contains("2026-11-19"), "{}", autumn.calendar);
+    assert_eq!(autumn.counter_example, autumn.msg.trim_start_matches("web1: "));
+
+    // What is derived does not depend on the day.
+    let held = job("web1", "shop", json!({"rpo": "26h"}));
+    let (early, late) = (told(&held, json!({})), told(&held, json!({"now": now, "calendar": "1d"})));
+    assert_eq!((early.entries.clone(), &early.plans[0].from), (late.entries.clone(), &late.plans[0].from));
+    assert!(late.calendar.contains("2026-11-20"), "{}", late.calendar);
+
+    // What broke in spring, and will not again, is still told: the plan is refused for that.
+    let once = job("web1", "shop", json!({"at": ["22:00"], "rpo": "26h", "blackout": ["03-03"]}));
+    let past = told(&once, json!({"now": now}));
+    assert!(past.msg.starts_with("web1: at 2026-03-04"), "{}", past.msg);
+}
+
+#[test]
 fn the_plan_is_told_to_people_in_a_task_as_on_a_terminal() {
     let jobs = json!([job("web1", "shop", json!({"at": ["22:00"], "history": "3w"}))]);
     let answer = planned(json!({"jobs": jobs, "text": true, "calendar": "1d"}));

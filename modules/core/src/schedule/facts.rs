@@ -20,12 +20,35 @@ pub struct Facts {
     pub sinks: BTreeMap<String, SinkFacts>,
 }
 
+/// A time zone by its name, such as `Europe/Berlin`. Where none is given times are taken for UTC, and a check says so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ZoneName(Option<String>);
+
+impl ZoneName {
+    /// The zone that times are taken for.
+    pub fn name(&self) -> &str {
+        self.0.as_deref().unwrap_or("UTC")
+    }
+
+    /// Whether somebody said so.
+    pub const fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl From<&str> for ZoneName {
+    fn from(name: &str) -> Self {
+        Self(Some(name.into()))
+    }
+}
+
 /// What is known of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostFacts {
-    /// Its time zone: `Europe/Berlin`.
-    pub zone: String,
+    /// Its time zone.
+    pub zone: ZoneName,
     /// What was measured, by job.
     pub jobs: BTreeMap<String, Measured>,
     /// How much later than right after collecting the transports of a job begin.
@@ -75,7 +98,8 @@ pub(super) fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// What was measured of a job, at p95.
+/// What was measured of a job, at p95. It makes a plan more careful than the declarations, never less: so the plan stays
+/// as it is until it was outgrown, whatever is measured, and whoever cannot be asked one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Measured {
@@ -91,6 +115,8 @@ pub struct Measured {
     pub full: Option<Bytes>,
     /// Stored bytes of an incremental.
     pub incremental: Option<Bytes>,
+    /// From so many runs, where a sink counted them: few do not yet say what is usual.
+    pub samples: Option<u32>,
 }
 
 /// What is known of a sink.
@@ -98,7 +124,7 @@ pub struct Measured {
 #[serde(deny_unknown_fields, default)]
 pub struct SinkFacts {
     /// Its time zone.
-    pub zone: String,
+    pub zone: ZoneName,
     /// So many transports may run at once; a default sshd refuses more than ten.
     pub parallel: u32,
     /// Of these, so many are left to restores and to people; default: a fifth.
@@ -109,15 +135,9 @@ pub struct SinkFacts {
     pub capacity: Option<Bytes>,
 }
 
-impl Default for HostFacts {
-    fn default() -> Self {
-        Self { zone: "UTC".into(), jobs: BTreeMap::new(), delays: BTreeMap::new(), place: None, shift: None }
-    }
-}
-
 impl Default for SinkFacts {
     fn default() -> Self {
-        Self { zone: "UTC".into(), parallel: 10, reserve: None, bandwidth: None, capacity: None }
+        Self { zone: ZoneName::default(), parallel: 10, reserve: None, bandwidth: None, capacity: None }
     }
 }
 
@@ -141,28 +161,36 @@ pub(super) struct Steps {
     pub verify: i64,
     /// Bringing everything back, if known.
     pub restore: Option<i64>,
-    /// Whether one of the first three is neither declared nor measured.
+    /// Whether one of the first three is neither declared nor measured often enough.
     pub assumed: bool,
 }
 
-/// What is assumed where nothing is known: collect, transport, verify.
-const ASSUMED: [i64; 3] = [600, 1200, 600];
+/// What is assumed where nothing is declared: collect, transport, verify.
+pub(super) const ASSUMED: [Span; 3] = [Span(600), Span(1200), Span(600)];
 
 impl Steps {
-    /// Declared or measured, whichever is longer.
+    /// As declared, or else as assumed; where it was measured to be longer, as measured.
     pub(super) fn of(job: &Job, measured: Option<&Measured>) -> Self {
         let measured = measured.copied().unwrap_or_default();
         let declared = job.objectives.as_ref().map(|objectives| objectives.durations).unwrap_or_default();
-        let longer =
-            |a: Option<Span>, b: Option<Span>| a.max(b).map(|span| i64::try_from(span.0).unwrap_or(i64::MAX >> 8));
-        let known = [
-            longer(declared.collect, measured.collect),
-            longer(declared.transport, measured.transport),
-            longer(declared.verify, measured.verify),
+        let seconds = |span: Span| i64::try_from(span.0).unwrap_or(i64::MAX >> 8);
+        let steps = [
+            (declared.collect, measured.collect),
+            (declared.transport, measured.transport),
+            (declared.verify, measured.verify),
         ];
-        let [collect, transport, verify] = std::array::from_fn(|i| known[i].unwrap_or(ASSUMED[i]));
-        let restore = longer(declared.restore, measured.restore);
-        Self { collect, transport, verify, restore, assumed: known.contains(&None) }
+        let [collect, transport, verify] = std::array::from_fn(|i| {
+            let (declared, measured) = steps[i];
+            seconds(declared.unwrap_or(ASSUMED[i]).max(measured.unwrap_or_default()))
+        });
+        let is_usual = measured.is_usual();
+        Self {
+            collect,
+            transport,
+            verify,
+            restore: declared.restore.max(measured.restore).map(seconds),
+            assumed: steps.iter().any(|(declared, measured)| declared.is_none() && (measured.is_none() || !is_usual)),
+        }
     }
 
     /// From the start of a collection until the copy counts, if nothing lies between.

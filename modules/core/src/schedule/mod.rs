@@ -2,7 +2,7 @@
 //!
 //! Everything here is integer arithmetic on seconds since the epoch, UTC. Clock, zone and measured durations are arguments.
 //! `cron` is an entry's five time fields, `clock` a zone's local time over some years, `firings` when cron runs the entry,
-//! `missed` what it could not run.
+//! `missed` what it could not run. `facts` are what is known besides the declarations, `measured` what past runs tell.
 //! `derive` makes a `draft` per job out of objectives, `timeline` the events that follow from it, which the proof is about.
 //! `history` tells what a store holds of what is delivered, `fleet` what many sources do to the sinks that they share.
 
@@ -23,6 +23,7 @@ mod firings;
 mod fleet;
 mod head;
 pub mod history;
+mod measured;
 mod missed;
 mod outage;
 mod pattern;
@@ -46,7 +47,7 @@ use derive::derive;
 use draft::{Carry, Draft, Planned, Run};
 pub use error::{CarrierFault, PlanError};
 use facts::Steps;
-pub use facts::{Facts, HostFacts, Measured, SinkFacts, zone};
+pub use facts::{Facts, HostFacts, Measured, SinkFacts, ZoneName, zone};
 pub use firings::{Firing, firings, last_firing, next_firing};
 pub use fleet::{FleetPlan, plan_fleet};
 use missed::CATCH_UP;

@@ -1,7 +1,7 @@
 //! The whole of it: from the jobs of one source to its plan.
 
 use super::{
-    CATCH_UP, Check, Clock, Clocks, Draft, Entry, Facts, Line, PlanError, Timeline,
+    CATCH_UP, Check, Clock, Clocks, Draft, Entry, Facts, Line, PlanError, Timeline, ZoneName,
     attained::attained,
     derive, entries,
     proof::Case,
@@ -111,7 +111,7 @@ impl Proven<'_> {
         let lines = self.drafts.iter().zip(&self.timelines).zip(&self.stores);
         let mut plan = Plan {
             source: source.into(),
-            zone: zone_name(facts, source),
+            zone: zone_of(facts, source).name().into(),
             from: story::when(&clocks.source, clocks.source.from()),
             until: story::when(&clocks.source, clocks.source.to()),
             feasible: first.is_none(),
@@ -160,8 +160,8 @@ fn same_source(jobs: &[Job], source: &str) -> Result<(), PlanError> {
     Ok(())
 }
 
-fn zone_name(facts: &Facts, source: &str) -> String {
-    facts.hosts.get(source).cloned().unwrap_or_default().zone
+fn zone_of(facts: &Facts, source: &str) -> ZoneName {
+    facts.hosts.get(source).map(|host| host.zone.clone()).unwrap_or_default()
 }
 
 fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Result<Clocks, PlanError> {
@@ -170,9 +170,9 @@ fn clocks(jobs: &[Job], facts: &Facts, from: Timestamp, until: Timestamp) -> Res
     for of in jobs.iter().flat_map(Job::streams) {
         let name = &of.stream.sink.name;
         let facts = facts.sinks.get(name).cloned().unwrap_or_default();
-        sinks.insert(name.clone(), Clock::new(&zone(&facts.zone, name)?, from, until));
+        sinks.insert(name.clone(), Clock::new(&zone(facts.zone.name(), name)?, from, until));
     }
-    Ok(Clocks { source: Clock::new(&zone(&zone_name(facts, source), source)?, from, until), sinks })
+    Ok(Clocks { source: Clock::new(&zone(zone_of(facts, source).name(), source)?, from, until), sinks })
 }
 
 pub(super) fn freedom(rpo: u64, effective: i64) -> i64 {

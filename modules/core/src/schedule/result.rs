@@ -226,6 +226,13 @@ impl Check {
         }
     }
 
+    /// That a host's zone is not given, as `<section>.<host>.zone` of the facts.
+    pub(super) fn zone(host: &str, section: &str) -> Self {
+        let text =
+            format!("the time zone of {host} is not given: its times are taken for UTC. Give `{section}.{host}.zone`");
+        Self::new("zone", Outcome::Unknown, text)
+    }
+
     pub(super) fn of(mut self, job: &str) -> Self {
         self.job = Some(job.into());
         self

@@ -1,6 +1,10 @@
 //! Sources that declare the same: they are planned once, under names that no host has.
 
-use super::super::{Clocks, Entry, Facts, HostFacts, Measured, Plan, PlanError, Week, facts::hash, plan::prepared};
+use super::super::{
+    Clocks, Entry, Facts, HostFacts, Measured, Plan, PlanError, Week,
+    facts::{ASSUMED, hash},
+    plan::prepared,
+};
 use crate::{
     Job,
     job::{Checks, Handover, Hooks, Mail, Objectives, Peer, Priority, Restore, Sink, Store, Stream, Transport},
@@ -145,22 +149,28 @@ fn plain(job: &Job, sinks: &[&str]) -> Job {
     }
 }
 
-/// What is known of a host, as far as it says more than the declarations: measurements that stay below what is declared
-/// would make each host another kind.
+/// What is known of a host, as far as it says more than the declarations: measurements that stay below what is declared or
+/// assumed would make each host another kind.
 fn telling(jobs: &[Job], host: &HostFacts) -> HostFacts {
     let told = |job: &Job| {
         let measured = host.jobs.get(&job.job)?;
         let Objectives { durations, size, .. } = job.objectives.clone().unwrap_or_default();
-        let beyond = |measured: Option<Span>, declared: Option<Span>| measured.filter(|_| measured > declared);
+        // What stays below the assumption is not told as if nobody had measured it: then it would be unknown.
+        let beyond = |measured: Option<Span>, declared: Option<Span>, assumed: Span| match declared {
+            Some(declared) => measured.filter(|&measured| measured > declared),
+            None => measured.map(|measured| measured.max(assumed)),
+        };
         let larger = |measured: Option<Bytes>, declared: Option<Bytes>| measured.filter(|_| measured > declared);
+        let [collect, transport, verify] = ASSUMED;
         let told = Measured {
-            collect: beyond(measured.collect, durations.collect),
-            transport: beyond(measured.transport, durations.transport),
-            verify: beyond(measured.verify, durations.verify),
+            collect: beyond(measured.collect, durations.collect, collect),
+            transport: beyond(measured.transport, durations.transport, transport),
+            verify: beyond(measured.verify, durations.verify, verify),
             // That it was measured is something in itself.
             restore: measured.restore,
             full: larger(measured.full, size.map(|size| size.full)),
             incremental: larger(measured.incremental, size.and_then(|size| size.incremental)),
+            samples: (!measured.is_usual()).then_some(0),
         };
         Some((job.job.clone(), told))
     };

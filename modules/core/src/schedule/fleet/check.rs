@@ -51,7 +51,8 @@ impl SinkFacts {
 impl Case<'_, '_> {
     /// Every check of the sink.
     pub(super) fn checks(&self, field: &Field<'_>) -> Vec<Check> {
-        let mut checks = vec![self.parallel(field)];
+        let zone = (!self.facts.zone.is_given()).then(|| Check::zone(self.name, "sinks"));
+        let mut checks: Vec<Check> = zone.into_iter().chain([self.parallel(field)]).collect();
         checks.extend(self.bandwidth(field));
         checks.extend(self.space());
         checks

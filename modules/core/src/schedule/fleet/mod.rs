@@ -93,7 +93,7 @@ fn planned(
     let mut advised = 0;
     for (name, course) in &courses {
         let about = facts_of(name);
-        let clock = Clock::new(&zone(&about.zone, name)?, from, until);
+        let clock = Clock::new(&zone(about.zone.name(), name)?, from, until);
         let here = field.members.iter().zip(&plans).filter(|(member, _)| member.sinks.contains(name));
         let here: Vec<(&str, &Plan)> = here.map(|(member, plan)| (member.source, plan)).collect();
         let case = Case { name, facts: about, clock: &clock, course, placed: &placed, plans: &here };
@@ -103,7 +103,13 @@ fn planned(
             case.advise(&mut field, &days, &mut checks)?;
             advised += 1;
         }
-        sinks.push(SinkPlan { sink: (*name).into(), zone: about.zone.clone(), sources: here.len(), feasible, checks });
+        sinks.push(SinkPlan {
+            sink: (*name).into(),
+            zone: about.zone.name().into(),
+            sources: here.len(),
+            feasible,
+            checks,
+        });
     }
     let mut facts = facts.clone();
     for (member, &shift) in field.members.iter().zip(&placed.shifts) {

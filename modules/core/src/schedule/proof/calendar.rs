@@ -4,7 +4,7 @@ use super::Case;
 use crate::{
     job::objectives::{Day, DaysOff},
     schedule::{
-        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Run, Timeline, Week,
+        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Run, Steps, Timeline, Week,
         facts::minutes,
         story::{civil, span, when, written},
         timeline::all_firings,
@@ -13,7 +13,7 @@ use crate::{
 use jiff::civil::DateTime;
 
 pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
-    let mut checks = Vec::new();
+    let mut checks: Vec<Check> = zone(case).into_iter().collect();
     for (draft, timeline) in case.jobs() {
         checks.extend(window(case, draft, timeline));
         checks.extend(full_day(case, draft));
@@ -21,6 +21,13 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
         checks.extend(month_end(case, draft));
     }
     checks
+}
+
+/// All times are local ones.
+fn zone(case: &Case<'_, '_>) -> Option<Check> {
+    let source = &case.drafts.first()?.job.source;
+    let is_given = case.facts.hosts.get(source).is_some_and(|host| host.zone.is_given());
+    (!is_given).then(|| Check::zone(source, "hosts"))
 }
 
 /// Minute of the local week.
@@ -67,7 +74,7 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
         let text = format!(
             "a collection of {} takes {} and the window leaves {} at most: what begins at {} has not ended at {}, when the window does",
             draft.job.job,
-            takes(case, draft),
+            takes(draft),
             span(shuts - opens),
             when(clock, opens),
             when(clock, shuts)
@@ -84,7 +91,7 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
         "the collection of {} that begins at {} and takes {} is {why} at {}",
         draft.job.job,
         when(clock, start),
-        takes(case, draft),
+        takes(draft),
         when(clock, at)
     );
     Some(check(Outcome::Failed, text).at(clock, at))
@@ -101,11 +108,9 @@ fn longest_opening(draft: &Draft<'_>, clock: &Clock) -> [i64; 2] {
 }
 
 /// How long a collection takes, and how that is known.
-fn takes(case: &Case<'_, '_>, draft: &Draft<'_>) -> String {
-    let host = case.facts.hosts.get(&draft.job.source);
-    let measured = host.and_then(|host| host.jobs.get(&draft.job.job)).and_then(|measured| measured.collect);
+fn takes(draft: &Draft<'_>) -> String {
     let known = match draft.objectives.durations.collect {
-        declared if measured.is_some() && measured >= declared => "measured",
+        _ if draft.steps.collect > Steps::of(draft.job, None).collect => "measured",
         Some(_) => "declared",
         None => "assumed",
     };
@@ -175,7 +180,7 @@ fn both_kinds(draft: &Draft<'_>, clock: &Clock) -> Option<(i64, [&'static str; 2
 /// Local times of collections that do not exist or occur twice.
 fn clock_changes(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     let clock = &case.clocks.source;
-    let zone = case.facts.hosts.get(&draft.job.source).map_or("UTC", |host| host.zone.as_str());
+    let zone = case.facts.hosts.get(&draft.job.source).map_or("UTC", |host| host.zone.name());
     let mut found = Vec::new();
     let mut first = None;
     for change in clock.changes() {

@@ -30,7 +30,7 @@ pub(super) fn checks(case: &Case<'_, '_>) -> Vec<Check> {
 fn durations(draft: &Draft<'_>) -> Option<Check> {
     let steps = &draft.steps;
     let text = format!(
-        "durations are assumed where they are neither declared nor measured: collect {}, transport {}, verification {}",
+        "durations are assumed where they are neither declared nor measured in ten runs: collect {}, transport {}, verification {}",
         span(steps.collect),
         span(steps.transport),
         span(steps.verify)

@@ -40,7 +40,7 @@ impl<'c, 'a> Case<'c, 'a> {
         if here == there {
             return when(here, at);
         }
-        let zone = self.facts.sinks.get(sink).map_or("UTC", |facts| &facts.zone);
+        let zone = self.facts.sinks.get(sink).map_or("UTC", |facts| facts.zone.name());
         format!("{} ({} on {sink}, {zone})", when(here, at), when(there, at))
     }
 

@@ -57,7 +57,7 @@ fn seen(sources: &Sources, plan: &FleetPlan, from: Timestamp, until: Timestamp) 
     let of = |name: &str, zones: &BTreeMap<String, String>| zone(&zones[name], name).unwrap();
     let mut zones: BTreeMap<String, String> = BTreeMap::new();
     for (name, host) in &plan.facts.hosts {
-        zones.insert(name.clone(), host.zone.clone());
+        zones.insert(name.clone(), host.zone.name().to_owned());
     }
     for planned in &plan.sinks {
         zones.insert(planned.sink.clone(), planned.zone.clone());
