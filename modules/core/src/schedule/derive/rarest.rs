@@ -118,6 +118,14 @@ impl Host<'_, '_> {
                 when(&self.clocks.source, worst.until),
                 missed_runs(tolerated)
             ),
+            // A day of the month may be any weekday.
+            None if tried.runs.is_empty() => {
+                format!(
+                    "; {} may be on any weekday, of which {} some out",
+                    rarer.name,
+                    shut_by(tried, "leaves", "leave")
+                )
+            }
             None => format!("; {} would be too rare to tell within the horizon", rarer.name),
         }
     }
@@ -131,11 +139,17 @@ pub(super) fn uncut(draft: &Draft<'_>, cadence: &Cadence) -> usize {
 /// For people: how many of these runs windows leave.
 fn cut(draft: &Draft<'_>, cadence: &Cadence, runs: &[Run]) -> String {
     let (left, all) = (starts(runs).len(), uncut(draft, cadence));
-    let by = match (draft.objectives.window.is_empty(), draft.objectives.blackout.is_empty()) {
-        _ if left >= all => return String::new(),
-        (false, true) => "`window` leaves",
-        (true, _) => "`blackout` leaves",
-        (false, false) => "`window` and `blackout` leave",
-    };
-    format!("; {by} {left} of {all} runs a week")
+    if left >= all {
+        return String::new();
+    }
+    format!("; {} {left} of {all} runs a week", shut_by(draft, "leaves", "leave"))
+}
+
+/// For people: what shuts minutes of the week, with what it or both do.
+fn shut_by(draft: &Draft<'_>, one: &str, both: &str) -> String {
+    match (draft.objectives.window.is_empty(), draft.objectives.blackout.is_empty()) {
+        (false, true) => format!("`window` {one}"),
+        (true, _) => format!("`blackout` {one}"),
+        (false, false) => format!("`window` and `blackout` {both}"),
+    }
 }

@@ -86,7 +86,10 @@ impl Host<'_, '_> {
     /// The starts after which clocks may change within so many minutes.
     fn while_clocks_change(&self, pattern: &Pattern, takes: i64) -> Pattern {
         let takes = u32::try_from(takes).unwrap_or(Week::MINUTES);
-        let meets = |&minute: &u16| !self.avoid.is_free(minute.into(), takes);
+        let meets = |&minute: &u16| {
+            let at = Pattern { minutes: [minute].into(), ..pattern.clone() };
+            at.week().any(|start| !self.avoid.is_free(start, takes))
+        };
         Pattern { minutes: pattern.minutes.iter().copied().filter(meets).collect(), ..pattern.clone() }
     }
 }
