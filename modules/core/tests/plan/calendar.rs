@@ -121,6 +121,7 @@ fn each_job_has_its_own_events_with_what_they_carry_and_how_long_they_take() {
     mail.objectives.as_mut().unwrap().durations.restore = Some("40min".parse().unwrap());
     let mut shop = quick("at: [\"10:00\", \"11:00\"], rpo: 3d");
     shop.schedule.transport = vec!["0 12 * * *".into()];
+    shop.schedule.rotate = vec!["0 13 * * *".into()];
     let jobs = [mail, shop];
     let (facts, from): (_, Timestamp) = (facts("Europe/Berlin"), "2026-11-20T23:00:00Z".parse().unwrap());
     let plan = plan(&jobs, &facts, from, from + SignedDuration::from_hours(240)).unwrap();
@@ -136,6 +137,7 @@ sat 2026-11-21
   10:00 collect     shop on web1, 10 min
   11:00 collect     shop on web1, 10 min
   12:00 transport   shop data on web1, 2 generations, 30 min
+  13:00 rotate      web1/shop data on sink1
 ";
     assert_eq!(text, expected);
 }
