@@ -2,10 +2,12 @@
 //! what is verified stays, nothing partial counts, the next run ends well.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use backup_core::GenerationId;
 use backup_tests::executables::{Executable, sh};
 use backup_tests::kill::{self, Whom};
-use backup_tests::lab::{Host, Lab, Way};
+use backup_tests::lab::{Host, Lab, Way, wait_for};
 use backup_tests::oracle;
+use jiff::Timestamp;
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -25,10 +27,13 @@ fn lab(way: Way) -> Lab {
     lab
 }
 
-/// Changes the tree and collects it.
+/// Changes the tree and collects it. The second of two collections in one second is named by the next second: rotation has to
+/// find the same every time, so it is not begun before that.
 fn another(lab: &Lab) -> String {
     sh(&format!("date +%N >> {0}/d/list; date +%N > {0}/d/new", lab.srv().display()));
-    lab.collect(&[])
+    let id = lab.collect(&[]);
+    wait_for("the clock to reach the generation's second", || GenerationId::at(Timestamp::now()).to_string() >= id);
+    id
 }
 
 fn transport(lab: &Lab) -> Command {
