@@ -18,6 +18,12 @@ impl Week {
     /// Minutes of a week.
     pub const MINUTES: u32 = 7 * Self::DAY;
 
+    /// The minute of the week of a local second.
+    pub(super) fn minute(local: i64) -> u32 {
+        // 1970-01-01 was a Thursday.
+        u32::try_from((local.div_euclid(60) + 4 * 1440).rem_euclid(7 * 1440)).unwrap_or_default()
+    }
+
     /// No minute, or every minute.
     pub fn new(all: bool) -> Self {
         let minutes = Self::MINUTES as usize;

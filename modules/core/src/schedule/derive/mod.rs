@@ -4,14 +4,13 @@ mod rarest;
 mod travel;
 
 use super::{
-    Clock, Clocks, CronTime, Draft, Facts, PlanError, Planned, Run, Week,
+    Clock, ClockChange, Clocks, CronTime, Draft, Facts, PlanError, Planned, Run, Week,
     cadence::Cadence,
     facts::{hash, phase_of},
-    story::civil,
 };
 use crate::Job;
 use rarest::uncut;
-use std::{collections::BTreeSet, ops::Range};
+use std::collections::BTreeSet;
 pub(super) use travel::merged;
 
 /// A draft per job, in the order of the jobs.
@@ -41,16 +40,13 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
 
 /// The minutes of the week at which the zone's clocks are ever changed.
 fn changing_minutes(clock: &Clock) -> Week {
+    let stretch = |change: ClockChange| {
+        let local = change.local();
+        (Week::minute(local.start), u32::try_from((local.end - local.start) / 60).unwrap_or(Week::DAY))
+    };
     let mut week = Week::new(false);
-    week.set(clock.changes().map(|change| stretch(&change.local())), true);
+    week.set(clock.changes().map(stretch), true);
     week
-}
-
-/// Local seconds as a minute of the week, and so many from there on.
-fn stretch(local: &Range<i64>) -> (u32, u32) {
-    let weekday = civil(local.start).date().weekday().to_sunday_zero_offset().unsigned_abs();
-    let minutes = |seconds: i64| u32::try_from(seconds / 60).unwrap_or(Week::DAY);
-    (u32::from(weekday) * Week::DAY + minutes(local.start.rem_euclid(86_400)), minutes(local.end - local.start))
 }
 
 /// A host while its jobs get their times.

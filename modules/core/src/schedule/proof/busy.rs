@@ -124,7 +124,7 @@ fn gaps(case: &Case<'_, '_>, steps: &[Step]) -> Vec<Check> {
     let others = others(steps);
     let mut closest: Vec<Option<(i64, usize)>> = vec![None; case.drafts.len()];
     let mut first: Vec<Option<(usize, usize)>> = vec![None; case.drafts.len()];
-    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.leader == step.job) {
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.gap != 0 && step.leader == step.job) {
         // What begins at the same instant is next, too, wherever it is in the list.
         let same = steps[..index].partition_point(|other| other.start < step.start);
         let next = if steps[same].leader == step.leader { others[same] } else { same };

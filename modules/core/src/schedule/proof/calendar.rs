@@ -30,12 +30,6 @@ fn zone(case: &Case<'_, '_>) -> Option<Check> {
     (!is_given).then(|| Check::zone(source, "hosts"))
 }
 
-/// Minute of the local week.
-fn of_week(local: i64) -> u32 {
-    // 1970-01-01 was a Thursday.
-    u32::try_from((local.div_euclid(60) + 4 * 1440).rem_euclid(7 * 1440)).unwrap_or_default()
-}
-
 /// The first minute of a collection at which nothing may be collected, and why not.
 fn forbidden(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64) -> Option<(i64, &'static str)> {
     let length = minutes(draft.steps.collect).max(1);
@@ -44,16 +38,17 @@ fn forbidden(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64) -> Opt
     let straight = last - first == (length - 1) * 60;
     let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
     // Ten years have many collections: what is usual is told without a look at each minute.
-    if straight && length <= 1440 && draft.allowed.fits(of_week(first), whole) && !on_date(first) && !on_date(last) {
+    if straight && length <= 1440 && draft.allowed.fits(Week::minute(first), whole) && !on_date(first) && !on_date(last)
+    {
         return None;
     }
     (0..length).map(|minute| start + minute * 60).find_map(|at| {
         let local = clock.local(at);
         let why = if on_date(local) {
             "on a day of `blackout`"
-        } else if draft.allowed.contains(of_week(local)) {
+        } else if draft.allowed.contains(Week::minute(local)) {
             return None;
-        } else if Week::allowed(&draft.objectives.window, &[]).contains(of_week(local)) {
+        } else if Week::allowed(&draft.objectives.window, &[]).contains(Week::minute(local)) {
             "in a `blackout`"
         } else {
             "outside the window"
@@ -102,7 +97,7 @@ fn longest_opening(draft: &Draft<'_>, clock: &Clock) -> [i64; 2] {
     let longest = draft.allowed.longest();
     let first = (clock.from() + 59).div_euclid(60) * 60;
     let minutes = (0..i64::from(2 * Week::MINUTES)).map(|minute| first + minute * 60);
-    let fits = |at: &i64| draft.allowed.fits(of_week(clock.local(*at)), longest);
+    let fits = |at: &i64| draft.allowed.fits(Week::minute(clock.local(*at)), longest);
     let opens = minutes.into_iter().find(fits).unwrap_or(first);
     [opens, opens + i64::from(longest) * 60]
 }
