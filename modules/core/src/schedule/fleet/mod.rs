@@ -9,6 +9,7 @@ mod alike;
 mod check;
 mod demand;
 mod load;
+mod parallel;
 mod place;
 
 use super::{
@@ -17,12 +18,13 @@ use super::{
     zone,
 };
 use crate::{Job, units::Span};
-use alike::{Position, kinds};
+use alike::{Kind, Member, Position, kinds};
 use check::Case;
 use jiff::Timestamp;
 use load::Days;
+use parallel::in_parallel;
 use place::{Field, Placed};
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The plans of many sources, and of the sinks that they share.
 #[derive(Debug, Clone)]
@@ -126,28 +128,35 @@ type Proven = BTreeMap<(usize, Position), (Plan, Vec<Vec<Entry>>)>;
 fn prove(
     field: &mut Field<'_>,
     placed: &Placed,
-    (from, until): (Timestamp, Timestamp),
+    horizon: (Timestamp, Timestamp),
     proven: &mut Proven,
 ) -> Result<bool, PlanError> {
-    let mut fine = true;
-    for (n, &shift) in placed.shifts.iter().enumerate() {
-        let member = &field.members[n];
-        let (kind, at, own) = (member.kind, field.position(member, shift), field.position(member, 0));
-        let mut holds = |field: &Field<'_>, at| {
-            let plan = match proven.entry((kind, at)) {
-                btree_map::Entry::Occupied(known) => known.into_mut(),
-                btree_map::Entry::Vacant(new) => {
-                    new.insert(plan_for_all(&field.kinds[kind].jobs, &field.kinds[kind].facts(at), from, until)?)
-                }
-            };
-            Ok::<_, PlanError>(plan.0.feasible)
-        };
-        if !holds(field, at)? && at != own && holds(field, own)? {
-            field.barred.insert((kind, at));
-            fine = false;
-        }
+    let place =
+        |(member, &shift): (&Member<'_>, &u32)| (member.kind, field.position(member, shift), field.position(member, 0));
+    let places: BTreeSet<_> = field.members.iter().zip(&placed.shifts).map(place).collect();
+    plan_each(&field.kinds, places.iter().map(|&(kind, at, _)| (kind, at)), horizon, proven)?;
+    let breaks = |proven: &Proven, kind, at| !proven[&(kind, at)].0.feasible;
+    let mut barred: Vec<_> = places.into_iter().filter(|&(kind, at, _)| breaks(proven, kind, at)).collect();
+    plan_each(&field.kinds, barred.iter().map(|&(kind, _, own)| (kind, own)), horizon, proven)?;
+    barred.retain(|&(kind, _, own)| !breaks(proven, kind, own));
+    field.barred.extend(barred.iter().map(|&(kind, at, _)| (kind, at)));
+    Ok(barred.is_empty())
+}
+
+/// Plans kinds at positions at which they were not planned before.
+fn plan_each(
+    kinds: &[Kind],
+    wanted: impl Iterator<Item = (usize, Position)>,
+    (from, until): (Timestamp, Timestamp),
+    proven: &mut Proven,
+) -> Result<(), PlanError> {
+    let new: BTreeSet<_> = wanted.filter(|place| !proven.contains_key(place)).collect();
+    let new: Vec<_> = new.into_iter().collect();
+    let plans = in_parallel(&new, |&(kind, at)| plan_for_all(&kinds[kind].jobs, &kinds[kind].facts(at), from, until));
+    for (place, plan) in new.into_iter().zip(plans) {
+        proven.insert(place, plan?);
     }
-    Ok(fine)
+    Ok(())
 }
 
 /// The days on which places are looked for first: a week, and another half a year later, when clocks differ.
