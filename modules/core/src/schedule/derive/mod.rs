@@ -22,9 +22,16 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
     for job in jobs {
         drafts.push(Draft::new(job, facts.hosts.get(&job.source)));
     }
-    let avoid = changing_minutes(&clocks.source);
-    let host =
-        |drafts, packed| Host { busy: Week::new(false), avoid: avoid.clone(), clocks, packed, crowded: false, drafts };
+    let (changing, turns) = changing_minutes(&clocks.source);
+    let host = |drafts, packed| Host {
+        busy: Week::new(false),
+        changing: changing.clone(),
+        turns: turns.clone(),
+        clocks,
+        packed,
+        crowded: false,
+        drafts,
+    };
     let mut spread = host(drafts.clone(), false);
     spread.all()?;
     if spread.crowded {
@@ -38,15 +45,16 @@ pub(super) fn derive<'a>(jobs: &'a [Job], facts: &Facts, clocks: &Clocks) -> Res
     Ok(spread.drafts)
 }
 
-/// The minutes of the week at which the zone's clocks are ever changed.
-fn changing_minutes(clock: &Clock) -> Week {
+/// The minutes of the week at which the zone's clocks are ever changed, and the first and the one after the last of each such stretch.
+fn changing_minutes(clock: &Clock) -> (Week, Week) {
     let stretch = |change: ClockChange| {
         let local = change.local();
         (Week::minute(local.start), u32::try_from((local.end - local.start) / 60).unwrap_or(Week::DAY))
     };
-    let mut week = Week::new(false);
-    week.set(clock.changes().map(stretch), true);
-    week
+    let (mut changing, mut turns) = (Week::new(false), Week::new(false));
+    changing.set(clock.changes().map(stretch), true);
+    turns.set(clock.changes().map(stretch).flat_map(|(start, minutes)| [(start, 1), (start + minutes, 1)]), true);
+    (changing, turns)
 }
 
 /// A host while its jobs get their times.
@@ -54,7 +62,9 @@ struct Host<'a, 'c> {
     /// Minutes that are taken, gaps included.
     busy: Week,
     /// Minutes at which clocks change.
-    avoid: Week,
+    changing: Week,
+    /// Where those begin, and where they have ended.
+    turns: Week,
     clocks: &'c Clocks,
     /// Jobs lie side by side from the host's own place on, instead of each at a place of its own.
     packed: bool,
@@ -135,8 +145,8 @@ impl Host<'_, '_> {
         build(phase.unwrap_or_else(|| preferred(draft, cadence.phases())))
     }
 
-    /// The first phase from the job's own place on at which everything is free; of those that leave most runs, one at which no
-    /// clock ever changes, if there is any.
+    /// The first phase from the job's own place on at which everything is free; of those that leave most runs, one to which
+    /// changes of clocks do nothing, if there is any.
     fn phase(&self, draft: &Draft<'_>, search: &Search<'_>) -> Option<u32> {
         // No phase would do: the proof tells.
         if !draft.has_room() {
@@ -149,13 +159,18 @@ impl Host<'_, '_> {
         };
         let mut best = None;
         for phase in (0..search.phases).map(|step| (own + step) % search.phases) {
-            let starts = starts(&(search.build)(phase));
+            let built = (search.build)(phase);
+            let starts = starts(&built);
             if starts.is_empty() || !starts.iter().all(is_free) {
                 continue;
             }
             // Windows may leave fewer runs at every phase: then the most that they leave.
             let runs = starts.len().min(search.whole);
-            let quiet = !search.daily || starts.iter().all(|&start| self.avoid.is_free(start, busy));
+            let quiet = if search.daily {
+                starts.iter().all(|&start| self.changing.is_free(start, busy))
+            } else {
+                is_wild(&built) || starts.iter().all(|&start| self.is_apart_from_turns(start, busy))
+            };
             if runs == search.whole && quiet {
                 return Some(phase);
             }
@@ -165,6 +180,18 @@ impl Host<'_, '_> {
         }
         best.map(|(_, phase)| phase)
     }
+
+    /// Whether what starts then is done when the clocks are moved, and what cron makes up for right after is done when it starts.
+    /// What runs several times a day cannot leave the stretch itself out.
+    fn is_apart_from_turns(&self, start: u32, busy: u32) -> bool {
+        let busy = busy.clamp(1, Week::MINUTES);
+        self.turns.is_free(start, busy) && self.turns.is_free(start + Week::MINUTES + 1 - busy, busy)
+    }
+}
+
+/// Whether all of it follows the clock through its changes: then nothing is made up for.
+fn is_wild(runs: &[Run]) -> bool {
+    runs.iter().flat_map(|run| run.pattern.cron_times()).all(|time| time.is_wild())
 }
 
 /// What a place is searched for.

@@ -86,7 +86,7 @@ impl Host<'_, '_> {
     /// The starts after which clocks may change within so many minutes.
     fn while_clocks_change(&self, pattern: &Pattern, takes: i64) -> Pattern {
         let takes = u32::try_from(takes).unwrap_or(Week::MINUTES);
-        let meets = pattern.week().filter(|&start| !self.avoid.is_free(start, takes));
+        let meets = pattern.week().filter(|&start| !self.changing.is_free(start, takes));
         let minutes = meets.filter_map(|start| u16::try_from(start % Week::DAY).ok()).collect();
         Pattern { minutes, ..pattern.clone() }
     }
