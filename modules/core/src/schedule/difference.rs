@@ -32,7 +32,7 @@ impl Difference {
         let apart = match (self.least, self.most) {
             (0, 0) => return None,
             (from, to) if from == to => return Some(format!("the clock of {sink} is {least} {a} that of {source}")),
-            (from, to) if from < 0 && to <= 0 => format!("{most} to {least} {a}"),
+            (_, to) if to <= 0 => format!("{most} to {least} {a}"),
             (from, _) if from >= 0 => format!("{least} to {most} {b}"),
             _ => format!("from {least} {a} to {most} {b}"),
         };
@@ -54,6 +54,7 @@ mod tests {
             ((7, 8), "7 h to 8 h ahead of"),
             ((-1, 1), "from 1 h behind to 1 h ahead of"),
             ((-1, 0), "0 min to 1 h behind"),
+            ((0, 1), "0 min to 1 h ahead of"),
         ] {
             let late = hours.1 - hours.0;
             let text = format!("the clock of sink1 is {apart} that of web1: up to {late} h late, and never too early");

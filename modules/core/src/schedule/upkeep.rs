@@ -2,7 +2,7 @@
 //! have their entries on the sink: it is the sink's clock that begins them. Drills of a source at one sink are kept apart.
 
 use super::{
-    Clock, Clocks, CronTime, Days, Delivery, Draft, Line, Pattern, Timeline, Week, cadence::LADDER, pattern::days,
+    Clock, Clocks, CronTime, Days, Delivery, Draft, Line, Pattern, Timeline, Week, cadence::Cadence, pattern::days,
     story::civil, timeline::all_firings,
 };
 use crate::{GenerationKind, job::objectives::Recurrence};
@@ -153,11 +153,10 @@ fn quarters_from(first: u16) -> impl Iterator<Item = u16> {
     (0..Week::DAY).step_by(15).map(move |later| (first + u16::try_from(later).unwrap_or_default()) % 1440)
 }
 
-/// The days: declared, or the rarest that hold the interval.
+/// The days: declared, or the rarest that hold the interval, which is a day or more.
 fn pattern(recurrence: &Recurrence) -> Pattern {
-    let Some(every) = recurrence.every else { return Pattern::new([], days(&recurrence.days)) };
-    let holds = LADDER.iter().find(|cadence| u64::from(cadence.longest) * 60 <= every.0 && cadence.is_daily());
-    holds.map_or_else(|| Pattern::new([], Days::Every), |cadence| cadence.pattern(0))
+    let declared = || Pattern::new([], days(&recurrence.days));
+    recurrence.every.map_or_else(declared, |every| Cadence::holding(every).pattern(0))
 }
 
 /// A time of day by which what was collected that day or before has usually arrived: the first quarter of an hour after the

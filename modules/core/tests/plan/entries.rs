@@ -60,6 +60,15 @@ fn a_transport_may_begin_when_the_last_one_ends() {
 }
 
 #[test]
+fn what_takes_no_time_to_collect_travels_in_the_same_minute() {
+    let mut job = quick("rpo: 2d, at: [\"10:00\"]");
+    job.objectives.as_mut().unwrap().durations.collect = Some("0s".parse().unwrap());
+    let plan = planned(&job, &berlin(), FROM, 40);
+    assert_eq!(crons(&plan, Purpose::Transport, None), ["0 10 * * *"]);
+    assert_eq!(plan.streams[0].effective_rpo, Some((24 * 60 + 15) * 60), "{plan}");
+}
+
+#[test]
 fn only_on_the_weekday_on_which_clocks_change_a_transport_comes_again_for_it() {
     // Clocks go forward on Sundays at 02:00.
     let transports = |day: &str| {

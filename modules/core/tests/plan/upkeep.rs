@@ -78,6 +78,16 @@ fn a_derived_time_is_after_the_full_in_every_zone() {
     }
 }
 
+#[test]
+fn an_interval_is_held_by_the_rarest_days_that_do_and_soon_after_a_full_has_arrived() {
+    // That of a Sunday arrives at 22:20.
+    for (every, days) in [("1d", "* * *"), ("6d", "* * 0,3"), ("7d", "* * 0"), ("30d", "1,15 * *"), ("31d", "1 * *")] {
+        let plan = planned(&job("22:00", &format!("verify: {{every: {every}}}")), "Europe/Berlin");
+        let entry = plan.entries.iter().find(|entry| entry.purpose == Purpose::Verify).unwrap();
+        assert_eq!(entry.cron, format!("30 22 {days}"), "every {every}");
+    }
+}
+
 /// Jobs of one source, each with drills on Mondays that take so long.
 fn drilled(drills: &[(&str, &str, &str)], sink: &str) -> Plan {
     let of = |(name, at, drill): &(&str, &str, &str)| {
@@ -115,6 +125,17 @@ fn derived_drills_at_one_sink_are_kept_apart() {
         all.sort_unstable();
         assert!(all.len() > 3 * 60 && all.windows(2).all(|pair| pair[1] - pair[0] >= 30 * 60), "{sink}: {plan}");
         assert!(plan.checks.iter().all(|check| check.outcome != Outcome::Warning || check.check != "drill"), "{plan}");
+    }
+}
+
+#[test]
+fn a_derived_drill_may_begin_when_a_declared_one_ends_and_end_when_it_begins() {
+    // The full is there at 00:20, and a drill takes half an hour.
+    for (declared, derived) in [("01:00", "30 0 * * 1"), ("00:45", "15 1 * * 1")] {
+        let declared = format!("days: [mon], at: [\"{declared}\"]");
+        let plan = drilled(&[("shop", "00:00", "days: [mon]"), ("wiki", "12:00", &declared)], "Europe/Berlin");
+        let entry = plan.entries.iter().find(|entry| entry.job == "web1/shop" && entry.purpose == Purpose::Drill);
+        assert_eq!(entry.unwrap().cron, derived, "{plan}");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Cron times as text, and what cron makes of clock changes, one by one.
 
-use backup_core::schedule::{Clock, CronTime, Days, Runs, TimeError, firings, last_firing, next_firing};
-use backup_core::{Failure, Kind, job::objectives::DaysOff};
-use jiff::{Timestamp, tz::TimeZone};
+use backup_core::schedule::{Clock, CronTime, Days, Runs, TimeError, catching_up, firings, last_firing, next_firing};
+use backup_core::{
+    Failure, Job, Kind,
+    job::{Step, objectives::DaysOff},
+};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 const BERLIN: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
 const LORD_HOWE: &str = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0";
@@ -211,6 +214,34 @@ fn a_run_is_missed_if_nothing_was_tried_since_its_time() {
     assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:04:59Z"), "none", "cron may be late");
     assert_eq!(ask("2026-11-21T21:00:01Z", "2026-11-22T00:05:00Z"), "2026-11-22T00:00:00Z");
     assert_eq!(ask("2026-12-01T00:00:00Z", "2026-11-23T12:00:00Z"), "none", "a clock that went back");
+}
+
+#[test]
+fn a_run_whose_time_has_come_is_due_until_it_counts_as_missed() {
+    let runs = Runs { times: vec![time("0 22 * * *")], zone: zone(BERLIN), off: DaysOff::default() };
+    let ask = |now: &str| {
+        let now = now.parse().unwrap();
+        let shown = |at: Option<Timestamp>| at.map_or("none".to_owned(), |at| at.to_string());
+        (shown(runs.due(now)), shown(runs.missed("2026-11-20T21:00:01Z".parse().unwrap(), now)))
+    };
+    let pair = |due: &str, missed: &str| (due.to_owned(), missed.to_owned());
+    assert_eq!(ask("2026-11-21T20:59:59Z"), pair("none", "none"));
+    assert_eq!(ask("2026-11-21T21:00:00Z"), pair("2026-11-21T21:00:00Z", "none"));
+    assert_eq!(ask("2026-11-21T21:04:59Z"), pair("2026-11-21T21:00:00Z", "none"));
+    assert_eq!(ask("2026-11-21T21:05:00Z"), pair("none", "2026-11-21T21:00:00Z"));
+}
+
+#[test]
+fn what_is_caught_up_is_at_work_until_its_copy_counts() {
+    let text = "{version: 1, job: shop, source: web1,
+        objectives: {rpo: 26h, durations: {collect: 40min, transport: 10min, verify: 3min}},
+        streams: {data: {include: [/srv/shop], transport: {mode: push, peer: {address: sink1}},
+        sink: {name: sink1, retention: {generations: 7}}}}}";
+    let job = Job::parse(text, "shop").unwrap();
+    // Until its transport is looked for, a quarter of an hour may pass.
+    for (step, minutes) in [(Step::Collect, 40 + 15 + 13), (Step::Transport, 13), (Step::Rotate, 13)] {
+        assert_eq!(catching_up(&job, step), SignedDuration::from_mins(minutes), "{step:?}");
+    }
 }
 
 #[test]
