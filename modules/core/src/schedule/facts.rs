@@ -87,10 +87,10 @@ impl HostFacts {
 }
 
 /// The phase of a place in a cycle of so many phases: a quarter of an hour of a day is as large a share of any other cycle,
-/// and single minutes are minutes in each.
+/// and single minutes are minutes in each. Those may lie beyond its end: a cycle goes round.
 pub(super) fn phase_of(place: u32, phases: u32) -> u32 {
     let (share, minutes) = (place % Week::DAY / BETWEEN_PLACES, place % BETWEEN_PLACES);
-    (share * phases / PLACES + minutes) % phases
+    share * phases / PLACES + minutes
 }
 
 /// A number that follows from a name alone (FNV-1a).
@@ -168,12 +168,15 @@ pub(super) struct Steps {
 /// What is assumed where nothing is declared: collect, transport, verify.
 pub(super) const ASSUMED: [Span; 3] = [Span(600), Span(1200), Span(600)];
 
+/// Nothing takes longer: it ends beyond every horizon, at a time that can still be told.
+const AGES: Span = Span(1000 * 366 * 86_400);
+
 impl Steps {
     /// As declared, or else as assumed; where it was measured to be longer, as measured.
     pub(super) fn of(job: &Job, measured: Option<&Measured>) -> Self {
         let measured = measured.copied().unwrap_or_default();
         let declared = job.objectives.as_ref().map(|objectives| objectives.durations).unwrap_or_default();
-        let seconds = |span: Span| i64::try_from(span.0).unwrap_or(i64::MAX >> 8);
+        let seconds = |span: Span| i64::try_from(span.min(AGES).0).unwrap_or_default();
         let steps = [
             (declared.collect, measured.collect),
             (declared.transport, measured.transport),
@@ -210,4 +213,29 @@ pub(super) fn sizes(declared: Option<Sizes>, measured: Option<&Measured>) -> Opt
     let full = declared.map(|sizes| sizes.full).max(measured.full)?;
     let incremental = declared.and_then(|sizes| sizes.incremental).max(measured.incremental);
     Some(Sizes { full, incremental })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_as_large_a_share_of_any_cycle() {
+        let (hour, day, week) = (60, Week::DAY, Week::MINUTES);
+        // (place, cycle, phase)
+        let cases = [
+            (6 * 60, day, 6 * 60),
+            (6 * 60, hour, 15),
+            (6 * 60, week, week / 4),
+            (6 * 60 + 7, day, 6 * 60 + 7),
+            (6 * 60 + 7, hour, 22),
+        ];
+        for (place, cycle, phase) in cases {
+            assert_eq!(phase_of(place, cycle), phase, "{place} of {cycle}");
+            assert_eq!(phase_of(place + Week::DAY, cycle), phase, "{place} of {cycle}, a day later");
+        }
+        let mut host = HostFacts::default();
+        host.put(Week::DAY + 90, 20);
+        assert_eq!((host.place, host.shift), (Some(TimeOfDay(90)), Some(Span(1200))), "a place is a time of day");
+    }
 }

@@ -33,12 +33,13 @@ impl Measured {
         if took.is_empty() {
             return None;
         }
+        let is = |kind| move |took: &&Took| took.kind == kind;
         let longer = |took: &[Took], of: fn(&Took) -> u64| {
-            let of_kind = |kind| steady(took.iter().filter(|took| took.kind == kind).map(of));
+            let of_kind = |kind| steady(took.iter().filter(is(kind)).map(of));
             of_kind(GenerationKind::Full).max(of_kind(GenerationKind::Incremental))
         };
         let largest = |kind| {
-            let newest = took.iter().rev().filter(|took| took.kind == kind).take(RECENT);
+            let newest = took.iter().rev().filter(is(kind)).take(RECENT);
             newest.map(|took| two_digits(took.bytes)).max()
         };
         Some(Self {
@@ -78,11 +79,8 @@ impl Measured {
 fn steady(samples: impl Iterator<Item = u64>) -> Option<Span> {
     let samples: Vec<u64> = samples.map(|milliseconds| milliseconds.div_ceil(1000)).collect();
     let newest = |end: usize| &samples[end.saturating_sub(RECENT)..end];
-    let told = (1..=samples.len()).map(|end| rung(p95(newest(end)))).reduce(|told, now| match told {
-        _ if now > told || now <= told / 2 => now,
-        _ => told,
-    });
-    told.map(Span)
+    let all = (1..=samples.len()).map(|end| rung(p95(newest(end))));
+    all.reduce(|told, now| if now <= told / 2 { now } else { told.max(now) }).map(Span)
 }
 
 /// The nearest rank: the least value that no more than one in twenty exceeds. Of fewer than twenty that is the greatest.

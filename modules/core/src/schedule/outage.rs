@@ -1,6 +1,7 @@
 //! What becomes of a stream while transports fail: its copies wait, and travel one after the other when the sink is back.
 
 use super::Line;
+use std::cmp::Reverse;
 
 /// Where transports never catch up, so many late copies are enough to know: the handover point is too full anyway.
 const MOST: usize = 300;
@@ -38,13 +39,13 @@ fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
             continue;
         }
         let sealed = all[next..].iter().take_while(|delivery| delivery.sealed <= start);
-        let copies = sealed.take(MOST + 1).count();
+        let copies = sealed.take(MOST).count();
         if copies == 0 {
             continue;
         }
         // As usual again: this transport always begins now, with this copy.
         let is_usual = line.transports.binary_search_by_key(&start, |transport| transport.0).is_ok();
-        if (is_usual && all[next].arrives == start + line.carry) || arrivals.len() > MOST {
+        if (is_usual && all[next].arrives == start + line.carry) || arrivals.len() >= MOST {
             break;
         }
         for _ in 0..copies {
@@ -58,25 +59,17 @@ fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
 
 /// The most generations that are in the handover point at once through any such outage, and when it first comes to that.
 pub(super) fn most_waiting(line: &Line, missed: u32) -> (usize, i64) {
-    let mut most = line.most_waiting;
+    let mut most = (line.most_waiting.0, Reverse(line.most_waiting.1));
     for Outage { first, arrivals } in all(line, missed) {
-        let arrives = |n: usize| {
-            n.checked_sub(first).and_then(|late| arrivals.get(late)).copied().unwrap_or(line.deliveries[n].arrives)
-        };
-        let last = arrivals.last().copied().unwrap_or_default();
-        let during = line.deliveries.iter().enumerate().skip(first).take_while(|(_, delivery)| delivery.data < last);
-        let begin = line.deliveries[first].data;
-        let mut gone = line.deliveries[..first].partition_point(|delivery| delivery.arrives <= begin);
-        for (n, delivery) in during {
-            // Nothing overtakes, and nothing is gone before it is collected.
-            while arrives(gone) <= delivery.data {
-                gone += 1;
+        for (n, delivery) in line.deliveries.iter().enumerate().skip(first) {
+            let late = arrivals.partition_point(|&arrives| arrives <= delivery.data);
+            // All that were late are gone: as usual again.
+            if late == arrivals.len() {
+                break;
             }
-            let waiting = n + 1 - gone;
-            if waiting > most.0 || (waiting == most.0 && delivery.data < most.1) {
-                most = (waiting, delivery.data);
-            }
+            let before = line.deliveries[..first].partition_point(|usual| usual.arrives <= delivery.data);
+            most = most.max((n + 1 - before - late, Reverse(delivery.data)));
         }
     }
-    most
+    (most.0, most.1.0)
 }

@@ -100,4 +100,12 @@ mod tests {
         assert_eq!(outage::most_waiting(&line, 1), (3, 103));
         assert_eq!(outage::most_waiting(&daily(), 2), (3, 300));
     }
+
+    #[test]
+    fn what_is_collected_while_late_copies_travel_waits_until_the_last_has_arrived() {
+        let line = line(&[0, 20, 40, 60, 80, 100, 120, 140, 160], &[1, 21, 41, 61, 81, 101, 121, 141, 161]);
+        // At 101 the four late ones are on their way; the transport at 141 finds everything as usual.
+        let outage = outage::all(&line, 3).next().unwrap();
+        assert_eq!((outage.first, outage.arrivals), (1, vec![88, 95, 102, 109, 128, 135]));
+    }
 }

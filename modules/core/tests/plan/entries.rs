@@ -2,8 +2,9 @@
 
 use crate::make::{FROM, berlin, facts, planned, quick};
 use backup_core::{
-    GenerationKind,
-    schedule::{Plan, Purpose},
+    GenerationKind, Job,
+    job::objectives::TimeOfDay,
+    schedule::{Facts, HostFacts, Plan, Purpose, plan},
 };
 
 fn crons(plan: &Plan, purpose: Purpose, kind: Option<GenerationKind>) -> Vec<&str> {
@@ -77,4 +78,58 @@ fn only_on_the_weekday_on_which_clocks_change_a_transport_comes_again_for_it() {
     };
     assert_eq!(transports("sun"), "5 2,3 * * 0");
     assert_eq!(transports("tue"), "5 2 * * 2");
+}
+
+/// web1, with its place at this hour.
+fn placed(hour: u16) -> Facts {
+    let web1 = HostFacts { place: Some(TimeOfDay(60 * hour)), ..HostFacts::default() };
+    Facts { hosts: [("web1".to_owned(), web1)].into(), ..Facts::default() }
+}
+
+/// When the first of these jobs collects beside the others.
+fn beside(jobs: &[Job], facts: &Facts) -> String {
+    let from: jiff::Timestamp = FROM.parse().unwrap();
+    let plan = plan(jobs, facts, from, from + jiff::SignedDuration::from_hours(24 * 40)).unwrap();
+    let entry = plan.entries.iter().find(|entry| entry.purpose == Purpose::Collect && entry.job == jobs[0].job);
+    entry.unwrap_or_else(|| panic!("{plan}")).cron.clone()
+}
+
+#[test]
+fn in_a_window_a_job_stays_at_its_own_place_if_as_much_fits_there_as_anywhere() {
+    for hour in 0..24 {
+        let cron = |objectives: &str| beside(&[quick(objectives)], &placed(hour));
+        let everywhere = cron("rpo: 4h");
+        let (minute, hours) = everywhere.split_once(' ').unwrap();
+        let minute: u32 = minute.parse().unwrap();
+        // Six runs between 06:00 and 22:00, the last one at 21:50, or five of those that begin later than at 06:50.
+        let fits = hours.starts_with("0-") && minute <= 50;
+        let expected = format!("{} 6-21/3 * * *", if fits { minute } else { 0 });
+        assert_eq!(cron("rpo: 10h, window: [\"06:00-22:00\"]"), expected, "{everywhere}");
+    }
+}
+
+#[test]
+fn a_time_that_windows_leave_every_night_is_better_than_the_next_one_that_is_free() {
+    // The nights of all days end at two, that of Saturday at six; from 23:00 to two somebody else is at work.
+    let mail = quick("rpo: 26h, window: [\"22:00-02:00\", \"sat 02:00-06:00\"]");
+    let mut files = quick("rpo: 26h, at: [\"23:00\"]");
+    files.job = "files".into();
+    files.objectives.as_mut().unwrap().durations.collect = Some("170min".parse().unwrap());
+    let jobs = [mail, files];
+    for hour in 0..24 {
+        let cron = beside(&jobs, &placed(hour));
+        assert!(cron.ends_with(" 22 * * *"), "{hour}: {cron}");
+    }
+}
+
+#[test]
+fn who_finds_no_room_is_planned_where_it_would_be_without_the_others() {
+    let mut files = quick("rpo: 26h, at: [\"00:00\"]");
+    files.job = "files".into();
+    files.objectives.as_mut().unwrap().durations.collect = Some("1430min".parse().unwrap());
+    for hour in [9, 17] {
+        let mail = quick("rpo: 40d");
+        let alone = beside(std::slice::from_ref(&mail), &placed(hour));
+        assert_eq!(beside(&[mail, files.clone()], &placed(hour)), alone);
+    }
 }

@@ -93,6 +93,28 @@ fn a_checkpoint_lies_between_any_two_snapshots() {
 }
 
 #[test]
+fn checkpoints_keep_as_far_from_snapshots_as_both_intervals_allow() {
+    // (snapshots, checkpoints, minutes between one and the nearest other)
+    let spans = [
+        ("1h", "1h", 30),
+        ("4h", "1h", 30),
+        ("6h", "4h", 60),
+        ("12h", "6h", 180),
+        ("1d", "12h", 360),
+        ("7d", "7d", 720),
+    ];
+    for (rare, dense, apart) in spans {
+        let plan = planned(
+            &job("web1", &format!("rpo: 5h, snapshots: {{every: {rare}}}, checkpoints: {{every: {dense}}}")),
+            "UTC",
+        );
+        let [snapshots, checkpoints] = taken(&plan, "UTC");
+        let nearest = |at: &i64| checkpoints.iter().map(|other| (other - at).abs()).min().unwrap();
+        assert_eq!(snapshots.iter().map(nearest).min(), Some(apart * 60), "{rare}, {dense}: {plan}");
+    }
+}
+
+#[test]
 fn checkpoints_that_are_rarer_are_refused_with_the_first_pair_of_snapshots() {
     let plan = planned(&job("web1", "rpo: 2h, snapshots: {every: 1h}, checkpoints: {every: 6h}"), "UTC");
     let told = check(&plan, "checkpoint");

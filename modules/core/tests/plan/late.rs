@@ -63,6 +63,12 @@ fn what_takes_longer_travels_with_the_second_try() {
 }
 
 #[test]
+fn a_long_collection_may_take_half_as_long_again() {
+    let plan = planned(&nightly("22:00", "1h"));
+    assert_eq!(crons(&plan, Purpose::Again), ["30 23 * * *"], "{plan}");
+}
+
+#[test]
 fn also_in_the_night_in_which_clocks_go_forward() {
     let plan = planned(&nightly("01:50", "20min"));
     assert!(plan.feasible, "{plan}");

@@ -38,6 +38,18 @@ fn jobs_that_fill_an_hour_find_room_whatever_their_names() {
     assert!(!full.feasible, "63 minutes do not fit into an hour: {full}");
 }
 
+#[test]
+fn derived_times_leave_the_gaps_that_are_asked_for() {
+    let job = |name: &str| Job { job: name.into(), ..quick("rpo: 26h, gap: 2h") };
+    let jobs = ["mail", "shop", "docs", "wiki", "cms", "erp"].map(job);
+    let from: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let plan = plan(&jobs, &Facts::default(), from, from + jiff::SignedDuration::from_hours(240)).unwrap();
+    assert!(plan.feasible, "{plan}");
+    let least: Vec<i64> =
+        plan.checks.iter().filter(|check| check.check == "gap").map(|check| check.figures["least"]).collect();
+    assert!(least.len() == jobs.len() && least.iter().all(|&least| least >= 7200), "{plan}");
+}
+
 /// What is told of the gaps of two jobs at these times, of which the first is to have half an hour after each of its steps.
 fn gaps(first: &str, second: &str) -> Vec<Check> {
     let at = |time: &str, gap: &str| quick(&format!("rpo: 3d, at: [{time}]{gap}"));

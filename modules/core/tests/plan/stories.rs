@@ -1,10 +1,11 @@
 //! What checks tell: the right copy, the right instant, and no span shorter than it is.
 
-use crate::make::{FROM, berlin, planned, quick};
+use crate::make::{FROM, berlin, planned, quick, shop};
 use backup_core::{
     Job,
     job::Mode,
-    schedule::{Facts, Purpose, Remedy, SinkFacts},
+    schedule::{Facts, HostFacts, Measured, Outcome, Purpose, Remedy, SinkFacts},
+    units::Span,
 };
 
 /// The first counter-example of a plan for two months.
@@ -92,4 +93,48 @@ fn what_was_not_tried_is_said_besides_what_helps() {
            not tried, as it would take too long: objectives.blackout, objectives.at in job mail
 ";
     assert!(plan.to_string().contains(told), "{plan}");
+}
+
+#[test]
+fn what_nobody_said_and_nothing_measured_is_told() {
+    let told = |job: &Job, host: Option<HostFacts>| {
+        let facts =
+            Facts { hosts: host.map(|host| ("web1".to_owned(), host)).into_iter().collect(), ..Facts::default() };
+        let plan = planned(job, &facts, FROM, 10);
+        let unknown = plan.checks.into_iter().filter(|check| check.outcome == Outcome::Unknown);
+        unknown
+            .map(|check| check.check)
+            .filter(|name| ["zone", "durations"].contains(&name.as_str()))
+            .collect::<Vec<_>>()
+    };
+    let of = |zone: Option<&str>, measured: Option<Measured>| HostFacts {
+        zone: zone.map(Into::into).unwrap_or_default(),
+        jobs: measured.map(|measured| ("shop".to_owned(), measured)).into_iter().collect(),
+        ..HostFacts::default()
+    };
+    let (declared, silent) = (quick("rpo: 26h"), shop("{rpo: 26h}"));
+    for host in [None, Some(of(None, None))] {
+        assert_eq!(told(&declared, host.clone()), ["zone"], "{host:?}");
+    }
+    assert!(told(&declared, Some(of(Some("UTC"), None))).is_empty());
+
+    let all = |samples| {
+        let span = Some(Span(60));
+        Measured { collect: span, transport: span, verify: span, samples, ..Measured::default() }
+    };
+    let measured = |measured: Measured| told(&silent, Some(of(Some("UTC"), Some(measured))));
+    assert_eq!(told(&silent, Some(of(Some("UTC"), None))), ["durations"]);
+    assert_eq!(measured(Measured { verify: None, ..all(Some(10)) }), ["durations"], "one of the three is not known");
+    assert_eq!(measured(all(Some(9))), ["durations"], "few runs do not say what is usual");
+    assert!(measured(all(Some(10))).is_empty() && measured(all(None)).is_empty());
+}
+
+#[test]
+fn what_takes_longer_than_anybody_waits_is_refused() {
+    for seconds in [1 << 40, u64::MAX / 2, u64::MAX] {
+        for step in ["collect", "transport", "verify"] {
+            let plan = planned(&shop(&format!("{{rpo: 26h, durations: {{{step}: {seconds}s}}}}")), &berlin(), FROM, 40);
+            assert!(!plan.feasible && !plan.to_string().contains("1970"), "{step}: {plan}");
+        }
+    }
 }

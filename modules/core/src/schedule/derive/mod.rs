@@ -218,7 +218,7 @@ fn times(job: &Job, key: &'static str, texts: &[String]) -> Result<Vec<CronTime>
 
 /// A job's own phase: by its name and the place of its source, so that nobody else moves it.
 pub(super) fn preferred(draft: &Draft<'_>, phases: u32) -> u32 {
-    (hash(&draft.job.job) % phases + phase_of(draft.place, phases)) % phases
+    hash(&draft.job.job).wrapping_add(phase_of(draft.place, phases)) % phases
 }
 
 /// So many phases are looked at for one in the window. They lie evenly: ten minutes of a day are met.
