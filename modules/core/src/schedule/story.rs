@@ -97,11 +97,17 @@ mod tests {
 
     #[test]
     fn times_that_occur_twice_say_which() {
-        let zone = super::super::zone("Europe/Berlin", "web1").unwrap();
-        let clock = Clock::new(&zone, "2026-10-01T00:00:00Z".parse().unwrap(), "2026-11-01T00:00:00Z".parse().unwrap());
-        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
-        assert_eq!(when(&clock, at("2026-10-25T00:30:00Z")), "2026-10-25 02:30 (UTC+2)");
-        assert_eq!(when(&clock, at("2026-10-25T01:30:00Z")), "2026-10-25 02:30 (UTC+1)");
-        assert_eq!(when(&clock, at("2026-10-25T02:30:00Z")), "2026-10-25 03:30");
+        let when = |zone: &str, at: &str| {
+            let zone = super::super::zone(zone, "web1").unwrap();
+            let ends = ["2026-04-01T00:00:00Z", "2026-12-01T00:00:00Z"].map(|end| end.parse().unwrap());
+            super::when(&Clock::new(&zone, ends[0], ends[1]), at.parse::<Timestamp>().unwrap().as_second())
+        };
+        assert_eq!(when("Europe/Berlin", "2026-10-25T00:30:00Z"), "2026-10-25 02:30 (UTC+2)");
+        assert_eq!(when("Europe/Berlin", "2026-10-25T01:30:00Z"), "2026-10-25 02:30 (UTC+1)");
+        assert_eq!(when("Europe/Berlin", "2026-10-25T02:30:00Z"), "2026-10-25 03:30");
+        assert_eq!(when("Europe/London", "2026-10-25T01:30:00Z"), "2026-10-25 01:30 (UTC+0)");
+        assert_eq!(when("America/New_York", "2026-11-01T05:30:00Z"), "2026-11-01 01:30 (UTC-4)");
+        assert_eq!(when("Australia/Lord_Howe", "2026-04-04T14:45:00Z"), "2026-04-05 01:45 (UTC+11)");
+        assert_eq!(when("Australia/Lord_Howe", "2026-04-04T15:15:00Z"), "2026-04-05 01:45 (UTC+10:30)");
     }
 }

@@ -133,3 +133,18 @@ fn who_finds_no_room_is_planned_where_it_would_be_without_the_others() {
         assert_eq!(beside(&[mail, files.clone()], &placed(hour)), alone);
     }
 }
+
+#[test]
+fn copies_end_by_their_age_on_days_without_a_transport_too() {
+    let rotations = |days: &str, max_age: Option<&str>| {
+        let mut job = quick(&format!("rpo: 40d, at: [\"22:00\"]{days}"));
+        let max_age = max_age.map(|age| age.parse().unwrap());
+        job.streams.values_mut().for_each(|of| of.sink.retention.max_age = max_age);
+        crons(&planned(&job, &berlin(), FROM, 40), Purpose::Rotate, None).join(" and ")
+    };
+    for days in [", days: [sun]", ", days: [28]"] {
+        assert_eq!(rotations(days, Some("60d")), "0 12 * * *", "{days}");
+        assert_eq!(rotations(days, None), "", "{days}: each transport rotates");
+    }
+    assert_eq!(rotations("", Some("60d")), "", "each night");
+}

@@ -101,12 +101,21 @@ impl Weekdays {
         self.0 >> (day % 7) & 1 == 1
     }
 
-    /// `mon`, or `mon-fri` (`sat-mon` goes over the end of the week).
+    /// So many days later, or earlier.
+    pub(crate) fn later(self, days: i32) -> Self {
+        let moved = (0..7i32).filter(|day| self.0 >> day & 1 == 1).map(|day| (day + days).rem_euclid(7));
+        Self(moved.fold(0, |set, day| set | 1 << day))
+    }
+
+    /// `mon`, `mon-fri` (`sat-mon` goes over the end of the week), or several of these: `mon,thu`.
     fn parse(text: &str) -> Option<Self> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last) = (weekday(first)?, weekday(last)?);
-        let span = (last + 7 - first) % 7;
-        Some(Self((0..=span).fold(0, |set, step| set | 1 << ((first + step) % 7))))
+        let stretch = |text: &str| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let (first, last) = (weekday(first)?, weekday(last)?);
+            let span = (last + 7 - first) % 7;
+            Some((0..=span).fold(0, |set, step| set | 1 << ((first + step) % 7)))
+        };
+        text.split(',').try_fold(0, |set, part| Some(set | stretch(part)?)).map(Self)
     }
 }
 
@@ -116,7 +125,7 @@ impl fmt::Display for Weekdays {
         let days: Vec<_> = (begins..begins + 7).map(|day| day % 7).filter(|&day| self.contains(day)).collect();
         let consecutive = days.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 7);
         match days.as_slice() {
-            [first, .., last] if consecutive && days.len() > 2 => {
+            [first, .., last] if consecutive => {
                 write!(f, "{}-{}", WEEKDAYS[usize::from(*first)], WEEKDAYS[usize::from(*last)])
             }
             _ => f.write_str(&days.iter().map(|&day| WEEKDAYS[usize::from(day)]).collect::<Vec<_>>().join(",")),
@@ -259,7 +268,18 @@ mod tests {
     fn what_is_read_is_printed_the_same() {
         same::<TimeOfDay>(&["00:00", "22:00", "23:59"]);
         same::<Day>(&["sun", "sat", "1", "31"]);
-        same::<Window>(&["22:00-06:00", "sat 00:00-24:00", "mon-fri 08:00-18:00", "sat-mon 01:00-02:00"]);
+        same::<Window>(&[
+            "22:00-06:00",
+            "sat 00:00-24:00",
+            "mon-fri 08:00-18:00",
+            "sat-mon 01:00-02:00",
+            "sat-sun 00:00-24:00",
+        ]);
+        for days in 1..0x7f {
+            let window = Window { days: Weekdays(days), from: 0, until: 60 };
+            assert_eq!(window.to_string().parse(), Ok(window), "{window}");
+        }
+        assert_eq!("mon-wed,fri 00:00-01:00".parse::<Window>().unwrap().days, Weekdays(0b10_1110));
         same::<Blackout>(&["12-24", "02-29", "mon 08:00-18:00"]);
     }
 
@@ -271,7 +291,7 @@ mod tests {
         for text in ["0", "32", "sunday", "Sun", "-1", ""] {
             assert!(text.parse::<Day>().is_err(), "{text}");
         }
-        for text in ["22:00-22:00", "22:00", "tomorrow 22:00-23:00", "24:00-01:00", "03:00-00:00"] {
+        for text in ["22:00-22:00", "22:00", "tomorrow 22:00-23:00", "24:00-01:00", "03:00-00:00", "mon, 01:00-02:00"] {
             assert!(text.parse::<Window>().is_err(), "{text}");
         }
         for text in ["02-30", "13-01", "00-01", "12-0", "2026-12-24"] {

@@ -14,10 +14,15 @@ use crate::{
 };
 
 /// Nothing is kept longer: a century.
-const LONGEST: u64 = 100 * 366 * 86_400;
+const LONGEST: u64 = MOST_DAYS * DAY;
+
+const MOST_DAYS: u64 = 100 * 366;
 
 /// Nobody keeps more generations.
 const MOST: u64 = 1_000_000;
+
+/// No sink has more room: bytes are counted as figures, too.
+const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
 
 const DAY: u64 = 86_400;
 
@@ -29,7 +34,7 @@ pub(super) fn settings(job: &Job, measured: &Measured) -> Vec<Setting> {
         all.push(Setting::new("objectives.history", About::Keeping, vec![vec![shorter]]));
     }
     if let Some(provider) = objectives.provider {
-        let days = larger(provider.days.into(), 1, LONGEST / DAY, |job, _, value| {
+        let days = larger(provider.days.into(), 1, MOST_DAYS, |job, _, value| {
             change(job).provider.iter_mut().for_each(|provider| provider.days = value);
         });
         all.push(Setting::new("objectives.provider.days", About::Keeping, vec![vec![days]]));
@@ -140,7 +145,7 @@ pub(super) fn capacities(jobs: &[Job], facts: &Facts) -> Vec<Setting> {
     let known = facts.sinks.iter().filter(|(name, _)| is_used(name));
     let setting = |(name, capacity): (&String, Bytes)| {
         let of = name.clone();
-        let more = larger(capacity.0, unit(capacity.0), u64::MAX >> 1, move |_, facts, value| {
+        let more = larger(capacity.0, unit(capacity.0), MOST_BYTES, move |_, facts, value| {
             facts.sinks.entry(of.clone()).or_default().capacity = Some(value);
         });
         Setting::new(format!("sinks.{name}.capacity"), About::Room, vec![vec![more]])

@@ -67,8 +67,7 @@ pub(super) fn all(jobs: &[Job], facts: &Facts) -> Vec<Setting> {
         let measured =
             facts.hosts.get(&job.source).and_then(|host| host.jobs.get(&job.job)).copied().unwrap_or_default();
         let of_job = rhythm::settings(job, &measured).into_iter().chain(keeping::settings(job, &measured));
-        let of_job = of_job.map(|setting| Setting { job: Some(index), ..setting });
-        all.extend(of_job.filter(|setting| setting.ways.iter().flatten().any(|way| way.reach.steps > 0)));
+        all.extend(of_job.map(|setting| Setting { job: Some(index), ..setting }));
     }
     all.extend(keeping::capacities(jobs, facts));
     all
