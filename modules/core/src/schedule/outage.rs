@@ -24,14 +24,15 @@ pub(super) fn all(line: &Line, missed: u32) -> impl Iterator<Item = Outage> {
     let mut first = 0;
     (0..count).filter_map(move |n| {
         first += line.transports[n].1;
-        after(line, first, line.transports[n + later].0)
+        after(line, first, n + later)
     })
 }
 
-/// The course if nothing is carried before `back`, from the delivery `first` on.
-fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
+/// The course if nothing is carried before the transport of this number, from the delivery `first` on.
+fn after(line: &Line, first: usize, mut usual: usize) -> Option<Outage> {
     let all = &line.deliveries;
     let mut arrivals = Vec::new();
+    let back = line.transports[usual].0;
     let (mut next, mut free) = (first, back);
     let begin = line.starts.partition_point(|&start| start < back);
     for &start in &line.starts[begin..] {
@@ -44,7 +45,10 @@ fn after(line: &Line, first: usize, back: i64) -> Option<Outage> {
             continue;
         }
         // As usual again: this transport always begins now, with this copy.
-        let is_usual = line.transports.binary_search_by_key(&start, |transport| transport.0).is_ok();
+        while line.transports.get(usual).is_some_and(|transport| transport.0 < start) {
+            usual += 1;
+        }
+        let is_usual = line.transports.get(usual).is_some_and(|transport| transport.0 == start);
         if (is_usual && all[next].arrives == start + line.carry) || arrivals.len() >= MOST {
             break;
         }

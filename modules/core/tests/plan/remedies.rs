@@ -109,12 +109,14 @@ fn step_before(declared: Option<&Value>, remedy: &Remedy) -> Option<String> {
     }
     if let Some(windows) = list_of::<Window>(value) {
         let from = list_of::<Window>(&listed(declared)).filter(|from| from.len() == windows.len())?;
+        // A blackout shrinks, a window grows.
+        let (end_by, begin_by) = if remedy.setting.ends_with("blackout") { (1, 1439) } else { (1439, 1) };
         let back = |(from, to): (&Window, &Window)| {
             let (begin, end) = ((from.from + 1440 - to.from) % 1440, (to.until + 1440 - from.until) % 1440);
             // As wide as a day: what is left out may be the other end, too.
             match (begin, end) {
-                (0, 2..) => Some(Window { until: (to.until + 1438) % 1440 + 1, ..*to }),
-                (2.., 0) => Some(Window { from: (to.from + 1) % 1440, ..*to }),
+                (0, 2..) => Some(Window { until: (to.until + end_by - 1) % 1440 + 1, ..*to }),
+                (2.., 0) => Some(Window { from: (to.from + begin_by) % 1440, ..*to }),
                 _ => None,
             }
         };
@@ -230,6 +232,16 @@ fn either_job_of_a_clash_can_be_moved() {
     // What verifies on the sink leaves the source free.
     assert_eq!((told("mail"), told("shop")), ("[\"22:20\"]", "[\"21:45\"]"), "{plan}");
     assert!(assert_nearest(&world, &plan) >= 2);
+}
+
+#[test]
+fn windows_grow_and_blackouts_shrink_as_far_as_an_rpo_asks() {
+    for (key, closed, value) in [("window", "20:00-14:00", "20:00-16:10"), ("blackout", "14:00-20:00", "14:00-17:50")] {
+        let world = World::new(vec![job("shop", json!({"rpo": "5h", key: [closed]}))]);
+        let plan = world.advised();
+        assert_eq!(remedy(&plan, "rpo", &format!("objectives.{key}")), format!("[\"{value}\"]"), "{plan}");
+        assert!(assert_nearest(&world, &plan) >= 2);
+    }
 }
 
 #[test]

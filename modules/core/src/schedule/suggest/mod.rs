@@ -19,10 +19,10 @@ use std::{collections::BTreeMap, rc::Rc};
 use verdict::{Before, failed, key};
 
 /// So many events are proven in search of changes for one source: some seconds. What is not tried for that is said.
-const EVENTS: usize = 4_000_000;
+const EVENTS: usize = 12_000_000;
 
-/// So many tries there are however much each proves: the first setting is the one that is asked for most.
-const LEAST_TRIES: usize = 6;
+/// So many tries there are however much each proves.
+const LEAST_TRIES: usize = 16;
 
 /// What a try costs besides its events.
 const TRY: usize = 200;
@@ -34,13 +34,16 @@ const PLACING: usize = 20_000;
 /// the begin of it, quick to try.
 pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks: &mut [Check]) {
     let settings = setting::all(jobs, facts);
-    let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), placing: placing(jobs), left: EVENTS };
+    let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), placing: placing(jobs), left: 0 };
+    let mut left = EVENTS;
     let before = checks.to_vec();
     let before = Before::of(&before);
     let mut order: Vec<&mut Check> =
         checks.iter_mut().filter(|check| failed(std::slice::from_ref(check)).next().is_some()).collect();
     order.sort_by_key(|check| check.instant.unwrap_or(i64::MAX));
-    for check in order {
+    let checks = order.len();
+    for (n, check) in order.into_iter().enumerate() {
+        let mut budget = share(&mut left, checks - n);
         let (mut remedies, mut untried) = (Vec::new(), Vec::new());
         for near in [Nearness::Own, Nearness::Other, Nearness::Far] {
             // What has nothing to do with it but for the room that is left is looked at where nothing else helps.
@@ -48,9 +51,11 @@ pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks:
                 break;
             }
             let here = settings.iter().enumerate().filter(|(_, setting)| nearness(setting, check, jobs) == Some(near));
-            for (number, setting) in here {
+            let here: Vec<_> = here.collect();
+            for (n, (number, setting)) in here.iter().enumerate() {
                 let job = setting.job.map(|job| jobs[job].job.clone());
-                match trials.nearest(number, setting, &before, check) {
+                trials.left = share(&mut budget, here.len() - n);
+                match trials.nearest(*number, setting, &before, check) {
                     Ok(Some(value)) => remedies.push(Remedy { job, setting: setting.name.clone(), value }),
                     Ok(None) => {}
                     Err(Spent) => untried.push(match job {
@@ -58,10 +63,19 @@ pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks:
                         None => setting.name.clone(),
                     }),
                 }
+                budget += trials.left;
             }
         }
+        left += budget;
         (check.remedies, check.untried) = (remedies, untried);
     }
+}
+
+/// Takes from what may be spent the part of the first of so many that share it; what one leaves is for those after it.
+fn share(budget: &mut usize, among: usize) -> usize {
+    let share = *budget / among.max(1);
+    *budget -= share;
+    share
 }
 
 /// The first horizon to look at: on those before, the check holds as it is, and every change would seem to help.
@@ -90,7 +104,7 @@ struct Trials<'a> {
     known: BTreeMap<Trial, Option<Rc<[Check]>>>,
     /// What places cost in each try.
     placing: usize,
-    /// So many more events may be proven.
+    /// So many more events may be proven for the setting that is looked at.
     left: usize,
 }
 
