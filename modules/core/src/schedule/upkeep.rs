@@ -124,9 +124,9 @@ fn times(
         let begins = begins(*minute);
         arrived(&begins) && free(&begins)
     };
-    let found = quarters_from(first).find(holds);
-    let found = found.or_else(|| quarters_from(first).find(|minute| arrived(&begins(*minute)))).unwrap_or(first);
-    (times(&[found]), "once the newest full has arrived")
+    let all = || quarters_from(first);
+    let found = all().find(holds).or_else(|| all().find(|minute| arrived(&begins(*minute)))).or_else(|| all().next());
+    (times(found.as_slice()), "once the newest full has arrived")
 }
 
 /// The fulls that arrive, in order.
@@ -148,7 +148,7 @@ pub(super) fn newest<'d>(fulls: &[&'d Delivery], at: i64) -> Option<&'d Delivery
     fulls[..fulls.partition_point(|full| full.data <= at)].last().copied()
 }
 
-/// All quarters of an hour of a day.
+/// All quarters of an hour of a day, from this minute on.
 fn quarters_from(first: u16) -> impl Iterator<Item = u16> {
     (0..Week::DAY).step_by(15).map(move |later| (first + u16::try_from(later).unwrap_or_default()) % 1440)
 }
@@ -174,5 +174,5 @@ fn after_arrivals(days: &Days, fulls: &[&Delivery], clock: &Clock) -> u16 {
     }
     let usual = || usual.into_iter().max_by_key(|&(_, count)| count).map(|(minute, _)| minute);
     let minute = latest.or_else(usual).unwrap_or_default();
-    u16::try_from((minute / 15 + 1) * 15 % 1440).unwrap_or_default()
+    u16::try_from((minute / 15 + 1) * 15).unwrap_or_default()
 }

@@ -81,9 +81,7 @@ impl Week {
     /// The weekdays on which these minutes from this time of day on are all in the set.
     pub fn days(&self, time: u32, minutes: u32) -> Weekdays {
         Weekdays(
-            (0..7u8)
-                .filter(|&day| self.fits(u32::from(day) * Self::DAY + time, minutes))
-                .fold(0, |set, day| set | 1 << day),
+            (0..7u8).filter(|&day| self.fits(u32::from(day) * Self::DAY + time, minutes)).map(|day| 1 << day).sum(),
         )
     }
 

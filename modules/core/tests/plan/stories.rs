@@ -37,6 +37,17 @@ fn the_first_minute_on_a_forbidden_day_is_told() {
     }
 }
 
+#[test]
+fn a_host_whose_zone_is_not_given_is_told() {
+    let zones = |facts: &Facts| {
+        let plan = planned(&quick("rpo: 2d"), facts, FROM, 10);
+        plan.checks.into_iter().filter(|check| check.check == "zone").map(|check| check.text).collect::<Vec<_>>()
+    };
+    assert_eq!(zones(&berlin()), [""; 0]);
+    let [told] = &zones(&Facts::default())[..] else { panic!("once") };
+    assert!(told.contains("web1"), "{told}");
+}
+
 /// The explanation of the first entry for this purpose.
 fn why(job: &Job, facts: &Facts, purpose: Purpose) -> String {
     let plan = planned(job, facts, FROM, 400);

@@ -258,6 +258,9 @@ fn on_days_off_nothing_is_missed_due_or_next() {
     assert_eq!(shown(runs.missed(before, after)), "2026-12-23T21:00:00Z", "what was missed before them still is");
     assert_eq!(shown(runs.missed(now("2026-12-23T21:00:00Z"), after)), "none");
     assert!(runs.rests(now("2026-12-23T23:00:00Z")) && !runs.rests(now("2026-12-23T22:59:59Z")));
+    let midnight = Runs { times: vec![time("0 0 * * *")], ..runs.clone() };
+    assert_eq!(shown(midnight.next(eve)), "2026-12-25T23:00:00Z", "the first minute after them");
+    assert_eq!(shown(midnight.missed(now("2026-12-22T00:00:00Z"), eve)), "2026-12-22T23:00:00Z");
     let never = (1..=12).flat_map(|month| (1..=31).map(move |day| format!("{month:02}-{day:02}").parse()));
     let off = DaysOff::of(&never.filter_map(Result::ok).collect::<Vec<_>>());
     assert_eq!(shown(Runs { off, ..runs }.next(eve)), "none", "a whole year of them ends");

@@ -157,10 +157,9 @@ fn telling(jobs: &[Job], host: &HostFacts) -> HostFacts {
         let Objectives { durations, size, .. } = job.objectives.clone().unwrap_or_default();
         // What stays below the assumption is not told as if nobody had measured it: then it would be unknown.
         let beyond = |measured: Option<Span>, declared: Option<Span>, assumed: Span| match declared {
-            Some(declared) => measured.filter(|&measured| measured > declared),
+            Some(_) => measured.max(declared),
             None => measured.map(|measured| measured.max(assumed)),
         };
-        let larger = |measured: Option<Bytes>, declared: Option<Bytes>| measured.filter(|_| measured > declared);
         let [collect, transport, verify] = ASSUMED;
         let told = Measured {
             collect: beyond(measured.collect, durations.collect, collect),
@@ -168,8 +167,8 @@ fn telling(jobs: &[Job], host: &HostFacts) -> HostFacts {
             verify: beyond(measured.verify, durations.verify, verify),
             // That it was measured is something in itself.
             restore: measured.restore,
-            full: larger(measured.full, size.map(|size| size.full)),
-            incremental: larger(measured.incremental, size.and_then(|size| size.incremental)),
+            full: measured.full.max(size.map(|size| size.full)),
+            incremental: measured.incremental.max(size.and_then(|size| size.incremental)),
             samples: (!measured.is_usual()).then_some(0),
         };
         Some((job.job.clone(), told))

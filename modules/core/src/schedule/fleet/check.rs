@@ -292,3 +292,23 @@ struct Running {
     name: String,
     rate: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fifth_is_left_to_restores_and_to_people_where_nothing_is_said() {
+        let sink = |parallel, reserve| SinkFacts { parallel, reserve, ..SinkFacts::default() };
+        let planned = |parallel, reserve| sink(parallel, reserve).limit().parallel;
+        assert_eq!([1, 4, 5, 9, 10, 40].map(|parallel| planned(parallel, None)), [1, 4, 4, 8, 8, 32]);
+        assert_eq!([1, 4, 5].map(|parallel| planned(parallel, Some(2))), [0, 2, 3]);
+        for reserve in [None, Some(0), Some(2)] {
+            for transports in 1..50 {
+                let least = u32::try_from(sink(10, reserve).parallel_for(transports.into())).unwrap();
+                assert_eq!(planned(least, reserve), transports);
+                assert!(planned(least - 1, reserve) < transports, "{transports} {reserve:?}");
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{HORIZON, Sources, from, seen, sources};
 use backup_core::{
-    schedule::{Check, FleetPlan, HostFacts, Outcome, SinkFacts, plan, plan_fleet},
+    schedule::{Check, FleetPlan, HostFacts, Measured, Outcome, SinkFacts, plan, plan_fleet},
     units::{Bytes, Span},
 };
 use jiff::SignedDuration;
@@ -29,7 +29,9 @@ fn transports_after_one_declared_time_are_staggered() {
     let shifts: Vec<u64> = plan.facts.hosts.values().map(|host| host.shift.unwrap().0 / 60).collect();
     let of = |shift| shifts.iter().filter(|&&other| other == shift).count();
     assert_eq!([of(0), of(10), of(20), of(30)], [3, 3, 3, 3], "ten minutes each, three at once: {shifts:?}");
-    assert_eq!(check(&plan, "parallel").figures["most"], 3);
+    let told =
+        "at most 3 transports at once, first at 2026-10-18 22:05; 3 may run: `parallel` is 4, 1 of them in reserve";
+    assert_eq!((check(&plan, "parallel").figures["most"], check(&plan, "parallel").text.as_str()), (3, told));
     for (name, jobs) in &sources {
         let alone = plan_alone(&plan, name, jobs);
         assert_eq!(
@@ -37,6 +39,40 @@ fn transports_after_one_declared_time_are_staggered() {
             Some(&alone),
             "it is proven as it is installed"
         );
+    }
+}
+
+#[test]
+fn each_source_has_its_own_sinks_and_measurements() {
+    let objectives = |at: &str| json!({"rpo": "27h", "at": [at], "size": {"full": "1GB", "incremental": "1MB"}, "durations": {"collect": "5min", "transport": "8min"}});
+    let (mut sources, mut facts) = sources(4, &objectives("19:00"), sink(4));
+    for (n, (name, jobs)) in sources.iter_mut().enumerate() {
+        let other = ["sink2", "sink3"][n % 2];
+        jobs.push(super::parsed(&super::document(name, "mail", other, objectives("02:00"))));
+        jobs.push(super::parsed(&super::document(name, "wiki", other, json!({"rpo": "26h"}))));
+    }
+    facts.sinks.extend(["sink2", "sink3"].map(|name| (name.to_owned(), SinkFacts { zone: "UTC".into(), ..sink(4) })));
+    // Less and more than what is declared or, of verification, assumed.
+    for (name, minutes, bytes, samples) in
+        [("web1", 4, 900_000, None), ("web2", 6, 1_100_000, Some(10)), ("web3", 11, 1_100_000_000, Some(9))]
+    {
+        let took = Some(Span(minutes * 60));
+        let of = Measured {
+            collect: took,
+            transport: took,
+            verify: took,
+            restore: took,
+            full: Some(Bytes(bytes)),
+            incremental: Some(Bytes(bytes)),
+            samples,
+        };
+        facts.hosts.get_mut(name).unwrap().jobs.insert("shop".into(), of);
+    }
+    let fleet = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(fleet.facts.hosts.values().any(|host| host.shift != Some(Span(0))), "somebody has to move");
+    for (name, jobs) in &sources {
+        let planned = fleet.plans.iter().find(|plan| plan.source == *name);
+        assert_eq!(planned, Some(&plan_alone(&fleet, name, jobs)));
     }
 }
 
@@ -92,7 +128,8 @@ fn bandwidth_is_shared() {
     facts.sinks.get_mut("sink1").unwrap().bandwidth = Some(Bytes(900_000));
     let refused = plan_fleet(&one, &facts, from(), from() + HORIZON).unwrap();
     let found = check(&refused, "bandwidth");
-    assert!(!refused.is_feasible() && found.text.contains("bring 1 MB per second, but 900kB per second"), "{found}");
+    let told = "at 2026-10-18 22:05 the transports to sink1 bring 1 MB per second, but 900kB per second are there";
+    assert!(!refused.is_feasible() && found.text.starts_with(told), "{found}");
     assert_eq!(
         (found.remedies[0].setting.as_str(), found.remedies[0].value.as_str()),
         ("sinks.sink1.bandwidth", "1MB")
@@ -148,6 +185,16 @@ fn a_sink_to_which_nothing_goes_is_told_of_no_time() {
 }
 
 #[test]
+fn a_sink_whose_zone_is_not_given_is_told() {
+    let told = |sink: SinkFacts| {
+        let (sources, facts) = sources(1, &at_ten("27h"), sink);
+        let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+        plan.sinks[0].checks.iter().filter(|check| check.check == "zone").count()
+    };
+    assert_eq!([told(sink(4)), told(SinkFacts::default())], [0, 1]);
+}
+
+#[test]
 fn a_window_of_an_hour_leaves_less_to_choose_from() {
     // By its rhythm each has all day. The window, and clocks that change at two, leave the minutes from 01:00 to 01:25.
     let objectives = json!({"rpo": "26h", "window": ["01:00-02:00"], "durations": {"collect": "15min", "transport": "20min", "verify": "4min"}});
@@ -162,15 +209,17 @@ fn room_is_for_all_sources_together() {
     let mut objectives = at_ten("27h");
     objectives["size"] = json!({"full": "1GiB", "incremental": "1MiB"});
     let (sources, mut facts) = sources(3, &objectives, sink(10));
-    let mut with = |capacity: &str| {
-        facts.sinks.get_mut("sink1").unwrap().capacity = Some(capacity.parse().unwrap());
+    let mut with = |capacity: Bytes| {
+        facts.sinks.get_mut("sink1").unwrap().capacity = Some(capacity);
         plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap()
     };
-    let refused = with("5GiB");
+    let refused = with("5GiB".parse().unwrap());
     assert!(refused.plans.iter().all(|plan| plan.feasible), "each by itself fits");
     let found = check(&refused, "space");
     assert!(!refused.is_feasible() && found.text.contains("of 3 sources on sink1 take"), "{found}");
-    assert!(with(&found.remedies[0].value).is_feasible());
+    assert!(with(found.remedies[0].value.parse().unwrap()).is_feasible());
+    let bytes = found.figures["bytes"].unsigned_abs();
+    assert_eq!([bytes, bytes - 1].map(|bytes| with(Bytes(bytes)).is_feasible()), [true, false], "to the byte");
 }
 
 #[test]
