@@ -262,14 +262,16 @@ fn what_is_kept_is_kept_longer() {
 
 #[test]
 fn what_there_is_no_room_for_is_kept_shorter() {
-    let mut shop = job("shop", json!({"rpo": "26h", "size": {"full": "10GB"}}));
+    let mut shop = job("shop", json!({"rpo": "26h", "size": {"full": "9876MB"}}));
     shop["streams"]["data"]["sink"]["protect"] = json!("1d");
     let mut world = World::new(vec![shop]);
-    let sink = SinkFacts { capacity: Some(Bytes(50_000_000_000)), ..SinkFacts::default() };
+    let sink = SinkFacts { capacity: Some(Bytes(50_050_000_000)), ..SinkFacts::default() };
     world.facts.sinks.insert("sink1".into(), sink);
     let plan = world.advised();
     let bytes = |setting| remedy(&plan, "space", setting).parse::<Bytes>().unwrap().0;
-    assert!(bytes("sinks.sink1.capacity") > 50_000_000_000 && bytes("objectives.size.full") < 10_000_000_000, "{plan}");
+    // Ten copies of 9.876 GB, or of 5.005 GB, in steps of a hundredth or less.
+    let told = (bytes("sinks.sink1.capacity"), bytes("objectives.size.full"));
+    assert_eq!(told, (98_800_000_000, 5_000_000_000), "{plan}");
     assert!(remedy(&plan, "space", "streams.data.sink.retention.generations").parse::<u32>().unwrap() < 7);
     assert!(assert_nearest(&world, &plan) >= 1);
 }
@@ -334,7 +336,7 @@ fn scheduled(collect: &str, objectives: Value) -> Value {
 #[test]
 fn times_move_the_shorter_way_round() {
     let nightly = |name: &str, at: &str| job(name, json!({"rpo": "3d", "at": [at]}));
-    let cases: [(Vec<Value>, &str, &[&str]); 5] = [
+    let cases: [(Vec<Value>, &str, &[&str]); 6] = [
         (
             vec![job("shop", json!({"rpo": "3d", "at": ["22:00"], "gap": "1h"})), nightly("mail", "22:50")],
             "gap",
@@ -348,6 +350,12 @@ fn times_move_the_shorter_way_round() {
             vec![scheduled("0 22 * * 1", json!({"rpo": "9d"})), nightly("mail", "22:05")],
             "overlap",
             &["objectives.at: [\"22:20\"] in job mail", "schedule.collect: [\"45 21 * * 1\"] in job shop"],
+        ),
+        // Earlier, if later is as far.
+        (
+            vec![nightly("shop", "22:00"), nightly("mail", "22:00")],
+            "overlap",
+            &["objectives.at: [\"21:40\"] in job mail", "objectives.at: [\"21:40\"] in job shop"],
         ),
         // A quarter of an hour earlier is on the day before, which an entry on dates may have no name for.
         (
