@@ -116,6 +116,23 @@ fn a_full_by_date_among_weekdays_is_refused_with_what_helps() {
 }
 
 #[test]
+fn one_day_that_is_given_twice_is_told_as_it_is() {
+    let refused = planned(&fulls("days: [mon, tue], ", "{days: [mon]}"));
+    let found = check(&refused, "full_day");
+    assert_eq!(
+        (found.outcome, found.text.as_str()),
+        (Outcome::Failed, "mon is given to a full and to an incremental. Remove it from `objectives.days`")
+    );
+}
+
+#[test]
+fn fulls_on_several_days_that_nobody_disputes_are_verified_together() {
+    let plan = planned(&fulls("", "{days: [wed, sun]}, verify: {days: [mon]}"));
+    let found: Vec<_> = plan.checks.iter().filter(|check| check.check == "verification").collect();
+    assert!(found.len() == 1 && found[0].text.starts_with("the verification of "), "{found:?}");
+}
+
+#[test]
 fn a_full_by_date_is_refused_where_a_window_leaves_weekdays() {
     let keys = "objectives: {rpo: 5d, window: [\"mon-fri 20:00-08:00\"], full: {days: [1]},
         durations: {collect: 10min, transport: 10min, verify: 1min}}";

@@ -96,6 +96,34 @@ fn a_job_that_outgrows_its_window_is_told_before_it_collides() {
     );
 }
 
+#[test]
+fn how_long_a_collection_takes_is_told_with_how_that_is_known() {
+    let from = "2026-11-20T12:00:00Z".parse().unwrap();
+    for (durations, measured, known) in [
+        (", durations: {collect: 3h30min}", "2h", "3 h 30 min, as declared,"),
+        (", durations: {collect: 3h30min}", "3h30min", "3 h 30 min, as declared,"),
+        (", durations: {collect: 3h}", "3h30min", "3 h 30 min, as measured,"),
+        (", blackout: [\"01:05-02:00\"]", "10min", "10 min, as assumed,"),
+    ] {
+        let objectives = format!("{{rpo: 2d, at: [\"01:00\"], window: [\"00:00-04:00\"]{durations}}}");
+        let refused = plan(&[job("shop", &objectives)], &berlin(measured), from, ten_years(from)).unwrap();
+        let story = refused.counter_example.unwrap();
+        assert!(story.contains(&format!("takes {known}")), "{story}");
+    }
+}
+
+/// What has begun already is not told as the first that is too short.
+#[test]
+fn the_first_opening_that_is_too_short_is_to_come() {
+    let job = job("shop", "{rpo: 27h, window: [\"13:00-14:00\"]}");
+    let told = |from: &str| {
+        let from = from.parse().unwrap();
+        plan(std::slice::from_ref(&job), &berlin("75min"), from, ten_years(from)).unwrap().counter_example.unwrap()
+    };
+    assert!(told("2026-11-20T12:00:00Z").contains("what begins at 2026-11-20 13:00 has not"));
+    assert!(told("2026-11-20T12:00:01Z").contains("what begins at 2026-11-21 13:00 has not"));
+}
+
 /// It is refused with the first night, and with the window that is long enough in each; other sources get their plans.
 #[test]
 fn a_collection_that_fits_no_window_refuses_its_own_source_only() {

@@ -50,6 +50,16 @@ fn derived_times_leave_the_gaps_that_are_asked_for() {
     assert!(least.len() == jobs.len() && least.iter().all(|&least| least >= 7200), "{plan}");
 }
 
+#[test]
+fn what_begins_at_once_is_next_wherever_it_is_declared() {
+    let at_ten = |gap: &str| quick(&format!("rpo: 3d, at: ['10:00']{gap}"));
+    let jobs = [Job { job: "mail".into(), ..at_ten("") }, at_ten(", gap: 30min")];
+    let from: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let plan = plan(&jobs, &berlin(), from, from + jiff::SignedDuration::from_hours(240)).unwrap();
+    let gap = plan.checks.iter().find(|check| check.check == "gap").unwrap();
+    assert_eq!((gap.outcome, gap.figures["least"]), (Outcome::Failed, -600), "{gap}");
+}
+
 /// What is told of the gaps of two jobs at these times, of which the first is to have half an hour after each of its steps.
 fn gaps(first: &str, second: &str) -> Vec<Check> {
     let at = |time: &str, gap: &str| quick(&format!("rpo: 3d, at: [{time}]{gap}"));

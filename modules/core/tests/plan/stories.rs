@@ -48,6 +48,19 @@ fn a_host_whose_zone_is_not_given_is_told() {
     assert!(told.contains("web1"), "{told}");
 }
 
+#[test]
+fn of_many_nights_on_which_clocks_change_the_first_are_told() {
+    let told = |days: i64| {
+        let plan = planned(&quick("rpo: 3d, at: [\"02:30\"]"), &berlin(), FROM, days);
+        plan.checks.into_iter().find(|check| check.check == "clock_changes").unwrap().text
+    };
+    let spring = "2027-03-28 02:30 does not exist in Europe/Berlin: cron runs it at 2027-03-28 03:00";
+    let autumn = "2027-10-31 02:30 occurs twice in Europe/Berlin: cron runs it the first time only";
+    assert_eq!(told(200), spring);
+    assert_eq!(told(2 * 365).matches("; ").count(), 3, "each of four");
+    assert_eq!(told(5 * 365), format!("{spring}; {autumn}; 10 such times within the horizon"));
+}
+
 /// The explanation of the first entry for this purpose.
 fn why(job: &Job, facts: &Facts, purpose: Purpose) -> String {
     let plan = planned(job, facts, FROM, 400);

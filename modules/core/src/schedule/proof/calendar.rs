@@ -33,15 +33,11 @@ fn zone(case: &Case<'_, '_>) -> Option<Check> {
 /// The first minute of a collection at which nothing may be collected, and why not.
 fn forbidden(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64) -> Option<(i64, &'static str)> {
     let length = minutes(draft.steps.collect).max(1);
-    let on_date = |local: i64| off.contains(civil(local).date());
-    let [first, last] = [start, start + (length - 1) * 60].map(|at| clock.local(at));
-    let straight = last - first == (length - 1) * 60;
-    let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
     // Ten years have many collections: what is usual is told without a look at each minute.
-    if straight && length <= 1440 && draft.allowed.fits(Week::minute(first), whole) && !on_date(first) && !on_date(last)
-    {
+    if is_usual(draft, clock, off, start, length) {
         return None;
     }
+    let on_date = |local: i64| off.contains(civil(local).date());
     (0..length).map(|minute| start + minute * 60).find_map(|at| {
         let local = clock.local(at);
         let why = if on_date(local) {
@@ -55,6 +51,15 @@ fn forbidden(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64) -> Opt
         };
         Some((at, why))
     })
+}
+
+/// Whether a look at the ends of a collection is enough: clocks do not change meanwhile, and all of it is allowed. None begins
+/// on a day off.
+fn is_usual(draft: &Draft<'_>, clock: &Clock, off: &DaysOff, start: i64, length: i64) -> bool {
+    let [first, last] = [start, start + (length - 1) * 60].map(|at| clock.local(at));
+    let straight = last - first == (length - 1) * 60;
+    let whole = u32::try_from(length).unwrap_or(Week::MINUTES);
+    straight && length <= 1440 && draft.allowed.fits(Week::minute(first), whole) && !off.contains(civil(last).date())
 }
 
 fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option<Check> {
@@ -95,10 +100,9 @@ fn window(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline) -> Option
 /// When the longest time that windows and blackouts leave begins and ends first.
 fn longest_opening(draft: &Draft<'_>, clock: &Clock) -> [i64; 2] {
     let longest = draft.allowed.longest();
-    let first = (clock.from() + 59).div_euclid(60) * 60;
-    let minutes = (0..i64::from(2 * Week::MINUTES)).map(|minute| first + minute * 60);
+    let first = minutes(clock.from()) * 60;
     let fits = |at: &i64| draft.allowed.fits(Week::minute(clock.local(*at)), longest);
-    let opens = minutes.into_iter().find(fits).unwrap_or(first);
+    let opens = (first..clock.to()).step_by(60).find(fits).unwrap_or(first);
     [opens, opens + i64::from(longest) * 60]
 }
 

@@ -2,7 +2,7 @@
 
 use super::{HORIZON, Sources, from, seen, sources};
 use backup_core::{
-    schedule::{Check, FleetPlan, HostFacts, Measured, Outcome, SinkFacts, plan, plan_fleet},
+    schedule::{Check, FleetPlan, HostFacts, Measured, Outcome, SinkFacts, SinkPlan, plan, plan_fleet},
     units::{Bytes, Span},
 };
 use jiff::SignedDuration;
@@ -70,6 +70,8 @@ fn each_source_has_its_own_sinks_and_measurements() {
     }
     let fleet = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
     assert!(fleet.facts.hosts.values().any(|host| host.shift != Some(Span(0))), "somebody has to move");
+    let most = |sink: &SinkPlan| sink.checks.iter().find(|check| check.check == "parallel").unwrap().figures["most"];
+    assert_eq!(fleet.sinks.iter().map(most).collect::<Vec<_>>(), [3, 2, 2]);
     for (name, jobs) in &sources {
         let planned = fleet.plans.iter().find(|plan| plan.source == *name);
         assert_eq!(planned, Some(&plan_alone(&fleet, name, jobs)));
@@ -114,6 +116,29 @@ fn what_no_sink_can_bear_is_refused_with_a_story_and_a_remedy_that_holds() {
 }
 
 #[test]
+fn four_of_those_that_run_at_once_are_named() {
+    for (count, named) in [(4, "/shop data since 2026-10-18 22:05. "), (6, ", 2 more. ")] {
+        // They cannot move.
+        let (sources, facts) = sources(count, &at_ten("25h15min"), sink(4));
+        let refused = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+        let text = &check(&refused, "parallel").text;
+        assert!(text.contains(named) && text.matches("/shop data since").count() == 4, "{text}");
+    }
+}
+
+#[test]
+fn a_full_brings_more_than_an_incremental() {
+    let objectives = json!({"rpo": "27h", "at": ["22:00"], "full": {"days": ["tue"]}, "size": {"full": "480MB", "incremental": "48MB"},
+        "durations": {"collect": "5min", "transport": "8min", "verify": "2min"}});
+    let (sources, facts) = sources(1, &objectives, SinkFacts { bandwidth: Some(Bytes(900_000)), ..sink(10) });
+    // The first one, of a Monday, has no base.
+    let from = "2026-10-19T12:00:00Z".parse().unwrap();
+    let refused = plan_fleet(&sources, &facts, from, from + HORIZON).unwrap();
+    let found = check(&refused, "bandwidth");
+    assert!(found.text.starts_with("at 2026-10-19 22:05 the transports to sink1 bring 1 MB"), "{found}");
+}
+
+#[test]
 fn bandwidth_is_shared() {
     let mut objectives = at_ten("27h");
     objectives["size"] = json!({"full": "480MB"});
@@ -130,6 +155,7 @@ fn bandwidth_is_shared() {
     let found = check(&refused, "bandwidth");
     let told = "at 2026-10-18 22:05 the transports to sink1 bring 1 MB per second, but 900kB per second are there";
     assert!(!refused.is_feasible() && found.text.starts_with(told), "{found}");
+    assert_eq!(found.at.as_deref(), Some("2026-10-18 22:05"));
     assert_eq!(
         (found.remedies[0].setting.as_str(), found.remedies[0].value.as_str()),
         ("sinks.sink1.bandwidth", "1MB")
