@@ -116,7 +116,7 @@ impl Room {
 /// Where nothing is promised, transports are not delayed by more than half a day.
 const MOST: i64 = 12 * 60;
 
-/// Jobs whose times are the planner's go anywhere in their cycle. Transports after declared times are delayed as long as the
+/// Jobs whose times are the planner's go to any place, which is a time of day whatever their cycle. Transports after declared times are delayed as long as the
 /// RPO holds and no step of another job is near.
 ///
 /// # Errors
@@ -125,14 +125,10 @@ pub(super) fn room(kind: &Kind) -> Result<Room, PlanError> {
     let facts = kind.facts(Position::default());
     let drafts = derive(&kind.jobs, &facts, &kind.clocks)?;
     let timelines: Vec<Timeline> = drafts.iter().map(|draft| Timeline::of(draft, &kind.clocks)).collect();
-    let is_free = |draft: &&Draft<'_>| draft.is_free() && !draft.runs.is_empty();
+    let is_free = |draft: &Draft<'_>| draft.is_free() && !draft.runs.is_empty();
     let is_fixed =
         |draft: &Draft<'_>| !draft.is_free() && draft.objectives.with.is_none() && draft.schedule.transport.is_empty();
-    let cycle = |draft: &Draft<'_>| {
-        let runs: usize = draft.runs.iter().map(|run| run.pattern.minutes.len()).max().unwrap_or(1);
-        i64::from(super::super::Week::DAY) / i64::try_from(runs.max(1)).unwrap_or(1) - 1
-    };
-    let free = drafts.iter().filter(is_free).map(cycle).max();
+    let free = drafts.iter().any(is_free).then(|| i64::from(super::super::Week::DAY) - 1);
     let both = || drafts.iter().zip(&timelines);
     let steps = steps(&drafts, &timelines);
     let delays = both().filter(|(draft, _)| is_fixed(draft)).map(|(draft, timeline)| {

@@ -2,6 +2,7 @@
 
 use super::{HORIZON, Sources, from, seen, sources};
 use backup_core::{
+    job::objectives::TimeOfDay,
     schedule::{Check, FleetPlan, HostFacts, Measured, Outcome, SinkFacts, SinkPlan, plan, plan_fleet},
     units::{Bytes, Span},
 };
@@ -40,6 +41,17 @@ fn transports_after_one_declared_time_are_staggered() {
             "it is proven as it is installed"
         );
     }
+}
+
+#[test]
+fn hourly_transports_share_the_whole_hour() {
+    // Five minutes each, one at once, and all would begin in the same minute.
+    let hourly = json!({"rpo": "90min", "durations": {"collect": "5min", "transport": "4min", "verify": "1min"}});
+    let (sources, mut facts) = sources(12, &hourly, sink(2));
+    facts.hosts.values_mut().for_each(|host| host.place = Some(TimeOfDay(0)));
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(plan.is_feasible(), "{}", plan.sinks[0]);
+    assert_eq!(check(&plan, "parallel").figures["most"], 1);
 }
 
 #[test]
