@@ -128,7 +128,7 @@ pub(super) fn course<'f>(flows: impl Iterator<Item = (u32, &'f [Transfer])> + Cl
     let (Some(first), Some(last)) = (first, last) else { return course };
     let minutes = (last - first) as usize + 1;
     // What begins less what ends, per minute. Where there is no limit, nobody asks for rates.
-    let limited = limit.rate < u64::MAX;
+    let limited = limit.rate != u64::MAX;
     let (mut running, mut rate) = (vec![0i32; minutes], vec![0i64; if limited { minutes } else { 0 }]);
     for (sources, transfers) in flows {
         let count = i32::try_from(sources).unwrap_or(i32::MAX);
@@ -136,7 +136,7 @@ pub(super) fn course<'f>(flows: impl Iterator<Item = (u32, &'f [Transfer])> + Cl
             let (from, to) = ((transfer.from - first) as usize, (transfer.to - first) as usize);
             (running[from], running[to]) = (running[from] + count, running[to] - count);
             if limited {
-                let bytes = i64::try_from(transfer.rate).unwrap_or(i64::MAX >> 24).saturating_mul(i64::from(count));
+                let bytes = i64::try_from(transfer.rate).unwrap_or(i64::MAX).saturating_mul(i64::from(count));
                 (rate[from], rate[to]) = (rate[from].saturating_add(bytes), rate[to].saturating_sub(bytes));
             }
         }
@@ -161,4 +161,110 @@ pub(super) fn course<'f>(flows: impl Iterator<Item = (u32, &'f [Transfer])> + Cl
         }
     }
     course
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Days that are looked at, and some that are not.
+    const FIRST: u32 = 20_000;
+
+    /// Transfers of one source, one after the other.
+    fn transfers() -> impl Strategy<Value = Vec<Transfer>> {
+        let one = (1..1500u32, 1..1600u32, 0..50u64);
+        proptest::collection::vec(one, 0..6).prop_map(|all| {
+            let mut free = FIRST * DAY;
+            let place = |(pause, length, rate)| {
+                let from = free + pause;
+                free = from + length;
+                Transfer { from, to: free, rate }
+            };
+            all.into_iter().map(place).collect()
+        })
+    }
+
+    /// What runs in a minute, and how many bytes per second that brings.
+    fn at(minute: u32, flows: &[(u32, Vec<Transfer>)]) -> (u32, u64) {
+        let runs = |transfer: &&Transfer| (transfer.from..transfer.to).contains(&minute);
+        let of = flows.iter().flat_map(|(sources, all)| all.iter().filter(runs).map(move |one| (*sources, one.rate)));
+        of.fold((0, 0), |(running, rate), (sources, more)| (running + sources, rate + u64::from(sources) * more))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_course_is_what_is_counted_minute_by_minute(
+            flows in proptest::collection::vec((1..4u32, transfers()), 0..4),
+            parallel in 1..6u32,
+            rate in prop_oneof![Just(u64::MAX), 20..120u64],
+        ) {
+            let limit = Limit { parallel, rate };
+            let course = course(flows.iter().map(|(sources, all)| (*sources, all.as_slice())), limit);
+            let end = flows.iter().flat_map(|(_, all)| all).map(|transfer| transfer.to).max().unwrap_or_default();
+            let counted: Vec<_> = (FIRST * DAY..end).map(|minute| (minute, at(minute, &flows))).collect();
+            // The first of the greatest.
+            let most = |of: fn(&(u32, u64)) -> u64| {
+                let value = counted.iter().map(|(_, now)| of(now)).max().unwrap_or_default();
+                let first = counted.iter().find(|(_, now)| value > 0 && of(now) == value);
+                Most { value, at: first.map(|(minute, _)| *minute).unwrap_or_default() }
+            };
+            prop_assert_eq!(course.running, most(|now| now.0.into()));
+            if rate < u64::MAX {
+                prop_assert_eq!(course.rate, most(|now| now.1));
+            }
+            let first = |is: &dyn Fn(&(u32, u64)) -> bool| counted.iter().find(|(_, now)| is(now)).map(|(minute, _)| *minute);
+            prop_assert_eq!(course.crowded, first(&|now| now.0 > parallel));
+            prop_assert_eq!(course.congested, first(&|now| now.1 > rate));
+            let mut days: Vec<_> = counted.iter().filter(|(_, now)| now.0 > parallel || now.1 > rate).map(|(minute, _)| minute / DAY).collect();
+            days.dedup();
+            prop_assert_eq!(course.days, days);
+        }
+
+        #[test]
+        fn what_fits_on_some_days_leaves_each_minute_within_the_limit(
+            there in proptest::collection::vec(transfers(), 0..3),
+            more in transfers(),
+            parallel in 1..4u32,
+            rate in prop_oneof![Just(u64::MAX), 20..120u64],
+        ) {
+            let days = [FIRST, FIRST + 2, FIRST + 3];
+            let looked_at = Days::new(days);
+            let mut load = looked_at.load();
+            there.iter().for_each(|all| load.add(&looked_at.of(all)));
+            let mut flows: Vec<_> = there.into_iter().map(|all| (1, all)).collect();
+            flows.push((1, more.clone()));
+            let minutes = days.iter().flat_map(|day| day * DAY..(day + 1) * DAY);
+            // Only what it takes part in is asked for.
+            let fits = minutes
+                .filter(|&minute| at(minute, &[(1, more.clone())]).0 > 0)
+                .map(|minute| at(minute, &flows))
+                .all(|(running, bytes)| running <= parallel && bytes <= rate);
+            let limit = Limit { parallel, rate };
+            let added = looked_at.of(&more);
+            prop_assert_eq!(load.fits(&added, limit), fits);
+            let (running, bytes) = (load.running.clone(), load.rate.clone());
+            load.add(&added);
+            load.remove(&added);
+            prop_assert_eq!((load.running, load.rate), (running, bytes), "what is taken away again leaves nothing");
+        }
+    }
+
+    #[test]
+    fn days_are_new_once_and_in_their_order() {
+        let mut days = Days::new([5, 3, 5]);
+        assert!(!days.add(&[3]) && !days.add(&[]));
+        assert!(days.add(&[4, 5]));
+        assert_eq!(days, Days(vec![3, 4, 5]));
+    }
+
+    #[test]
+    fn so_many_crowded_days_are_told_and_no_more() {
+        let daily = |day| Transfer { from: day * DAY, to: day * DAY + 1, rate: 0 };
+        let all: Vec<_> = (FIRST..FIRST + 40).map(daily).collect();
+        let course = course([(2, all.as_slice())].into_iter(), Limit { parallel: 1, rate: u64::MAX });
+        assert_eq!(course.days, (FIRST..FIRST + 32).collect::<Vec<_>>());
+    }
 }
