@@ -28,6 +28,17 @@ fn any_minute_of_the_day_can_be_drawn() {
 }
 
 #[test]
+fn a_weekend_of_two_jobs_looks_like_this() {
+    let nightly = quick("rpo: 26h, at: [\"22:00\"], full: {days: [sun]}, verify: {days: [mon], at: [\"12:00\"]}");
+    let often = Job { job: "mail".into(), ..quick("rpo: 5h, blackout: [\"08:00-10:00\"]") };
+    let (jobs, from) = ([nightly, often], FROM.parse::<Timestamp>().unwrap());
+    let plan = plan(&jobs, &berlin(), from, from + SignedDuration::from_hours(24 * 10)).unwrap();
+    let svg = Calendar::of(&plan, &jobs, &berlin(), from, 4).unwrap().svg();
+    assert_nothing_is_hidden(&svg);
+    assert!(svg == include_str!("weekend.svg"), "tests/plan/weekend.svg is another picture; it should be:\n{svg}");
+}
+
+#[test]
 fn fulls_are_told_from_incrementals() {
     let weekly = calendar(quick("at: [\"22:00\"], full: {days: [sun]}"), &berlin(), FROM, 3).to_string();
     for part in [

@@ -233,7 +233,9 @@ mod tests {
             let days = [FIRST, FIRST + 2, FIRST + 3];
             let looked_at = Days::new(days);
             let mut load = looked_at.load();
-            there.iter().for_each(|all| load.add(&looked_at.of(all)));
+            for all in &there {
+                load.add(&looked_at.of(all));
+            }
             let mut flows: Vec<_> = there.into_iter().map(|all| (1, all)).collect();
             flows.push((1, more.clone()));
             let minutes = days.iter().flat_map(|day| day * DAY..(day + 1) * DAY);
