@@ -19,10 +19,10 @@ use std::{collections::BTreeMap, rc::Rc};
 use verdict::{Before, failed, key};
 
 /// So many events are proven in search of changes for one source: some seconds. What is not tried for that is said.
-const EVENTS: usize = 12_000_000;
+const EVENTS: usize = 16_000_000;
 
 /// So many tries there are however much each proves.
-const LEAST_TRIES: usize = 16;
+const LEAST_TRIES: usize = 24;
 
 /// What a try costs besides its events.
 const TRY: usize = 200;
@@ -71,9 +71,10 @@ pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks:
     }
 }
 
-/// Takes from what may be spent the part of the first of so many that share it; what one leaves is for those after it.
+/// Takes from what may be spent what the first of so many gets: half, since it is asked for most, and all if it is the last. What one
+/// leaves is for those after it.
 fn share(budget: &mut usize, among: usize) -> usize {
-    let share = *budget / among.max(1);
+    let share = *budget / among.clamp(1, 2);
     *budget -= share;
     share
 }
