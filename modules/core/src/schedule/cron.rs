@@ -110,7 +110,7 @@ pub(super) struct Set(u64);
 
 impl Set {
     fn range(low: u8, high: u8, step: u8) -> Self {
-        Self((low..=high).step_by(usize::from(step)).fold(0, |bits, n| bits | 1 << n))
+        Self((low..=high).step_by(usize::from(step)).map(|n| 1 << n).sum())
     }
 
     pub(super) const fn has(self, n: u8) -> bool {

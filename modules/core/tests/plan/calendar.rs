@@ -29,7 +29,10 @@ fn any_minute_of_the_day_can_be_drawn() {
 
 #[test]
 fn a_weekend_of_two_jobs_looks_like_this() {
-    let nightly = quick("rpo: 26h, at: [\"22:00\"], full: {days: [sun]}, verify: {days: [mon], at: [\"12:00\"]}");
+    let nightly = quick(
+        "rpo: 26h, at: [\"22:00\"], full: {days: [sun]}, verify: {days: [mon], at: [\"12:00\"]}, \
+         drill: {days: [sat], at: [\"15:00\"]}, snapshots: {every: 12h}",
+    );
     let often = Job { job: "mail".into(), ..quick("rpo: 5h, blackout: [\"08:00-10:00\"]") };
     let (jobs, from) = ([nightly, often], FROM.parse::<Timestamp>().unwrap());
     let plan = plan(&jobs, &berlin(), from, from + SignedDuration::from_hours(24 * 10)).unwrap();

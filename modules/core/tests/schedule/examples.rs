@@ -47,9 +47,11 @@ fn one_spelling_for_each_time() {
         ("0-59 0-23 * * *", "0-59 0-23 * * *"),
         ("1-59/2 2 * * *", "1-59/2 2 * * *"),
         ("3,1,2,7 2 */10 * *", "1-3,7 2 1,11,21,31 * *"),
+        ("7,7 2,1-3 * 5,5 1,1", "7 1-3 * 5 1"),
         ("0 0 1-31 * *", "0 0 * * *"),
     ] {
         assert_eq!(time(given).to_string(), printed, "{given:?}");
+        assert_eq!(serde_json::to_value(time(given)).unwrap(), printed, "{given:?} in a document");
         assert_eq!(time(printed), time(given));
     }
 }
@@ -72,7 +74,7 @@ fn wild_is_what_begins_with_a_star() {
 fn made_from_numbers() {
     let made = |minutes: &[u8], hours: &[u8], days| CronTime::new(minutes, hours, &days).map(|time| time.to_string());
     let hours: Vec<u8> = (0..24).collect();
-    assert_eq!(made(&[30, 0], &[2], Days::Every).unwrap(), "0,30 2 * * *");
+    assert_eq!(made(&[30, 0, 30], &[2], Days::Every).unwrap(), "0,30 2 * * *");
     assert_eq!(made(&[7, 22, 37, 52], &hours, Days::Every).unwrap(), "7,22,37,52 * * * *");
     assert_eq!(made(&[0], &[22], Days::Week(vec![7, 3])).unwrap(), "0 22 * * 0,3");
     assert_eq!(made(&[0], &[2], Days::Month(vec![28])).unwrap(), "0 2 28 * *");

@@ -96,15 +96,10 @@ fn story(case: &Case<'_, '_>, draft: &Draft<'_>, timeline: &Timeline, line: &Lin
         missed_runs(draft.objectives.tolerate)
     );
     let next = timeline.collections.partition_point(|&(data, _)| data <= moment.held);
-    let Some(&(data, _)) = timeline.collections.get(next).filter(|&&(data, _)| data <= at) else { return text };
-    let state = if at >= moment.until - line.carry {
-        "is still in transfer"
-    } else if at < data + draft.steps.collect {
-        "is still being collected"
-    } else {
-        "still waits for its transport"
-    };
-    format!("{text}; the copy of {} {state}", when(clock, data))
+    match timeline.collections.get(next) {
+        Some(&(data, _)) => format!("{text}; the copy of {} is still in transfer", when(clock, data)),
+        None => text,
+    }
 }
 
 /// What a collection does that takes so long that only the second try carries it. Of a carried job it is not told: its own

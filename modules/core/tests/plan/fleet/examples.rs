@@ -27,6 +27,11 @@ fn transports_after_one_declared_time_are_staggered() {
     let (sources, facts) = sources(12, &at_ten("27h"), sink(4));
     let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
     assert!(plan.is_feasible(), "{}", plan.sinks[0]);
+    let text = plan.sinks[0].to_string();
+    assert!(
+        text.starts_with("\nsink1, Europe/Berlin, used by 12 sources\n  ok       parallel of all: at most 3"),
+        "{text}"
+    );
     let shifts: Vec<u64> = plan.facts.hosts.values().map(|host| host.shift.unwrap().0 / 60).collect();
     let of = |shift| shifts.iter().filter(|&&other| other == shift).count();
     assert_eq!([of(0), of(10), of(20), of(30)], [3, 3, 3, 3], "ten minutes each, three at once: {shifts:?}");
