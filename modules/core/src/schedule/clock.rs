@@ -8,8 +8,8 @@ use jiff::{Timestamp, tz::TimeZone};
 
 pub(super) const MINUTE: i64 = 60;
 
-/// How far before its range a clock looks: a change of up to a day may still have cron running after it.
-const LOOK_BACK: i64 = 2 * 24 * 60 * MINUTE;
+/// How far before its range a clock looks, two days: a change of up to a day may still have cron running after it.
+const LOOK_BACK: i64 = 172_800;
 
 /// A moment at which a zone's clocks are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 
 use super::{Clock, CronTime, clock::MINUTE};
 use jiff::{Timestamp, civil::Date, tz::Offset, tz::TimeZone};
+use std::ops::Range;
 
 /// How long cron waits between two missed minutes that had something to run.
 const BETWEEN_MISSED: i64 = 10;
@@ -35,7 +36,7 @@ pub fn firings<'c>(time: &CronTime, clock: &'c Clock) -> impl Iterator<Item = Fi
         .iter()
         .flat_map(move |stretch| {
             let from = if time.is_wild() { stretch.wild_from } else { stretch.fixed_from };
-            minutes(time, from, stretch.until)
+            named(time, from..stretch.until)
                 .map(|local| Firing { at: (local - stretch.offset).max(stretch.start), local })
         })
         .map(move |firing| {
@@ -50,46 +51,46 @@ pub fn firings<'c>(time: &CronTime, clock: &'c Clock) -> impl Iterator<Item = Fi
         .take_while(move |firing| firing.at < range.end)
 }
 
-/// The local minutes that an entry names, from `from` to `until` (exclusive), in local seconds.
-fn minutes(time: CronTime, from: i64, until: i64) -> impl Iterator<Item = i64> {
-    let first = from.div_euclid(DAY) * DAY;
-    std::iter::successors(date(first).map(|date| (first, date)), |&(midnight, date)| {
-        Some((midnight + DAY, date.tomorrow().ok()?))
-    })
-    .take_while(move |&(midnight, _)| midnight < until)
-    .filter(move |(_, date)| {
+/// The local minutes that an entry names in a range of local seconds.
+pub(super) fn named(time: CronTime, Range { start, end }: Range<i64>) -> impl Iterator<Item = i64> {
+    let first = start.div_euclid(DAY) * DAY;
+    let dates = std::iter::successors(date(first), |date| date.tomorrow().ok());
+    let on = move |date: &Date| {
         let weekday = date.weekday().to_sunday_zero_offset();
         time.on(date.day().unsigned_abs(), date.month().unsigned_abs(), weekday.unsigned_abs())
-    })
-    .flat_map(move |(midnight, _)| {
+    };
+    let days = (first..end).step_by(86_400).zip(dates).filter(move |(_, date)| on(date));
+    days.flat_map(move |(midnight, _)| {
         let hours = time.hours().map(move |hour| midnight + i64::from(hour) * 60 * MINUTE);
         hours.flat_map(move |hour| time.minutes().map(move |minute| hour + i64::from(minute) * MINUTE))
     })
-    .skip_while(move |&local| local < from)
-    .take_while(move |&local| local < until)
+    .skip_while(move |&local| local < start)
+    .take_while(move |&local| local < end)
 }
 
 fn date(midnight: i64) -> Option<Date> {
     Timestamp::from_second(midnight).ok().map(|time| Offset::UTC.to_datetime(time).date())
 }
 
-/// How far to look for one firing: most times come within days, 29 February within eight years.
-const REACH: [i64; 3] = [2 * DAY, 40 * DAY, 3000 * DAY];
+/// How many days to look for one firing: most times come within days, 29 February within eight years.
+const REACH: [i64; 3] = [2, 40, 3000];
 
 /// The last run at or before `now`, if there was any in the last eight years.
 pub fn last_firing(time: &CronTime, zone: &TimeZone, now: Timestamp) -> Option<Firing> {
     let second = now.as_second();
-    REACH.iter().find_map(|reach| firings(time, &Clock::new(zone, at(second - reach), at(second + 1))).last())
+    let clock = |days: &i64| Clock::new(zone, instant(second.saturating_sub(days * DAY)), instant(second + 1));
+    REACH.iter().find_map(|days| firings(time, &clock(days)).last())
 }
 
 /// The first run after `now`, if there is any in the next eight years.
 pub fn next_firing(time: &CronTime, zone: &TimeZone, now: Timestamp) -> Option<Firing> {
     let second = now.as_second();
-    REACH.iter().find_map(|reach| firings(time, &Clock::new(zone, at(second + 1), at(second + reach))).next())
+    let clock = |days: &i64| Clock::new(zone, instant(second + 1), instant(second.saturating_add(days * DAY)));
+    REACH.iter().find_map(|days| firings(time, &clock(days)).next())
 }
 
 /// The time line's ends instead of what lies beyond.
-fn at(second: i64) -> Timestamp {
+pub(super) fn instant(second: i64) -> Timestamp {
     let inside = second.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
     Timestamp::from_second(inside).unwrap_or(Timestamp::UNIX_EPOCH)
 }

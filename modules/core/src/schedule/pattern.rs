@@ -78,20 +78,21 @@ impl Pattern {
         if after == 0 {
             return Self { minutes, ..self.clone() };
         }
-        let moved =
-            |day: &u8, among: i64| u8::try_from((i64::from(*day) + after).rem_euclid(among)).unwrap_or_default();
+        let moved = |from: &u8, by: i64, among: i64| {
+            u8::try_from((i64::from(*from) + by).rem_euclid(among)).unwrap_or_default()
+        };
         let nameable = 1..=i64::from(LAST_COMMON_DAY);
         let stays = |&day: &u8| nameable.contains(&day.into()) && nameable.contains(&(i64::from(day) + after));
         let days = match &self.days {
-            Days::Week(days) => Days::Week(days.iter().map(|day| moved(day, 7)).collect()),
+            Days::Week(days) => Days::Week(days.iter().map(|day| moved(day, after, 7)).collect()),
             Days::Month(days) if days.iter().all(stays) => {
-                let days = Days::Month(days.iter().map(|day| moved(day, 32)).collect());
+                let days = Days::Month(days.iter().map(|day| moved(day, after, 32)).collect());
                 return Self { minutes, days, months: self.months.clone() };
             }
             Days::Every | Days::Month(_) => Days::Every,
         };
         // The last days of a month have their successors in the next one, the first ones have them in the last.
-        let beside = |month: u8| if after > 0 { month % 12 + 1 } else { (month + 10) % 12 + 1 };
+        let beside = |month: u8| moved(&(month - 1), after.signum(), 12) + 1;
         let months: BTreeSet<u8> = self.months.iter().flat_map(|&month| [month, beside(month)]).collect();
         let months = if months.len() == 12 { Vec::new() } else { months.into_iter().collect() };
         Self { minutes, days, months }

@@ -65,10 +65,10 @@ pub fn advise(
     until: Timestamp,
 ) -> Result<(), PlanError> {
     let whole = prepared(jobs, facts, from, until)?;
-    let end = |trial| from.checked_add(trial).unwrap_or(until);
-    let trials = TRIALS.map(end).into_iter().filter(|&end| end < until);
-    let horizons: Vec<_> = trials.map(|end| whole.until(end.as_second())).chain([whole.clone()]).collect();
-    suggest::remedies(jobs, facts, &horizons, &mut plan.checks);
+    let end = |trial| from.checked_add(trial).map_or(until, |end| end.min(until));
+    let ends: BTreeSet<_> = TRIALS.map(end).into_iter().chain([until]).collect();
+    let horizons: Vec<_> = ends.into_iter().map(|end| whole.until(end.as_second())).collect();
+    suggest::remedies(jobs, facts, &horizons, suggest::EVENTS, &mut plan.checks);
     Ok(())
 }
 

@@ -119,6 +119,11 @@ fn a_provider_turns_one_copy_into_days() {
     let far = replay(&all, &keeping(sink(0), &policy("generations: 40")), None).unwrap();
     assert_eq!(window(&all, &[&provided, &far.until]), window(&all, &[&far.until]));
     assert_eq!(source.most.generations(), 3, "the full, yesterday's and today's until the rotation");
+    // What never goes needs no provider, whatever that one does.
+    let all = &all[..10];
+    let source = replay(all, &keeping(Side::Source, &policy("generations: 40")), None).unwrap();
+    let provided = kept_by_provider(all, &source, Provider { days: 1, every: days(2) });
+    assert_eq!(window(all, &[&provided]), None, "{provided:?}");
 }
 
 #[test]
@@ -177,6 +182,43 @@ fn what_protect_holds_beyond_max_age_is_told() {
         (told(spell.data), told(spell.from), told(spell.until)),
         ("2026-11-02 21:00".into(), "2026-11-10 22:00".into(), "2026-11-12 22:00".into())
     );
+    // Of age for three days, the last good one until the next has come after a week, and protected for ten days.
+    let weeks: Vec<_> = (0..6).map(|n| delivery(n * 7 * DAY, HOUR, GenerationKind::Full)).collect();
+    let kept = policy("{generations: 5, max_age: 3d}");
+    let store = keeping(sink(10), &kept);
+    let course = replay(&weeks, &store, None).unwrap();
+    let spell = Spell { data: 0, from: weeks[1].arrives, until: weeks[2].arrives };
+    assert_eq!(ages(&weeks, &store, &course, days(3), 0).unwrap().overstays, Some(spell));
+}
+
+#[test]
+fn ages_are_counted_to_the_second() {
+    let one = policy("generations: 1");
+    let store = keeping(sink(0), &one);
+    let of = |lag: i64, max_age: u64| {
+        let daily: Vec<_> = (0..10).map(|n| delivery(n * DAY, lag, GenerationKind::Full)).collect();
+        let five = policy("generations: 5");
+        let kept = if lag == 1 { store } else { Keeping { policy: &five, ..store } };
+        ages(&daily, &kept, &replay(&daily, &kept, None).unwrap(), days(max_age), 0).unwrap()
+    };
+    // The next copy comes in the very second in which the last one is a day and a second old, and that goes at once.
+    let found = of(1, 1);
+    assert_eq!((found.stale, found.stalest, found.oldest), (None, None, None));
+    // Of age are two, and one from the second after a copy's two days until the next one has come an hour later. When the
+    // first two days have passed since the first arrival, one has just come.
+    let found = of(HOUR, 2);
+    assert_eq!(found.most, Extreme { count: 2, at: DAY + HOUR });
+    assert_eq!(found.fewest, Some(Extreme { count: 1, at: 3 * DAY + 1 }));
+}
+
+#[test]
+fn a_rotation_in_the_second_of_an_arrival_finds_what_has_arrived() {
+    let all = nights(100, 22);
+    let kept = policy("{generations: 5, max_age: 36h}");
+    let usual = keeping(sink(0), &kept);
+    let at_once: Vec<i64> = all.iter().map(|night| night.arrives).collect();
+    let course = |keeping: &Keeping<'_>| replay(&all, keeping, None).unwrap();
+    assert_eq!(course(&Keeping { rotations: &at_once, ..usual }), course(&usual));
 }
 
 #[test]

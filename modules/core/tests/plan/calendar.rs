@@ -37,8 +37,26 @@ fn a_weekend_of_two_jobs_looks_like_this() {
     let (jobs, from) = ([nightly, often], FROM.parse::<Timestamp>().unwrap());
     let plan = plan(&jobs, &berlin(), from, from + SignedDuration::from_hours(24 * 10)).unwrap();
     let svg = Calendar::of(&plan, &jobs, &berlin(), from, 4).unwrap().svg();
-    assert_nothing_is_hidden(&svg);
-    assert!(svg == include_str!("weekend.svg"), "tests/plan/weekend.svg is another picture; it should be:\n{svg}");
+    assert_is("weekend.svg", include_str!("weekend.svg"), &svg);
+}
+
+#[test]
+fn days_of_a_plan_that_is_refused_look_like_this() {
+    // One passes midnight, the other has times five and fifteen minutes apart; then there is a day without anything.
+    let late = quick("rpo: 20h, at: [\"23:58\"], days: [fri, sun]");
+    let mut mail = Job { job: "mail".into(), ..quick("at: [\"20:00\"], days: [fri]") };
+    mail.schedule.transport = vec!["15 20 * * 5".into()];
+    mail.schedule.rotate = vec!["45 20 * * 5".into()];
+    let (jobs, from) = ([late, mail], FROM.parse::<Timestamp>().unwrap());
+    let plan = plan(&jobs, &berlin(), from, from + SignedDuration::from_hours(24 * 10)).unwrap();
+    let svg = Calendar::of(&plan, &jobs, &berlin(), from, 5).unwrap().svg();
+    assert_is("refused.svg", include_str!("refused.svg"), &svg);
+}
+
+/// The picture is the one that is kept.
+fn assert_is(name: &str, kept: &str, svg: &str) {
+    assert_nothing_is_hidden(svg);
+    assert!(svg == kept, "tests/plan/{name} is another picture; it should be:\n{svg}");
 }
 
 #[test]
@@ -77,6 +95,12 @@ fn transports_that_find_nothing_are_left_out() {
 fn a_copy_that_waits_is_carried_on_the_first_day() {
     let text = calendar(quick("at: [\"23:50\"]"), &berlin(), "2026-11-20T22:55:00Z", 1).to_string();
     assert!(text.contains("sat 2026-11-21\n  00:00 transport   shop data on web1, 15 min\n"), "{text}");
+    // However long it has waited by then.
+    let mut monthly = quick("rpo: 400d");
+    monthly.schedule.collect = vec!["0 2 26 * *".into()];
+    monthly.schedule.transport = vec!["0 2 25 * *".into()];
+    let text = calendar(monthly, &berlin(), FROM, 7).to_string();
+    assert!(text.contains("wed 2026-11-25\n  02:00 transport   shop data on web1, 15 min\n"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::simulator::live;
 use backup_core::{
     Failure, Job,
-    schedule::{Facts, HostFacts, Outcome, Plan, PlanError, SinkFacts, plan, zone},
+    schedule::{Check, Facts, HostFacts, Outcome, Plan, PlanError, SinkFacts, plan, zone},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -52,6 +52,12 @@ fn assert_together(jobs: &[Job; 2], zones: [&str; 2], stream: &str, of: &str) {
     let starts = |job: &str, stream: &str| &seen.starts[&(job.to_owned(), stream.to_owned())];
     assert!(starts("files", of).len() >= 12, "{plan}");
     assert_eq!(starts("shop", stream), starts("files", of), "{zones:?}\n{plan}");
+}
+
+/// The first check of the carried job of this name.
+fn told(plan: &Plan, name: &str) -> Check {
+    let of = |check: &&Check| check.check == name && check.job.as_deref() == Some("shop");
+    plan.checks.iter().find(of).unwrap_or_else(|| panic!("{plan}")).clone()
 }
 
 const DAILY: &str = "rpo: 40d, at: [\"03:00\"]";
@@ -138,4 +144,38 @@ fn what_a_carrier_takes_along_may_still_travel_when_its_next_stream_begins() {
     jobs[1].objectives.as_mut().unwrap().with = None;
     jobs[1].schedule.transport = vec!["10 3 * * *".into()];
     assert_eq!(overlap(&jobs), Outcome::Failed, "what is not taken along is in the way");
+}
+
+#[test]
+fn the_first_copy_that_waits_and_the_first_that_waits_longest_are_told() {
+    let waits = |carrier: &str| {
+        let jobs = jobs((carrier, "data push sink1"), "data push sink1");
+        let told = told(&planned(&jobs, ["UTC", "UTC"]).unwrap(), "carrier");
+        (told.text, told.figures["wait"] / 60)
+    };
+    let daily = "the copy of 2026-11-21 01:00 travels 2 h 10 min later, with the transport of files at 2026-11-21 03:10, and counts on sink1 at 2026-11-21 03:25";
+    assert_eq!(waits(DAILY), (daily.to_owned(), 130));
+    // Saturday's copy goes on Monday; Friday's are the ones that wait three days.
+    let twice = "the copy of 2026-11-21 01:00 travels 50 h 10 min later, with the transport of files at 2026-11-23 03:10, and counts on sink1 at 2026-11-23 03:25; that of 2026-11-27 01:00 even 3 d 2 h 10 min";
+    assert_eq!(waits("rpo: 40d, at: [\"03:00\"], days: [mon, thu]"), (twice.to_owned(), 74 * 60 + 10));
+}
+
+#[test]
+fn of_what_is_carried_no_collection_is_late() {
+    let plan = planned(&jobs((DAILY, "data push sink1"), "data push sink1"), ["UTC", "UTC"]).unwrap();
+    let late = plan.checks.iter().filter(|check| check.check == "late_run").map(|check| check.job.as_deref());
+    assert_eq!(late.collect::<Vec<_>>(), [Some("files")], "{plan}");
+}
+
+#[test]
+fn after_what_is_carried_comes_the_gap_of_the_carrier() {
+    // Carried until 03:20, or until 03:30 with what is taken along.
+    let mut jobs = jobs((DAILY, "data push sink1"), "data push sink1").to_vec();
+    jobs[1].objectives.as_mut().unwrap().gap = "1h".parse().unwrap();
+    jobs.push(job("mail", "rpo: 40d, at: [\"04:00\"]", "data push sink1"));
+    let gap = |jobs: &[Job]| {
+        let told = told(&planned(jobs, ["UTC", "UTC"]).unwrap(), "gap");
+        (told.outcome, told.figures["least"] / 60)
+    };
+    assert_eq!(gap(&jobs), (Outcome::Ok, 110), "from the end of its collection to the carrier's");
 }

@@ -1,10 +1,10 @@
 //! Which entries there are: when, of which kind, and whether something is made up for.
 
-use crate::make::{FROM, berlin, facts, planned, quick};
+use crate::make::{FROM, berlin, check, facts, planned, quick};
 use backup_core::{
     GenerationKind, Job,
     job::objectives::TimeOfDay,
-    schedule::{Facts, HostFacts, Plan, Purpose, plan},
+    schedule::{Facts, HostFacts, Outcome, Plan, Purpose, plan},
 };
 
 fn crons(plan: &Plan, purpose: Purpose, kind: Option<GenerationKind>) -> Vec<&str> {
@@ -147,4 +147,71 @@ fn copies_end_by_their_age_on_days_without_a_transport_too() {
         assert_eq!(rotations(days, None), "", "{days}: each transport rotates");
     }
     assert_eq!(rotations("", Some("60d")), "", "each night");
+}
+
+#[test]
+fn transports_at_one_time_of_day_have_one_entry() {
+    for (collect, transport) in [
+        (&["0 22 * * 0", "0 22 * * 1-6"][..], &["10 22 * * *"][..]),
+        (&["0 22 * * *", "0 22 * * 3"], &["10 22 * * *"]),
+        (&["0 22 * * 0", "0 22 * * 1-6", "0 10 * * *"], &["10 10,22 * * *"]),
+        (&["0 22 * * 1", "0 22 * * 3"], &["10 22 * * 1,3"]),
+        (&["0 22 1 * *", "0 22 15 * *"], &["10 22 1,15 * *"]),
+        (&["0 22 15 * *", "0 22 * * 1"], &["10 22 15 * *", "10 22 * * 1"]),
+        (&["0 22 1 1 *", "0 22 1 7 *"], &["10 22 1 1 *", "10 22 1 7 *"]),
+        (&["0 22 1 1 *", "0 10 1 7 *"], &["10 10 1 7 *", "10 22 1 1 *"]),
+    ] {
+        let mut job = quick("rpo: 400d");
+        job.schedule.collect = collect.iter().map(ToString::to_string).collect();
+        let plan = planned(&job, &berlin(), FROM, 10);
+        assert_eq!(crons(&plan, Purpose::Transport, None), transport, "{collect:?}");
+        assert_eq!(check(&plan, "overlap").outcome, Outcome::Ok, "what begins twice at once runs once: {plan}");
+    }
+}
+
+#[test]
+fn a_collection_may_begin_when_the_last_one_ends() {
+    let mut job = quick("rpo: 26h, at: [\"22:00\", \"22:10\"]");
+    job.schedule.transport = vec!["20 22 * * *".into()];
+    let plan = planned(&job, &berlin(), FROM, 10);
+    assert!(plan.feasible, "{plan}");
+}
+
+#[test]
+fn what_is_installed_is_told_host_by_host_the_source_first() {
+    let job = |name: &str, sink: &str| {
+        let mut job = quick("rpo: 26h, at: [\"22:00\"], catch_up: false, drill: {days: [sun], at: [\"06:00\"]}");
+        job.job = name.into();
+        job.streams.values_mut().for_each(|of| of.sink.name = sink.into());
+        job
+    };
+    let from: jiff::Timestamp = FROM.parse().unwrap();
+    let jobs = [job("shop", "zoo"), job("mail", "attic")];
+    let text = plan(&jobs, &berlin(), from, from + jiff::SignedDuration::from_hours(24 * 10)).unwrap().to_string();
+    let told = "
+on web1
+  0 22 * * *          root              backup_collect run shop
+                                        collection: as `objectives.at` says
+  10 22 * * *         dataBackupSource  backup_transport run shop --stream data
+                                        after collecting, which takes 10 min at p95
+  25 22 * * *         dataBackupSource  backup_transport run shop --stream data
+                                        after a collection that took longer; does nothing otherwise
+  0 22 * * *          root              backup_collect run mail
+                                        collection: as `objectives.at` says
+  10 22 * * *         dataBackupSource  backup_transport run mail --stream data
+                                        after collecting, which takes 10 min at p95
+  25 22 * * *         dataBackupSource  backup_transport run mail --stream data
+                                        after a collection that took longer; does nothing otherwise
+
+on attic
+  0 6 * * 0           dataBackupSink    backup_restore drill web1/mail --stream data  (planned only)
+                                        as declared
+
+on zoo
+  0 6 * * 0           dataBackupSink    backup_restore drill web1/shop --stream data  (planned only)
+                                        as declared
+
+what is kept
+";
+    assert!(text.contains(told), "{text}");
 }

@@ -1,6 +1,6 @@
 //! A database's head lies on the sink: snapshots and checkpoints are planned there, at times of their own, in their order.
 
-use crate::make::{check, facts};
+use crate::make::{self, FROM, check, facts};
 use backup_core::{
     Job,
     schedule::{Clock, Outcome, Plan, Purpose, advise, firings, plan, plan_fleet, zone},
@@ -155,6 +155,38 @@ fn a_snapshot_holds_what_has_arrived() {
     let stale = told("rpo: 26h, snapshots: {every: 6h}");
     assert_eq!(stale.outcome, Outcome::Warning, "{stale}");
     assert!(stale.text.contains("holds nothing new"), "{stale}");
+}
+
+#[test]
+fn the_first_of_the_oldest_snapshots_is_told_and_the_first_that_holds_nothing_new() {
+    // Each night at 22:00, on the sink at 22:20.
+    let nightly = job("web1", "at: [\"22:00\"], snapshots: {every: 3h}");
+    let plan = make::planned(&nightly, &facts("Europe/Berlin"), FROM, 10);
+    let told = check(&plan, "snapshot");
+    let second = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+    let (collected, arrives, next) =
+        (second("2026-11-20T21:00:00Z"), second("2026-11-20T21:20:00Z"), second("2026-11-21T21:20:00Z"));
+    let snapshots = begins(&plan, Purpose::Snapshot, "Europe/Berlin");
+    let of_the_first = |at: &&i64| (arrives..next).contains(*at);
+    let holding: Vec<i64> = snapshots.iter().filter(of_the_first).copied().collect();
+    assert!(snapshots[1] < holding[0], "nothing has arrived before the first two");
+    let oldest = *holding.last().unwrap();
+    assert_eq!((told.instant, told.figures["age"]), (Some(oldest), oldest - collected), "{told}");
+    let clock = Clock::new(&zone("Europe/Berlin", "web1").unwrap(), range().0, range().1);
+    let when = |at: i64| Timestamp::from_second(clock.local(at)).unwrap().strftime("%F %H:%M").to_string();
+    let stale = format!(
+        "; that of {} holds nothing new: nothing arrives after the one of {}",
+        when(holding[1]),
+        when(holding[0])
+    );
+    assert!(told.text.contains(&stale), "{stale}: {told}");
+}
+
+#[test]
+fn what_is_taken_each_minute_leaves_no_room_between() {
+    let minutes = job("web1", "rpo: 26h, snapshots: {every: 1min}, checkpoints: {every: 1min}");
+    let plan = make::planned(&minutes, &facts("UTC"), FROM, 2);
+    assert_eq!(check(&plan, "checkpoint").outcome, Outcome::Failed, "one in the minute of a snapshot is not between");
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Collections that take longer than at p95: the transport is tried twice, so that they do not travel one interval later.
 
-use crate::simulator::live;
+use crate::{
+    make::{self, FROM, berlin, quick},
+    simulator::live,
+};
 use backup_core::{
-    Job,
+    Job, StreamName,
     schedule::{Facts, HostFacts, Outcome, Plan, Purpose, plan, zone},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -94,4 +97,21 @@ fn a_second_try_that_breaks_the_rpo_is_told_of() {
 fn where_the_next_transport_is_as_near_there_is_no_second_try() {
     let plan = planned("{rpo: 1h, durations: {collect: 5min, transport: 10min, verify: 10min}}");
     assert!(plan.feasible && crons(&plan, Purpose::Again).is_empty(), "{plan}");
+    assert!(plan.checks.iter().all(|check| check.check != "late_run"), "{plan}");
+}
+
+#[test]
+fn of_each_stream_it_is_told_what_its_own_second_try_does() {
+    let told = |rpo: &str| {
+        let mut both = quick(&format!("at: [\"22:00\"], rpo: {rpo}"));
+        let logs = both.streams.values().next().unwrap().clone();
+        both.streams.insert(StreamName::Logs, logs);
+        let plan = make::planned(&both, &berlin(), FROM, 10);
+        let told = plan.checks.into_iter().filter(|check| check.check == "late_run");
+        told.map(|check| (check.outcome, check.figures["effective"] / 60)).collect::<Vec<_>>()
+    };
+    // The logs travel after the data. An RPO may be reached, not exceeded.
+    let day = 24 * 60;
+    assert_eq!(told("1d50min"), [(Outcome::Ok, day + 40), (Outcome::Ok, day + 50)]);
+    assert_eq!(told("1d49min"), [(Outcome::Ok, day + 40), (Outcome::Warning, day + 50)]);
 }

@@ -54,3 +54,12 @@ fn one_that_only_loses_a_day_tells() {
     assert_eq!(told("collect: 0 2 * * *"), None);
     assert!(told("collect: 0 2 28 * *").unwrap().1.contains("day 28 is the last that every month has"));
 }
+
+#[test]
+fn the_years_of_the_horizon_are_told_as_they_are() {
+    let [from, until] = ["2028-12-31T23:59:59Z", "2033-01-01T00:00:00Z"].map(|text| text.parse().unwrap());
+    let plan = plan(&[scheduled("collect: 0 2 28 * *").unwrap()], &Facts::default(), from, until).unwrap();
+    let told = &plan.checks.iter().find(|check| check.check == "month_end").unwrap().text;
+    let years = "28 days in common years (2029, 2030, 2031) and 29 in leap years (2028, 2032), not the other way round";
+    assert!(told.ends_with(years), "{told}");
+}

@@ -56,6 +56,20 @@ fn what_cron_makes_up_for_in_spring_meets_nothing() {
 }
 
 #[test]
+fn what_cron_makes_up_for_has_half_the_hour_where_it_takes_half_of_it() {
+    let steps = "durations: {collect: 15min, transport: 15min, verify: 1min}";
+    let minute = |name: String, objectives: &str| {
+        let job = Job { job: name, ..shop(&format!("{{{objectives}, {steps}}}")) };
+        let plan = planned(&job, &berlin(), FROM, 150);
+        assert!(plan.feasible && why(&plan).starts_with("hourly: "), "{plan}");
+        plan.entries[0].cron.split(' ').next().unwrap().to_owned()
+    };
+    let names = || (0..6).map(|n| format!("shop{n}"));
+    assert!(names().all(|name| minute(name, "rpo: 4h, blackout: ['08:00-10:00', '13:00-14:30']") == "30"));
+    assert!(names().any(|name| minute(name, "rpo: 100min") != "30"), "what has no hours follows the clock");
+}
+
+#[test]
 fn what_clocks_forbid_is_not_laid_to_arithmetic() {
     let long_day = plan("rpo: 25h");
     let reason = "every 12 h: the RPO of 25 h less 25 min for collect, transport and verification leaves 24 h 35 min; daily would be 25 h 25 min old before 2027-10-31 18:42";
@@ -117,4 +131,54 @@ fn so_many_missed_runs_as_can_be_declared_are_proven() {
         ),
         "{missed}"
     );
+}
+
+#[test]
+fn what_no_interval_holds_takes_half_of_the_host_at_most() {
+    let leaves = "leaves 0 min, and each run keeps the host busy for 45 min";
+    for (rpo, told) in [
+        ("40min", "collect, transport and verification take 50 min, more than the RPO of 40 min".to_owned()),
+        ("50min", format!("the RPO of 50 min less 50 min for collect, transport and verification {leaves}")),
+    ] {
+        let steps = "durations: {collect: 35min, transport: 10min, verify: 5min}";
+        let plan = planned(&shop(&format!("{{rpo: {rpo}, {steps}}}")), &berlin(), FROM, 40);
+        assert_eq!(why(&plan), format!("every 2 h, which is not enough: {told}"));
+    }
+}
+
+#[test]
+fn the_reason_tells_what_the_rpo_is_divided_by_and_what_is_taken_of_it() {
+    let mut later = berlin();
+    later.hosts.get_mut("web1").unwrap().delays.insert("shop".into(), "30min".parse().unwrap());
+    for (objectives, told) in [
+        (
+            "rpo: 4h",
+            "every 3 h: the RPO of 4 h less 55 min for collect, transport and verification leaves 3 h 5 min, which no entry holds evenly; every 4 h would be too rare",
+        ),
+        (
+            "rpo: 9h, tolerate: 1",
+            "every 4 h: the RPO of 9 h less 55 min for collect, transport and verification, for each of 2 runs, leaves 4 h 2 min 30 s, which no entry holds evenly; every 6 h would be too rare",
+        ),
+        (
+            "rpo: 400d",
+            "twice a month: the RPO of 400 d less 55 min for collect, transport and verification leaves 399 d 23 h 5 min; once a month would be too rare to tell within the horizon",
+        ),
+    ] {
+        assert_eq!(why(&planned(&quick(objectives), &later, FROM, 40)), told);
+    }
+}
+
+#[test]
+fn a_step_may_take_years() {
+    let plan =
+        planned(&shop("{rpo: 900d, durations: {collect: 800d, transport: 10min, verify: 5min}}"), &berlin(), FROM, 40);
+    assert!(why(&plan).contains("less 800 d 15 min for collect, transport and verification"), "{plan}");
+}
+
+#[test]
+fn clocks_that_only_go_back_delay_no_transport() {
+    // The one change within the horizon is that of 2026-10-25, five minutes after the collection begins.
+    let autumn = planned(&quick("rpo: 26h, at: ['01:55']"), &berlin(), "2026-10-20T12:00:00Z", 14);
+    let whys = autumn.entries.iter().filter(|entry| entry.purpose == Purpose::Transport).map(|entry| &entry.why);
+    assert!(whys.clone().count() > 0 && whys.clone().all(|why| !why.contains("once more")), "{autumn}");
 }

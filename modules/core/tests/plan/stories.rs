@@ -1,6 +1,6 @@
 //! What checks tell: the right copy, the right instant, and no span shorter than it is.
 
-use crate::make::{FROM, berlin, planned, quick, shop};
+use crate::make::{FROM, berlin, check, planned, quick, shop};
 use backup_core::{
     Job,
     job::Mode,
@@ -59,6 +59,69 @@ fn of_many_nights_on_which_clocks_change_the_first_are_told() {
     assert_eq!(told(200), spring);
     assert_eq!(told(2 * 365).matches("; ").count(), 3, "each of four");
     assert_eq!(told(5 * 365), format!("{spring}; {autumn}; 10 such times within the horizon"));
+}
+
+#[test]
+fn a_change_of_clocks_concerns_the_times_from_its_first_minute_to_its_last() {
+    let concerns = |at: &str| {
+        let plan = planned(&quick(&format!("rpo: 3d, at: [\"{at}\"]")), &berlin(), FROM, 200);
+        plan.checks.iter().any(|check| check.check == "clock_changes")
+    };
+    assert_eq!(["01:59", "02:00", "02:59", "03:00"].map(concerns), [false, true, true, false]);
+}
+
+#[test]
+fn whose_days_are_weekdays_is_told_where_a_full_by_date_meets_an_incremental() {
+    let told =
+        |days: &str, full: &str| story(&format!("rpo: 30d, at: [\"22:00\"], days: {days}, full: {{days: {full}}}"));
+    let date = told("[mon, tue, wed, thu, fri]", "[1]");
+    assert!(date.contains("names days of the month (1), the other collections are on weekdays,"), "{date}");
+    let weekday = told("[20, 22]", "[sun]");
+    assert!(weekday.contains("names weekdays (sun), the other collections are on days of the month,"), "{weekday}");
+}
+
+#[test]
+fn an_opening_that_is_too_short_is_told_with_its_begin_and_its_end() {
+    let told = story("rpo: 2d, window: [\"02:00-02:05\"]");
+    let text = "a collection of shop takes 10 min, as declared, and the window leaves 5 min at most: what begins at 2026-11-21 02:00 has not ended at 2026-11-21 02:05, when the window does";
+    assert_eq!(told, text);
+}
+
+#[test]
+fn without_two_copies_to_compare_no_age_is_told() {
+    let told = |tolerate: u32, days: i64| {
+        let plan = planned(&quick(&format!("at: [\"22:00\"], rpo: 50h, tolerate: {tolerate}")), &berlin(), FROM, days);
+        let check = check(&plan, "rpo");
+        (check.outcome, check.text.clone())
+    };
+    let few = "fewer than two copies reach sink1 within the horizon".to_owned();
+    assert_eq!(told(0, 1), (Outcome::Failed, few));
+    let any =
+        "cannot be told: 2 transports reach sink1 within the horizon, and any 1 in a row may be missed".to_owned();
+    assert_eq!(told(1, 2), (Outcome::Failed, any));
+}
+
+#[test]
+fn how_long_a_restore_takes_is_compared_with_the_rto() {
+    let told = |declared: &str, measured: Option<u64>| {
+        let mut facts = berlin();
+        let measured = Measured { restore: measured.map(Span), ..Measured::default() };
+        facts.hosts.get_mut("web1").unwrap().jobs.insert("shop".into(), measured);
+        let job = shop(&format!("{{rpo: 2d, rto: 1h{declared}}}"));
+        let plan = planned(&job, &facts, FROM, 10);
+        let check = check(&plan, "rto");
+        (check.outcome, check.text.clone())
+    };
+    let of = |restore| format!(", durations: {{restore: {restore}}}");
+    for (restore, seconds, outcome, text) in [
+        ("61min", None, Outcome::Failed, "a restore takes 1 h 1 min, RTO is 1 h"),
+        ("30min", Some(3660), Outcome::Failed, "a restore takes 1 h 1 min, RTO is 1 h"),
+        ("30min", Some(3600), Outcome::Ok, "a restore takes 1 h, RTO is 1 h"),
+        ("1h", None, Outcome::Unknown, "a restore is declared to take 1 h and was never measured; RTO is 1 h"),
+    ] {
+        assert_eq!(told(&of(restore), seconds), (outcome, text.to_owned()), "{restore}, {seconds:?}");
+    }
+    assert_eq!(told("", None), (Outcome::Unknown, "no restore was ever measured; RTO is 1 h".to_owned()));
 }
 
 /// The explanation of the first entry for this purpose.

@@ -1,8 +1,9 @@
 //! Both streams of a job: they may travel at the same time, and neither may begin while its own last transport is running.
 
+use crate::make::{FROM, berlin, planned, quick};
 use backup_core::{
-    Job,
-    schedule::{Facts, Outcome, plan},
+    Job, StreamName,
+    schedule::{Facts, Outcome, Purpose, plan},
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
@@ -29,4 +30,21 @@ fn streams_may_travel_at_the_same_time() {
 fn they_may_not_travel_while_the_job_collects() {
     assert_eq!(overlap("5 2 * * *"), Outcome::Failed);
     assert_eq!(overlap("50 1 * * *"), Outcome::Failed);
+}
+
+#[test]
+fn the_second_one_travels_after_the_first() {
+    let mut job = quick("rpo: 26h, at: [\"22:00\"]");
+    let logs = job.streams[&StreamName::Data].clone();
+    job.streams.insert(StreamName::Logs, logs);
+    let plan = planned(&job, &berlin(), FROM, 10);
+    let told = |stream| {
+        let of =
+            |entry: &&backup_core::schedule::Entry| entry.purpose == Purpose::Transport && entry.stream == Some(stream);
+        let first = plan.entries.iter().find(of).unwrap();
+        (first.cron.as_str(), first.why.as_str())
+    };
+    let why = "after collecting, which takes 10 min at p95";
+    assert_eq!(told(StreamName::Data), ("10 22 * * *", why));
+    assert_eq!(told(StreamName::Logs), ("20 22 * * *", format!("{why}; after carrying the streams before").as_str()));
 }

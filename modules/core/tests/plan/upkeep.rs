@@ -64,6 +64,16 @@ fn one_that_is_too_early_there_is_refused() {
 }
 
 #[test]
+fn the_first_of_those_that_come_closest_is_told() {
+    // New York is six hours behind Berlin, and five for two weeks of each spring and one of each autumn.
+    let plan = planned(&job("23:00", "verify: {days: [sun], at: [\"19:00\"]}"), "America/New_York");
+    let told = check(&plan, "verification");
+    assert_eq!((told.outcome, told.figures["after"]), (Outcome::Ok, 40 * 60), "{told}");
+    let text = "the verification of 2027-03-15 00:00 (2027-03-14 19:00 on sink1, America/New_York) comes 40 min after the full of 2027-03-14 23:00 has arrived at 2027-03-14 23:20; it is never closer. It needs that full";
+    assert_eq!(told.text, text);
+}
+
+#[test]
 fn a_derived_time_is_after_the_full_in_every_zone() {
     for sink in ["UTC", "Europe/Berlin", "Asia/Tokyo", "America/New_York", "Australia/Lord_Howe"] {
         for time in ["00:00", "05:45", "14:40", "18:30", "23:20", "23:45"] {

@@ -176,6 +176,8 @@ fn nothing_younger_than_protect_goes_by_the_sinks_clock() {
     let kept = stay(&store, "generations: 2", &careful_sink("2026-11-21T00:00:00Z", 7 * DAY, 30 * DAY));
     assert_eq!(kept.len(), 7);
     assert_eq!(kept[0], "20251114");
+    let kept = stay(&store, "generations: 2", &careful_sink("2026-11-21T23:00:00Z", 7 * DAY, 30 * DAY));
+    assert_eq!(kept[0], "20251115", "after seven days to the second");
 }
 
 #[test]

@@ -125,6 +125,8 @@ fn clocks_go_forward_in_berlin_on_28_march_2027() {
     assert_eq!(night("0 2 * * *"), ["28T01:00:00 / 02:00"], "fixed within the gap: right after it");
     assert_eq!(night("30 1-3 * * *"), ["28T00:30:00 / 01:30", "28T01:00:00 / 02:30", "28T01:30:00 / 03:30"]);
     assert_eq!(night("0 2,3 * * *"), ["28T01:00:00 / 02:00", "28T01:00:10 / 03:00"], "twice, ten seconds apart");
+    let until = |end| runs("0 2,3 * * *", BERLIN, "2027-03-28T00:00:00Z", end).len();
+    assert_eq!([until("2027-03-28T01:00:10Z"), until("2027-03-28T01:00:11Z")], [1, 2], "the end is beyond the range");
     assert_eq!(night("0 */2 * * *"), ["28T02:00:00 / 04:00"], "wild: what does not exist does not run");
     assert_eq!(night("*/30 2 * * *"), [""; 0]);
     assert_eq!(
@@ -146,6 +148,14 @@ fn clocks_go_back_in_berlin_on_28_october_2029() {
     assert_eq!(night("59 2 * * *"), ["28T00:59:00 / 02:59"]);
     assert_eq!(night("0 3 * * *"), ["28T02:00:00 / 03:00"]);
     assert_eq!(night("0 */2 * * *"), ["28T00:00:00 / 02:00", "28T01:00:00 / 02:00"], "wild: both");
+}
+
+#[test]
+fn who_looks_in_the_middle_of_a_repeated_hour_knows_what_ran_in_it() {
+    // In Troll 01:00 to 03:00 comes twice, from 01:00 UTC on for the second time.
+    let troll = "<+00>0<+02>-2,M3.5.0/1,M10.5.0/3";
+    assert_eq!(runs("45 2 * * *", troll, "2029-10-28T00:00:00Z", "2029-10-28T12:00:00Z"), ["28T00:45:00 / 02:45"]);
+    assert!(runs("45 2 * * *", troll, "2029-10-28T02:30:00Z", "2029-10-28T12:00:00Z").is_empty());
 }
 
 #[test]

@@ -247,3 +247,15 @@ fn wrapped(text: &str) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_filled_to_its_last_letter() {
+        let (half, rest) = ("a".repeat(LINE / 2), "b".repeat(LINE / 2 - 1));
+        assert_eq!(wrapped(&format!("{half} {rest}")), [format!("{half} {rest}")]);
+        assert_eq!(wrapped(&format!("{half} {rest}c")), [half, format!("{rest}c")]);
+    }
+}

@@ -124,7 +124,7 @@ impl Host<'_, '_> {
             ));
         }
         if !objectives.days.is_empty() || (objectives.full.is_some() && objectives.rpo.is_none()) {
-            let build = |phase: u32| draft.on_declared_days([u16::try_from(phase % Week::DAY).unwrap_or_default()]);
+            let build = |phase: u32| draft.on_declared_days([u16::try_from(phase).unwrap_or_default()]);
             let whole = starts(&build(0)).len();
             let search = Search { phases: Week::DAY, daily: true, whole, build: &build };
             let runs = build(self.phase(draft, &search).unwrap_or_else(|| preferred(draft, Week::DAY)));
@@ -235,4 +235,21 @@ fn own(draft: &Draft<'_>, search: &Search<'_>) -> u32 {
     };
     let mut leaps = (0..LOOKED_AT).map(|n| (preferred + n * leap) % search.phases);
     leaps.find(is_open).unwrap_or(preferred)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn clocks_turn_when_a_change_begins_and_when_it_has_ended() {
+        let [from, until] = ["2026-11-20T12:00:00Z", "2027-11-20T12:00:00Z"].map(|text| text.parse().unwrap());
+        // Half an hour forward at 02:00, and back to 01:30 at 02:00.
+        let clock = Clock::new(&TimeZone::get("Australia/Lord_Howe").unwrap(), from, until);
+        let of = |week: &Week| (0..Week::MINUTES).filter(|&minute| !week.is_free(minute, 1)).collect::<Vec<_>>();
+        let (changing, turns) = changing_minutes(&clock);
+        assert_eq!(of(&changing), (90..150).collect::<Vec<_>>());
+        assert_eq!(of(&turns), [90, 120, 150]);
+    }
 }

@@ -58,18 +58,15 @@ impl Host<'_, '_> {
         for cadence in LADDER.iter().filter(fits).take_while(near) {
             let runs = self.place(draft, cadence);
             let tried = Draft { carries: self.carries(draft, &runs)?, runs, ..draft.clone() };
-            let held = self.holds(&tried, rpo);
-            let limit = match &rarer {
-                Some((rarer, tried)) if held => self.too_old(rarer, tried),
-                _ if cadence.seconds() == wanted.interval() => String::new(),
-                _ => cadence.not_rarer(),
-            };
+            let by_arithmetic =
+                || if cadence.seconds() == wanted.interval() { String::new() } else { cadence.not_rarer() };
             let cut = cut(draft, cadence, &tried.runs);
-            let why = || format!("{}: {}{limit}{cut}", cadence.name, wanted.arithmetic());
-            if held {
-                return Ok((tried.runs, why()));
+            let why = |limit: String| format!("{}: {}{limit}{cut}", cadence.name, wanted.arithmetic());
+            if self.holds(&tried, rpo) {
+                let limit = rarer.map_or_else(by_arithmetic, |(rarer, tried)| self.too_old(rarer, &tried));
+                return Ok((tried.runs, why(limit)));
             }
-            first.get_or_insert_with(|| (tried.runs.clone(), why()));
+            first.get_or_insert_with(|| (tried.runs.clone(), why(by_arithmetic())));
             rarer = Some((cadence, tried));
         }
         Ok(first.unwrap_or_else(|| self.too_rare(draft, &wanted)))

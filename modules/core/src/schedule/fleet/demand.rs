@@ -172,7 +172,7 @@ fn steps<'d>(drafts: &'d [Draft<'_>], timelines: &[Timeline]) -> Vec<(i64, &'d s
 
 /// Seconds by which the transports of a job can be delayed before they meet another job's step, its gap included.
 fn slack_of_host(draft: &Draft<'_>, timeline: &Timeline, steps: &[(i64, &str)]) -> i64 {
-    let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX >> 8);
+    let gap = i64::try_from(draft.objectives.gap.0).unwrap_or(i64::MAX);
     let ends = |line: &Line| {
         let end = |&(start, copies): &(i64, usize)| (start, start + line.takes(copies) - draft.steps.verify);
         line.transports.iter().map(end).collect::<Vec<_>>()
@@ -180,7 +180,81 @@ fn slack_of_host(draft: &Draft<'_>, timeline: &Timeline, steps: &[(i64, &str)]) 
     let slacks = timeline.lines.iter().flat_map(ends).filter_map(|(start, end)| {
         let later = steps.partition_point(|&(at, _)| at <= start);
         let next = steps[later..].iter().find(|(_, leader)| *leader != draft.job.job)?;
-        Some(next.0 - end - gap)
+        Some((next.0 - end).saturating_sub(gap))
     });
-    slacks.min().unwrap_or(i64::MAX >> 8).max(0)
+    slacks.min().unwrap_or(i64::MAX).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::alike::kinds, *};
+    use crate::{Job, schedule::Facts};
+    use std::collections::BTreeMap;
+
+    /// How a source of these jobs can move, by their names, objectives and schedules; steps take 10, 10 and 5 minutes.
+    fn room_of(jobs: &[(&str, &str, &str)]) -> Room {
+        let job = |(name, objectives, schedule): &(&str, &str, &str)| {
+            let steps = "durations: {collect: 10min, transport: 10min, verify: 5min}";
+            let text = format!(
+                "{{version: 1, job: {name}, source: web1, objectives: {{{objectives}, {steps}}}, schedule: {{{schedule}}},
+                streams: {{data: {{include: [/srv/{name}], transport: {{mode: push, peer: {{address: sink1}}}},
+                sink: {{name: sink1, retention: {{generations: 7}}}}}}}}}}"
+            );
+            Job::parse(&text, name).unwrap()
+        };
+        let sources = BTreeMap::from([("web1".to_owned(), jobs.iter().map(job).collect())]);
+        // Three weeks in which no clock changes.
+        let [from, until] = ["2026-11-01T12:00:00Z", "2026-11-22T12:00:00Z"].map(|text| text.parse().unwrap());
+        room(&kinds(&sources, &Facts::default(), from, until).unwrap().0[0]).unwrap()
+    }
+
+    fn fixed(minutes: u32) -> Room {
+        Room { minutes, free: false, fixed: true }
+    }
+
+    #[test]
+    fn times_of_the_planner_may_be_anywhere_in_the_day() {
+        let free = Room { minutes: 1439, free: true, fixed: false };
+        assert_eq!(room_of(&[("shop", "rpo: 4h", "")]), free);
+        assert_eq!(room_of(&[("shop", "days: [sun]", "")]), free);
+    }
+
+    #[test]
+    fn transports_after_declared_times_wait_half_the_time_to_the_next_collection_or_half_a_day() {
+        for (at, minutes) in [
+            ("at: ['10:00', '14:00']", 120),
+            ("at: ['22:00']", 720),
+            ("at: ['22:00'], days: [sun]", 720),
+            ("at: ['22:00'], days: [3]", 720),
+        ] {
+            assert_eq!(room_of(&[("shop", at, "")]), fixed(minutes), "{at}");
+        }
+    }
+
+    #[test]
+    fn or_as_long_as_the_rpo_holds() {
+        // 24 h and 25 min: what is left is 25 min.
+        assert_eq!(room_of(&[("shop", "at: ['22:00'], rpo: 24h50min", "")]), fixed(25));
+        // Nothing is promised of one, but what travels with it has an RPO.
+        let jobs = [("shop", "at: ['22:00']", ""), ("mail", "at: ['21:00'], with: shop, rpo: 26h", "")];
+        assert_eq!(room_of(&jobs), fixed(35), "mail is 25 h 25 min old: an hour, a day, and the steps");
+    }
+
+    #[test]
+    fn declared_transports_stay_where_they_are() {
+        let nothing = Room { minutes: 0, free: false, fixed: false };
+        assert_eq!(room_of(&[("shop", "at: ['22:00']", "transport: '0 23 * * *'")]), nothing);
+        let free = Room { minutes: 1439, free: true, fixed: false };
+        assert_eq!(room_of(&[("shop", "rpo: 26h", "transport: '0 23 * * *'")]), free);
+    }
+
+    #[test]
+    fn a_transport_meets_no_step_of_another_job() {
+        // From 22:10 to 22:20; verification keeps only the sink busy.
+        for (gap, minutes) in [("0s", 20), ("7min", 13), ("1h", 0)] {
+            let shop = format!("at: ['22:00'], gap: {gap}");
+            let jobs = [("shop", shop.as_str(), ""), ("mail", "at: ['22:40'], rpo: 5d", "")];
+            assert_eq!(room_of(&jobs), fixed(minutes), "{gap}");
+        }
+    }
 }

@@ -17,6 +17,9 @@ pub(super) struct Limit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Days(Vec<u32>);
 
+/// So many days are looked at: each has 1,440 minutes of every sink.
+const MOST: usize = 512;
+
 impl Days {
     pub(super) fn new(days: impl IntoIterator<Item = u32>) -> Self {
         let mut days = Self(days.into_iter().collect());
@@ -24,12 +27,13 @@ impl Days {
         days
     }
 
-    /// Adds days. Whether there is a new one among them.
+    /// Adds days. Whether there are more now.
     pub(super) fn add(&mut self, days: &[u32]) -> bool {
         let before = self.0.len();
         self.0.extend(days);
         self.0.sort_unstable();
         self.0.dedup();
+        self.0.truncate(MOST);
         self.0.len() > before
     }
 
@@ -145,7 +149,7 @@ pub(super) fn course<'f>(flows: impl Iterator<Item = (u32, &'f [Transfer])> + Cl
     for (minute, running) in (first..).zip(&running) {
         now += running;
         flowing = flowing.saturating_add(rate.get((minute - first) as usize).copied().unwrap_or_default());
-        let (running, rate) = (now.unsigned_abs(), flowing.unsigned_abs());
+        let (running, rate) = (u32::try_from(now).unwrap_or_default(), u64::try_from(flowing).unwrap_or_default());
         course.running.see(running.into(), minute);
         course.rate.see(rate, minute);
         let (crowded, congested) = (running > limit.parallel, rate > limit.rate);

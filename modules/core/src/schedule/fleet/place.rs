@@ -31,12 +31,10 @@ pub(super) struct Field<'a> {
 pub(super) struct Placed {
     /// Minutes, by member.
     pub shifts: Vec<u32>,
-    /// Members for whom no place was found: they are where they would be without the others.
+    /// Members for whom no place was found: they are where they would be without the others, who are placed as if these
+    /// were not there.
     pub homeless: Vec<usize>,
 }
-
-/// So many times days are added before the course of the sinks is told as it is.
-const ROUNDS: usize = 16;
 
 impl<'a> Field<'a> {
     /// # Errors
@@ -97,13 +95,11 @@ impl<'a> Field<'a> {
     /// Places everybody on some days, and goes over the whole horizon; where that shows more days on which it is too much,
     /// those are added.
     pub(super) fn settle(&mut self, days: &mut Days) -> Result<(Placed, BTreeMap<&'a str, Course>), PlanError> {
-        let mut rounds = 0;
         loop {
             let placed = self.place(days)?;
             let courses = self.courses(&placed)?;
             let found: Vec<u32> = courses.values().flat_map(|course| &course.days).copied().collect();
-            rounds += 1;
-            if !placed.homeless.is_empty() || rounds == ROUNDS || !days.add(&found) {
+            if !placed.homeless.is_empty() || !days.add(&found) {
                 return Ok((placed, courses));
             }
         }
@@ -137,7 +133,6 @@ impl<'a> Field<'a> {
             placed.shifts[n] = found.unwrap_or(first);
             if found.is_none() {
                 placed.homeless.push(n);
-                self.force(&mut trial, n, first)?;
             }
         }
         Ok(placed)
@@ -161,15 +156,6 @@ impl<'a> Field<'a> {
             trial.load(name).add(transfers);
         }
         Ok(true)
-    }
-
-    /// Counts a member for whom there is no room.
-    fn force(&mut self, trial: &mut Trial<'a, '_>, n: usize, shift: u32) -> Result<(), PlanError> {
-        let (kind, at) = (self.members[n].kind, self.position(&self.members[n], shift));
-        for (sink, transfers) in self.footprint(trial, kind, at)?.iter() {
-            trial.load(self.members[n].sinks[*sink]).add(transfers);
-        }
-        Ok(())
     }
 
     fn footprint(&mut self, trial: &mut Trial<'a, '_>, kind: usize, at: Position) -> Result<Rc<Footprint>, PlanError> {

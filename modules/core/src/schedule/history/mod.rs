@@ -12,13 +12,12 @@ pub use age::{Ages, Extreme, Spell, ages};
 pub use derive::{Derived, derive_policy};
 pub use promise::{Loss, first_lost, kept_by_provider, window};
 
-use super::Delivery;
+use super::{Delivery, firings::instant};
 use crate::{
     GenerationKind,
     job::objectives::Sizes,
     retention::{Policy, RetentionError, Side, Simulation, ZONE},
 };
-use jiff::Timestamp;
 
 /// A copy that never goes, as far as the plan looks.
 pub const FOREVER: i64 = i64::MAX;
@@ -132,11 +131,6 @@ fn bases(deliveries: &[Delivery]) -> Vec<Option<usize>> {
     bases
 }
 
-fn time(second: i64) -> Timestamp {
-    let end = if second < 0 { Timestamp::MIN } else { Timestamp::MAX };
-    Timestamp::from_second(second).unwrap_or(end)
-}
-
 /// A replay under way.
 struct Course<'a> {
     deliveries: &'a [Delivery],
@@ -157,7 +151,7 @@ impl Course<'_> {
             self.replay.orphan.get_or_insert(n);
             return;
         }
-        self.numbers[n] = Some(self.simulation.arrive(time(at), base.flatten()));
+        self.numbers[n] = Some(self.simulation.arrive(instant(at), base.flatten()));
         self.arrived.push(n);
         *self.now.count(self.replay.bases[n]) += 1;
         self.now.at = self.deliveries[n].arrives;
@@ -171,7 +165,7 @@ impl Course<'_> {
     }
 
     fn rotate(&mut self, at: i64) {
-        self.simulation.rotate(time(at), |number| {
+        self.simulation.rotate(instant(at), |number| {
             let n = self.arrived[number];
             self.replay.until[n] = at;
             *self.now.count(self.replay.bases[n]) -= 1;

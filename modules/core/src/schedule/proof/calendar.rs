@@ -4,8 +4,9 @@ use super::Case;
 use crate::{
     job::objectives::{Day, DaysOff},
     schedule::{
-        Check, Clock, CronTime, Days, Draft, Outcome, Pattern, Planned, Run, Steps, Timeline, Week,
+        Check, Clock, Days, Draft, Outcome, Planned, Run, Steps, Timeline, Week,
         facts::minutes,
+        firings::named,
         story::{civil, span, when, written},
         timeline::all_firings,
     },
@@ -185,7 +186,7 @@ fn clock_changes(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     for change in clock.changes() {
         for run in &draft.runs {
             for time in &run.times() {
-                let Some(local) = named_within(time, change.local()) else { continue };
+                let Some(local) = named(*time, change.local()).next() else { continue };
                 first.get_or_insert(change.at);
                 let (date, wild) = (written(local), time.is_wild());
                 found.push(match (change.is_gap(), wild) {
@@ -210,23 +211,6 @@ fn clock_changes(case: &Case<'_, '_>, draft: &Draft<'_>) -> Option<Check> {
     }
     check.text = found.join("; ");
     Some(check)
-}
-
-/// The first minute of the entry within these local seconds.
-fn named_within(time: &CronTime, local: std::ops::Range<i64>) -> Option<i64> {
-    let pattern = Pattern::of(time);
-    let mut minute = local.start.div_euclid(60) * 60;
-    while minute < local.end {
-        let date = civil(minute);
-        let weekday = date.weekday().to_sunday_zero_offset().unsigned_abs();
-        let of_day = u16::try_from(minute.rem_euclid(86_400) / 60).unwrap_or_default();
-        if pattern.minutes.contains(&of_day) && time.on(date.day().unsigned_abs(), date.month().unsigned_abs(), weekday)
-        {
-            return Some(minute);
-        }
-        minute += 60;
-    }
-    None
 }
 
 /// What is to be known of days at the end of a month.

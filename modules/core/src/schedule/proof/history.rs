@@ -4,7 +4,7 @@ use super::Case;
 use crate::{
     schedule::{
         Check, Draft, Line, Outcome,
-        history::{Loss, Replay, Spell, ages, first_lost, window},
+        history::{FOREVER, Loss, Replay, Spell, ages, first_lost, window},
         stored::Stored,
         story::{if_missed, span, when},
     },
@@ -109,10 +109,13 @@ fn over_age(case: &Case<'_, '_>, draft: &Draft<'_>, line: &Line, stored: &Stored
     let at = found.fewest.map_or(found.most.at, |fewest| fewest.at);
     checks.push(few.at(clock, at).figure("fewest", count(fewest)).figure("most", count(found.most.count)));
     if let Some(spell) = found.overstays {
+        let until = match spell.until {
+            FOREVER => "beyond the horizon".to_owned(),
+            until => format!("until {}", when(clock, until)),
+        };
         let text = format!(
-            "the copy of {} stays until {}, longer than {limit}: `sink.protect` forbids to delete it before",
-            when(clock, spell.data),
-            when(clock, spell.until)
+            "the copy of {} stays {until}, longer than {limit}: `sink.protect` forbids to delete it before",
+            when(clock, spell.data)
         );
         checks.push(check(text).at(clock, spell.from));
     }

@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use verdict::{Before, failed, key};
 
 /// So many events are proven in search of changes for one source: some seconds. What is not tried for that is said.
-const EVENTS: usize = 16_000_000;
+pub(super) const EVENTS: usize = 16_000_000;
 
 /// So many tries there are however much each proves.
 const LEAST_TRIES: usize = 24;
@@ -30,12 +30,12 @@ const TRY: usize = 200;
 /// What it costs besides to look for a place for one job between the ends of windows: as much as so many events.
 const PLACING: usize = 20_000;
 
-/// Adds remedies to the checks that failed, the first told first. Of the horizons the last is the whole one; those before are
-/// the begin of it, quick to try.
-pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], checks: &mut [Check]) {
+/// Adds remedies to the checks that failed, the first told first, for at most so many events. Of the horizons the last is the
+/// whole one; those before are the begin of it, quick to try.
+pub(super) fn remedies(jobs: &[Job], facts: &Facts, horizons: &[Clocks], events: usize, checks: &mut [Check]) {
     let settings = setting::all(jobs, facts);
     let mut trials = Trials { jobs, facts, horizons, known: BTreeMap::new(), placing: placing(jobs), left: 0 };
-    let mut left = EVENTS;
+    let mut left = events;
     let before = checks.to_vec();
     let before = Before::of(&before);
     let mut order: Vec<&mut Check> =
@@ -135,19 +135,13 @@ impl Trials<'_> {
                 let steps = best.map_or(way.reach.steps, |(step, _)| way.reach.steps.min(step - 1));
                 let mut spent = false;
                 let last = self.horizons.len() - 1;
-                let mut helps = |step, horizon| {
+                let reach = Reach { steps, ..way.reach };
+                let found = search::least(reach, last + 1 - first, |step, horizon| {
+                    let horizon = first + horizon;
                     let failing = self.failing((number, group, n, step, horizon), setting);
                     spent |= failing.is_err();
                     failing.ok().flatten().is_some_and(|failing| before.is_helped(&wanted, &failing, horizon == last))
-                };
-                let mut found = search::least(Reach { steps, ..way.reach }, last + 1 - first, |step, horizon| {
-                    helps(step, first + horizon)
                 });
-                // Times that are derived on a short horizon may be others than on the whole: what seemed to fail there is
-                // asked again.
-                while let Some(nearer) = found.map(|step| step - 1).filter(|&step| step > 0 && helps(step, last)) {
-                    found = Some(nearer);
-                }
                 if spent {
                     return Err(Spent);
                 }
@@ -187,5 +181,35 @@ impl Trials<'_> {
         let job = &mut jobs[setting.job.unwrap_or_default()];
         let value = (setting.ways[group][way].change)(step, job, &mut facts)?;
         job.problem().is_none().then_some((value, jobs, facts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::plan::prepared, *};
+    use jiff::{SignedDuration, Timestamp};
+
+    #[test]
+    fn an_rpo_is_answered_first_and_what_is_not_tried_is_said() {
+        let text = "{version: 1, job: shop, source: web1, objectives: {rpo: 12h, at: ['22:00']},
+            streams: {data: {include: [/srv/shop], transport: {mode: push, peer: {address: sink1}},
+            sink: {name: sink1, retention: {generations: 7}}}}}";
+        let (jobs, facts) = ([Job::parse(text, "shop").unwrap()], Facts::default());
+        let from: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        let clocks = prepared(&jobs, &facts, from, from + SignedDuration::from_hours(24 * 8)).unwrap();
+        let told = |events| {
+            let mut checks = prove(&jobs, &facts, &clocks).unwrap().checks;
+            remedies(&jobs, &facts, std::slice::from_ref(&clocks), events, &mut checks);
+            let check = failed(&checks).find(|check| check.check == "rpo").unwrap();
+            let helps: Vec<_> = check.remedies.iter().map(|remedy| remedy.setting.clone()).collect();
+            (helps.join(", "), check.untried.join(", "))
+        };
+        let (_, nothing) = told(0);
+        for setting in ["objectives.rpo", "objectives.at", "objectives.durations.verify"] {
+            assert!(nothing.contains(&format!("{setting} in job shop")), "{nothing}");
+        }
+        // A place among seven would not be enough for it: it gets half.
+        assert_eq!(told(20_000), ("objectives.rpo".into(), "objectives.at in job shop".into()));
+        assert_eq!(told(100_000), ("objectives.rpo, objectives.at".into(), String::new()));
     }
 }

@@ -11,8 +11,9 @@ pub(super) struct Reach {
 
 /// The least step that holds on every horizon, as far as leaps do not pass over it: the step before it does not hold.
 ///
-/// `holds` is asked for a step and a horizon, of which each contains the one before: what fails on one fails on all after
-/// it. So the last horizon, which is long, is asked of what holds on the others only. What is declared does not hold.
+/// `holds` is asked for a step and a horizon, of which each contains the one before: what fails on one most often fails on all
+/// after it. So the last horizon, which is long, is asked of what holds on the others, and of the steps right before that: times
+/// that are derived on a short horizon may be others than on the whole. What is declared does not hold.
 pub(super) fn least(reach: Reach, horizons: usize, mut holds: impl FnMut(u64, usize) -> bool) -> Option<u64> {
     if reach.steps == 0 {
         return None;
@@ -37,7 +38,7 @@ pub(super) fn least(reach: Reach, horizons: usize, mut holds: impl FnMut(u64, us
         }
         (below, first) = (bad, good);
     }
-    Some(first)
+    (1..first).rev().take_while(|&step| holds(step, horizons - 1)).last().or(Some(first))
 }
 
 #[cfg(test)]
@@ -69,6 +70,12 @@ mod tests {
             let holds = |step: u64, _| (begin..begin + length).contains(&step);
             prop_assert_eq!(least(Reach { steps: 1000, leap: 15 }, 2, holds), Some(begin));
         }
+    }
+
+    #[test]
+    fn what_fails_on_a_short_horizon_only_is_asked_of_the_long_one() {
+        let holds = |step: u64, horizon: usize| step >= [9, 4][horizon];
+        assert_eq!(least(Reach { steps: 100, leap: 7 }, 2, holds), Some(4));
     }
 
     #[test]

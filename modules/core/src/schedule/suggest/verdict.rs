@@ -74,7 +74,10 @@ mod tests {
         assert!(!helps(&[failed("rpo", "shop", Some(("effective", 90)))]), "not enough");
         assert!(!helps(&[failed("rpo", "shop", None)]), "nothing arrives");
         assert!(before.is_helped(&key(&checks[0]), &[failed("rpo", "shop", None)], false), "too early to tell");
-        assert!(before.is_helped(&key(&checks[1]), &[failed("rpo", "shop", Some(("effective", 90)))], true));
+        for (effective, helps) in [(90, true), (100, true), (110, false)] {
+            let after = [failed("rpo", "shop", Some(("effective", effective)))];
+            assert_eq!(before.is_helped(&key(&checks[1]), &after, true), helps, "{effective}");
+        }
         assert!(!before.is_helped(&key(&checks[1]), &[failed("rpo", "shop", None)], true), "no age at all is worse");
     }
 }

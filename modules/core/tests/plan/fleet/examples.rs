@@ -317,6 +317,59 @@ fn a_place_that_a_job_cannot_have_is_not_taken() {
 }
 
 #[test]
+fn days_that_are_not_looked_at_first_count_as_well() {
+    // Places are looked for in a week, which has no 28th.
+    let monthly =
+        json!({"days": [28], "at": ["22:00"], "durations": {"collect": "5min", "transport": "8min", "verify": "2min"}});
+    let (sources, facts) = sources(3, &monthly, sink(2));
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    assert!(plan.is_feasible(), "{}", plan.sinks[0]);
+    assert_eq!(check(&plan, "parallel").figures["most"], 1);
+}
+
+/// The shifts in minutes that sources with these shifts from an earlier plan get.
+fn shifts_after(before: &[u64], objectives: &serde_json::Value, sink: SinkFacts) -> Vec<u64> {
+    let (sources, mut facts) = sources(before.len(), objectives, sink);
+    for (host, before) in facts.hosts.values_mut().zip(before) {
+        host.shift = Some(Span(before * 60));
+    }
+    let plan = plan_fleet(&sources, &facts, from(), from() + HORIZON).unwrap();
+    plan.facts.hosts.values().map(|host| host.shift.unwrap().0 / 60).collect()
+}
+
+#[test]
+fn whose_place_is_taken_moves_to_the_next_one() {
+    let mut shifts = shifts_after(&[40, 40, 40], &at_ten("27h"), sink(2));
+    shifts.sort_unstable();
+    assert_eq!(shifts, [40, 50, 60], "ten minutes each, one at once");
+}
+
+#[test]
+fn a_place_beyond_what_the_rpo_leaves_is_given_up() {
+    // 25 h on a long day and the steps: 15 minutes are left.
+    assert_eq!(shifts_after(&[15], &at_ten("25h30min"), sink(2)), [15]);
+    assert_eq!(shifts_after(&[16], &at_ten("25h30min"), sink(2)), [0]);
+}
+
+#[test]
+fn a_place_at_which_a_promise_breaks_is_not_taken() {
+    // Two jobs of half an hour fill the window but for five minutes: begun later, neither leaves room for the other. A third job
+    // leaves sixteen minutes to choose from.
+    let objectives = json!({"rpo": "26h", "window": ["01:00-02:05"], "durations": {"collect": "28min", "transport": "2min", "verify": "0s"}});
+    for (count, feasible) in [(4, true), (5, false)] {
+        let (mut sources, mut facts) = sources(count, &objectives, sink(2));
+        for (name, jobs) in &mut sources {
+            jobs.push(super::parsed(&super::document(name, "mail", "sink1", objectives.clone())));
+            jobs.push(super::parsed(&super::document(name, "wiki", "sink2", at_ten("25h30min"))));
+        }
+        facts.sinks.insert("sink2".into(), sink(10));
+        facts.hosts.values_mut().for_each(|host| host.place = Some(TimeOfDay(60)));
+        let plan = plan_fleet(&sources, &facts, from(), from() + SignedDuration::from_hours(24 * 9)).unwrap();
+        assert!(plan.is_feasible() == feasible && plan.plans.iter().all(|plan| plan.feasible), "{}", plan.sinks[0]);
+    }
+}
+
+#[test]
 fn what_would_help_is_told_of_three_sinks() {
     // Nine sources on each of five sinks that bear two at once, as above.
     let (one, mut facts) = sources(9, &at_ten("25h30min"), sink(3));

@@ -121,10 +121,10 @@ fn more_times(now: &[TimeOfDay]) -> Way {
 fn denser(entries: &[String], set: Set<Vec<String>>) -> Way {
     let patterns: Vec<Pattern> =
         entries.iter().filter_map(|entry| entry.parse().ok()).map(|time| Pattern::of(&time)).collect();
-    let runs: u32 = patterns.iter().map(runs_a_year).sum();
+    let now: usize = patterns.iter().map(runs).sum();
     let first = patterns.iter().filter_map(|pattern| pattern.minutes.first()).min().copied().unwrap_or_default();
     let more = LADDER.iter().map(|cadence| cadence.pattern(u32::from(first) % cadence.phases()));
-    Way::listed(more.filter(|pattern| runs_a_year(pattern) > runs).collect(), move |pattern, job| {
+    Way::listed(more.filter(|pattern| runs(pattern) > now).collect(), move |pattern, job| {
         let entries = written([pattern.clone()]);
         let told = list(&entries, true);
         set(job, entries);
@@ -132,7 +132,8 @@ fn denser(entries: &[String], set: Set<Vec<String>>) -> Way {
     })
 }
 
-fn runs_a_year(pattern: &Pattern) -> u32 {
+/// So many times it runs in twelve years.
+fn runs(pattern: &Pattern) -> usize {
     use super::super::Days::{Every, Month, Week};
     let months = if pattern.months.is_empty() { 12 } else { pattern.months.len() };
     let days = match &pattern.days {
@@ -140,7 +141,7 @@ fn runs_a_year(pattern: &Pattern) -> u32 {
         Week(days) => 52 * days.len(),
         Month(days) => 12 * days.len(),
     };
-    u32::try_from(pattern.minutes.len() * days * months / 12).unwrap_or(u32::MAX)
+    pattern.minutes.len() * days * months
 }
 
 fn days(objectives: &Objectives) -> Vec<Setting> {
@@ -255,7 +256,7 @@ fn wider(now: &[Window]) -> Vec<Vec<Way>> {
     let on_all = now.iter().fold(Weekdays::ALL.0, |days, window| days & window.days.0);
     let missing: Vec<u8> = (0..7).filter(|&day| !Weekdays(on_all).contains(day)).collect();
     let on_more = Way::listed(subsets(&missing), move |added, job| {
-        let added = added.iter().fold(0, |days, day| days | 1 << day);
+        let added = added.iter().map(|day| 1 << day).sum::<u8>();
         let on = |window: &Window| Window { days: Weekdays(window.days.0 | added), ..*window };
         set(change(job).window.iter().map(on).collect(), job)
     });

@@ -43,6 +43,8 @@ fn entries_move_but_not_over_the_midnight_of_a_date_then_run_more_often() {
     assert_eq!(in_two_months[2], r#"26: ["7 3 1 1,4,7,10 *"] ["7 3 1 * *"] ["7 3 * * 0,2,4"] ["* * * * *"]"#);
     let twice_a_week = tried("schedule: {collect: '7 3 * * 1,4'}", "schedule.collect");
     assert!(twice_a_week[2].starts_with(r#"21: ["7 3 * * 0,2,4"]"#), "{}", twice_a_week[2]);
+    let ten_a_week = tried("schedule: {collect: '7 3,15 * * 1-5'}", "schedule.collect");
+    assert!(ten_a_week[2].starts_with(r#"18: ["7 3,15 * * *"]"#), "{}", ten_a_week[2]);
 }
 
 #[test]
@@ -57,6 +59,7 @@ fn days_move_the_nearest_first_then_there_are_more_or_one_less() {
     assert_eq!(weekly, expected);
     let monthly = tried("objectives: {rpo: 9d, days: [28]}", "objectives.days");
     assert_eq!((monthly[1].as_str(), monthly[3].as_str()), ("28: [1] [27] [25] [14]", "0: none"));
+    assert_eq!((later(Day::Week(6), 1), later(Day::Month(28), 1)), (Day::Week(0), Day::Month(1)));
     assert!(monthly[2].starts_with("27: [14, 28] [7, 21, 28] [3, 7, 12, 16, 21, 25, 28] [1, 2, 3, "), "{monthly:?}");
 }
 
@@ -67,6 +70,7 @@ fn what_is_given_to_fulls_and_to_others_is_left_to_one_of_them() {
     };
     assert_eq!(of("[1, 2]", "[2]", "objectives.days")[0], "1: [1]");
     assert_eq!(of("[1, 2]", "[2]", "objectives.full.days")[0], "0: none", "no full would be left");
+    assert_eq!(of("[1]", "[1, 2]", "objectives.full.days")[0], "1: [2]");
     assert_eq!(of("[sun]", "[sun]", "objectives.days")[0], "0: none");
     assert_eq!(of("[mon]", "[sun]", "objectives.full.days")[0], "0: none", "nothing is given twice");
     // No entry leaves out a weekday by a date: a full is put on a day that the others leave.
@@ -84,6 +88,11 @@ fn windows_grow_as_far_as_a_day_goes_then_on_more_days() {
         r#"1: ["00:00-24:00"]"#,
     ];
     assert_eq!(of("['mon-fri 22:00-23:30']"), expected);
+    let each = of("['mon 20:00-22:00', 'tue 04:00-06:00']");
+    assert_eq!(
+        each[2],
+        r#"127: ["sun-mon 20:00-22:00", "tue,sun 04:00-06:00"] ["mon 20:00-22:00", "mon-tue 04:00-06:00"] ["mon,fri 20:00-22:00", "tue,fri 04:00-06:00"] ["20:00-22:00", "04:00-06:00"]"#
+    );
     // Past midnight on either side; the longer one first has no more room.
     let expected = [
         r#"1320: ["22:00-24:00", "mon 00:01-04:01"] ["22:00-00:01", "mon 00:01-04:02"] ["22:00-00:05", "mon 00:01-04:06"] ["22:00-21:59", "mon 00:01-24:00"]"#,
@@ -108,4 +117,20 @@ fn blackouts_shrink_to_a_minute_or_one_goes() {
     ];
     assert_eq!(of("['mon 23:58-00:03']"), expected);
     assert_eq!(of("['mon 23:58-00:02']")[0], r#"3: ["mon 23:58-00:01"] ["mon 23:58-24:00"] ["mon 23:58-23:59"]"#);
+}
+
+#[test]
+fn in_twelve_years_it_runs_so_often() {
+    for (entry, times) in [
+        ("0 2 1 1 *", 12),
+        ("0 2 1 * *", 144),
+        ("0 2 1,15 * *", 288),
+        ("0 2 * * 0", 12 * 52),
+        ("0 2 * * 1-5", 12 * 52 * 5),
+        ("0 2 * * *", 12 * 365),
+        ("0 2,14 * 1-6 *", 12 * 365),
+        ("*/5 * * * *", 12 * 365 * 288),
+    ] {
+        assert_eq!(runs(&Pattern::of(&entry.parse().unwrap())), times, "{entry}");
+    }
 }
