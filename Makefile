@@ -8,7 +8,7 @@ export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build test lint unit molecule mutants docs lab clean bootstrap bench
+.PHONY: help demo build collection test lint unit molecule mutants docs lab clean bootstrap bench
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,7 +18,7 @@ demo: ## Back two small hosts up to each other and restore, in some minutes
 	@scripts/build.sh native
 	@scripts/demo.sh
 
-build: ## Build the executables for x86_64 and aarch64 into build/ and library/
+build: ## Build the executables for x86_64 and aarch64 into libexec/
 	$(bootstrap) build rust python
 	@scripts/build.sh
 
@@ -51,6 +51,11 @@ docs: ## Write the documentation of modules and roles from their declarations
 	@scripts/build.sh native
 	@scripts/docs.sh
 
+collection: ## Pack the collection handover.backup, with the executables, into build/
+	$(bootstrap) build rust python
+	@scripts/build.sh
+	@scripts/collection.sh
+
 lab: ## Build the image that the scenarios' hosts run
 	$(bootstrap) lab
 	@molecule/shared/lab image
@@ -60,4 +65,4 @@ bootstrap: ## Install all that the other targets need
 
 clean: ## Remove what was built, and the lab's hosts; keeps the installed tools
 	@! command -v $${LAB_ENGINE:-podman} >/dev/null || molecule/shared/lab clean
-	rm -rf build target library/backup_collect library/backup_transport library/backup_rotate library/backup_restore library/backup_job library/backup_plan
+	rm -rf build target libexec

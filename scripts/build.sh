@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the executables for each architecture into build/linux-<arch>/, and those for this machine's architecture, where
-# Ansible looks for modules, into library/. An architecture without a target here is reported and left out, unless it is this machine's own.
+# Builds the executables for each architecture into libexec/<name>_linux_<arch>, where the action plugins and the roles take them from,
+# and notes there which release they are. An architecture without a target here is reported and left out, unless it is this machine's own.
 # Arguments: architectures, or `native`; default all.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -8,6 +8,8 @@
 [ $# -gt 0 ] || set -- x86_64 aarch64
 arches=("${@/#native/$(host_arch)}")
 no_target=3
+HANDOVER_RELEASE=$(release) # the executables know it by this
+export HANDOVER_RELEASE
 max_bytes=$((4 * 1000 * 1000)) # every task that transfers an executable pays for its size
 
 # Prints the target to build an architecture for; says why on stderr if there is none.
@@ -65,17 +67,25 @@ build() {
     compile "$target" || return 1
     for name in "${executables[@]}"; do
         check "$built/$name" "$arch" "$target"
-        place "$built/$name" "build/linux-$arch/$name" || return 1
-        [ "$arch" != "$(host_arch)" ] || place "$built/$name" "library/$name" || return 1
+        place "$built/$name" "libexec/${name}_linux_$arch" || return 1
     done
 }
 
 # An executable of an earlier build must not pass for one of this.
-forget() {
-    rm -rf "build/linux-$1"
-    [ "$1" != "$(host_arch)" ] || rm -f "${executables[@]/#/library/}"
+forget() { rm -f libexec/*_linux_"$1"; }
+
+# Only executables of this release are left: what was not built now may be of an earlier one.
+note_release() {
+    if [ "$(cat libexec/RELEASE 2>/dev/null)" != "$HANDOVER_RELEASE" ]; then
+        for arch in x86_64 aarch64; do
+            case " ${arches[*]} " in *" $arch "*) ;; *) forget "$arch" ;; esac
+        done
+        echo "$HANDOVER_RELEASE" >libexec/RELEASE
+    fi
 }
 
+mkdir -p libexec
+note_release
 failed=()
 left_out=()
 for arch in "${arches[@]}"; do

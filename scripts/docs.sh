@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 for name in "${executables[@]}"; do
-    "library/$name" docs >"library/$name.yml.new"
-    mv "library/$name.yml.new" "library/$name.yml"
+    "libexec/${name}_linux_$(host_arch)" docs >"library/$name.py.new"
+    mv "library/$name.py.new" "library/$name.py"
 done
 python3 scripts/role_readme.py

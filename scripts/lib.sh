@@ -41,3 +41,11 @@ host_arch() {
         *) die "processor $(uname -m) is not supported: build on x86_64 or aarch64" ;;
     esac
 }
+
+# The release that this tree builds: version and digest of all that the executables are made from, equal for all processors.
+release() {
+    local version digest
+    version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+    digest=$(find Cargo.toml Cargo.lock modules/*/{Cargo.toml,src,assets} -type f 2>/dev/null | LC_ALL=C sort | xargs -d '\n' sha256sum | sha256sum)
+    echo "$version+${digest:0:12}"
+}

@@ -5,6 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=stages.sh
 . "$(dirname "$0")/stages.sh"
+# shellcheck source-path=SCRIPTDIR source=cores.sh
+. "$(dirname "$0")/cores.sh"
 
 lab=molecule/shared/lab
 scenario_limit=1800 # seconds; a scenario that hangs is a failure with a name
@@ -57,20 +59,17 @@ build() {
 ansible() {
     stage "module documentation" module_documentation
     stage "ansible lints" ansible-lint
+    stage "newest ansible-core" newest_is_here
+    stage "ansible sanity" scripts/sanity.sh
 }
 
-# `ansible-doc` exits with 0 for what it does not know, so its answer must name the module. That the text
-# is the executable's own is a unit test of each.
+# `ansible-doc` exits with 0 for what it does not know or cannot read, so its list must be ours. That the text is the
+# executable's own is a unit test of each.
 module_documentation() {
-    local name answer status=0
-    for name in "${executables[@]}"; do
-        answer=$(ansible-doc --module-path library --type module --json "$name" 2>&1) || true
-        if [[ $answer != *"\"$name\": {"* ]]; then
-            warn "ansible-doc cannot show $name: $answer"
-            status=1
-        fi
-    done
-    return $status
+    local listed
+    listed=$(ansible-doc --list --json handover.backup | python3 -c 'import json, sys; print(*sorted(json.load(sys.stdin)), sep="\n")')
+    diff <(printf 'handover.backup.%s\n' "${executables[@]}" | sort) <(echo "$listed") >&2 || return 1
+    [ "$(ansible-doc --json "${executables[@]}" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))')" -eq ${#executables[@]} ]
 }
 
 # scenarios_and STAGE...: all scenarios, and these before, several at once: scenarios wait for cron most of the time. The
@@ -79,7 +78,7 @@ scenarios_and() {
     local scenario
     local -a stages=("$@")
     $lab clean # what an interrupted run left
-    for scenario in objectives failure default pull $(cd molecule && printf '%s\n' */molecule.yml | xargs dirname); do
+    for scenario in objectives matrix failure default pull $(cd molecule && printf '%s\n' */molecule.yml | xargs dirname); do
         [ -f "molecule/$scenario/molecule.yml" ] || continue
         case ",${SCENARIO:-$scenario}," in *",$scenario,"*) ;; *) continue ;; esac
         case " ${stages[*]} " in *" scenario $scenario "*) ;; *) stages+=("scenario $scenario") ;; esac

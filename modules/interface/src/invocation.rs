@@ -16,8 +16,10 @@ use crate::scalar;
 pub(crate) enum Mode {
     /// The file that Ansible names as the only argument.
     File(PathBuf),
-    /// `module -`: the same JSON on standard input.
-    Stdin,
+    /// `module -`: the same JSON on standard input. With `--release R` only if that is ours.
+    Stdin {
+        release: Option<OsString>,
+    },
     CommandLine,
 }
 
@@ -26,7 +28,10 @@ impl Mode {
     pub(crate) fn of(arguments: &[OsString], grammar: &Command) -> Self {
         match arguments {
             [only] if grammar.find_subcommand(only).is_none() && Path::new(only).is_file() => Self::File(only.into()),
-            [module, dash] if module == "module" && dash == "-" => Self::Stdin,
+            [module, dash] if module == "module" && dash == "-" => Self::Stdin { release: None },
+            [module, dash, option, release] if module == "module" && dash == "-" && option == "--release" => {
+                Self::Stdin { release: Some(release.clone()) }
+            }
             _ => Self::CommandLine,
         }
     }
@@ -136,7 +141,7 @@ impl Failure for InputError {
 pub(crate) fn read(mode: &Mode) -> Result<Map<String, Value>, InputError> {
     let (from, bytes) = match mode {
         Mode::File(path) => (path.display().to_string(), std::fs::read(path)),
-        Mode::Stdin | Mode::CommandLine => {
+        Mode::Stdin { .. } | Mode::CommandLine => {
             let mut bytes = Vec::new();
             let read = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
             ("standard input".to_owned(), read)

@@ -78,7 +78,7 @@
 //! }
 //! ```
 //!
-//! `backup_collect docs > library/backup_collect.yml` writes the documentation; a test of the executable keeps it true:
+//! `backup_collect docs > library/backup_collect.py` writes the documentation; a test of the executable keeps it true:
 //! `backup_interface::docs::check::<Command>(&MODULE, concat!(env!("CARGO_MANIFEST_DIR"), "/../../library")).unwrap()`.
 //!
 //! Names that an executable cannot give to options of its own: `action`, `check`, `diff`, `json`, `quiet`, `verbose`.
@@ -97,6 +97,7 @@ mod options;
 mod outcome;
 mod panic;
 mod progress;
+mod release;
 pub mod scalar;
 mod yaml;
 
@@ -105,6 +106,7 @@ pub use invocation::Call;
 pub use options::OptionError;
 pub use outcome::{Diff, Failed, Outcome, lossy, lossy_all, lossy_option};
 pub use progress::Progress;
+pub use release::RELEASE;
 
 use invocation::Mode;
 use outcome::{Fields, Human};
@@ -118,6 +120,12 @@ pub fn main<C: Subcommand>(module: &Module, work: impl FnOnce(C, &Call) -> Resul
     let mode = Mode::of(given, &grammar);
     if mode == Mode::CommandLine && given.first().is_some_and(|first| first == options::DOCS) {
         return print_docs::<C>(module);
+    }
+    if let Mode::Stdin { release: Some(wanted) } = &mode
+        && wanted != RELEASE
+    {
+        print(std::io::stdout(), &release::answer());
+        return release::OTHER_RELEASE.into();
     }
 
     // Enough to tell the caller what is wrong with a call that is not understood.
@@ -190,9 +198,9 @@ fn line(fields: &Fields) -> String {
 }
 
 fn print_docs<C: Subcommand>(module: &Module) -> ExitCode {
-    match docs::sidecar::<C>(module) {
-        Ok(yaml) => {
-            if print(std::io::stdout(), &yaml) {
+    match docs::stub::<C>(module) {
+        Ok(text) => {
+            if print(std::io::stdout(), &text) {
                 ExitCode::SUCCESS
             } else {
                 Kind::Io.exit_code().into()

@@ -80,7 +80,7 @@ impl Failure for OptionError {
 pub(crate) fn grammar<C: Subcommand>(module: &Module) -> Command {
     Common::augment_args(C::augment_subcommands(Command::new(module.name)))
         .subcommand(Command::new(DOCS).hide(true).about("Print the documentation that ansible-doc reads"))
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(crate::RELEASE)
         .about(module.summary)
         .long_about(None)
         .after_help("As an Ansible module: one argument, the file of arguments; or `module -` with the same JSON on standard input.")

@@ -10,13 +10,11 @@ pub(crate) struct Yaml {
 }
 
 impl Yaml {
-    pub(crate) fn finish(self) -> String {
-        self.text
-    }
-
-    pub(crate) fn comment(&mut self, text: &str) {
-        self.line(&format!("# {text}"));
-        self.line("---");
+    /// What `inner` writes.
+    pub(crate) fn of(inner: impl FnOnce(&mut Self) -> Result<(), String>) -> Result<String, String> {
+        let mut yaml = Self::default();
+        inner(&mut yaml)?;
+        Ok(yaml.text)
     }
 
     /// `key:` and, one level deeper, what `inner` writes.
@@ -57,29 +55,27 @@ impl Yaml {
         self.line(&format!("{key}:"));
         for text in texts {
             self.line("  - >-");
-            let mut row = String::new();
-            for word in text.split_whitespace() {
-                if !row.is_empty() && self.depth * 2 + 4 + row.len() + 1 + word.len() > WIDTH {
-                    self.line(&format!("    {row}"));
-                    row.clear();
-                }
-                if !row.is_empty() {
-                    row.push(' ');
-                }
-                row.push_str(word);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            for row in rows(&words.join(" "), WIDTH - self.depth * 2 - 4) {
+                self.line(&format!("    {row}"));
             }
-            self.line(&format!("    {row}"));
         }
     }
 
-    /// Text as it is.
-    pub(crate) fn literal(&mut self, key: &str, text: &str) {
-        self.line(&format!("{key}: |"));
-        self.depth += 1;
-        for line in text.trim().lines() {
-            self.line(line);
+    /// JSON is YAML; what is too long for a line is laid out over several. In YAML's quotes, too, the end of a line is a space.
+    pub(crate) fn json(&mut self, key: &str, value: &serde_json::Value) {
+        let short = value.to_string();
+        if self.depth * 2 + key.len() + 2 + short.len() <= WIDTH {
+            return self.plain(key, &short);
         }
-        self.depth -= 1;
+        self.line(&format!("{key}:"));
+        for line in format!("{value:#}").lines() {
+            let text = line.trim_start();
+            let indent = " ".repeat(2 + line.len() - text.len());
+            for row in rows(text, WIDTH) {
+                self.line(&format!("{indent}{row}"));
+            }
+        }
     }
 
     fn line(&mut self, text: &str) {
@@ -89,6 +85,23 @@ impl Yaml {
         }
         self.text.push('\n');
     }
+}
+
+/// The text in rows of this length at most, where spaces allow; one that stands beside another is no place to break.
+fn rows(text: &str, width: usize) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    let mut before = "";
+    for word in text.split(' ') {
+        match rows.last_mut() {
+            Some(row) if before.is_empty() || word.is_empty() || row.len() + 1 + word.len() <= width => {
+                row.push(' ');
+                row.push_str(word);
+            }
+            _ => rows.push(word.to_owned()),
+        }
+        before = word;
+    }
+    rows
 }
 
 /// A JSON string is a double-quoted YAML string; a plain word needs no quotes.
@@ -120,12 +133,13 @@ mod tests {
     proptest! {
         #[test]
         fn printable_text_is_read_back_as_it_was_written(text in "\\P{C}*", paragraph in "[^\\p{C}\\p{Z}]+( [^\\p{C}\\p{Z}]+){0,40}") {
-            let mut yaml = Yaml::default();
-            yaml.comment("a comment");
-            yaml.scalar("scalar", &text);
-            yaml.list("list", [text.as_str(), "null", "yes", "a: b", "0640"]);
-            yaml.texts("texts", [paragraph.as_str()]);
-            let read: Read = serde_saphyr::from_str(&yaml.finish()).unwrap();
+            let text_of = Yaml::of(|yaml| {
+                yaml.scalar("scalar", &text);
+                yaml.list("list", [text.as_str(), "null", "yes", "a: b", "0640"]);
+                yaml.texts("texts", [paragraph.as_str()]);
+                Ok(())
+            });
+            let read: Read = serde_saphyr::from_str(&text_of.unwrap()).unwrap();
             prop_assert_eq!(&read.scalar, &text);
             prop_assert_eq!(&read.list[0], &text);
             prop_assert_eq!(&read.list[1..], ["null", "yes", "a: b", "0640"]);
@@ -134,17 +148,18 @@ mod tests {
     }
 
     #[test]
-    fn blocks_and_literal_text_keep_their_shape() {
-        let mut yaml = Yaml::default();
-        yaml.block("outer", |yaml| {
-            yaml.flag("flag", true);
-            yaml.plain("number", "1");
-            Ok(())
-        })
-        .unwrap();
-        yaml.literal("text", "- a:\n    b\n\n- c\n");
-        let read: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(&yaml.finish()).unwrap();
-        assert_eq!(read["outer"], serde_json::json!({"flag": true, "number": 1}));
-        assert_eq!(read["text"], "- a:\n    b\n\n- c\n");
+    fn blocks_and_long_values_keep_their_shape() {
+        let long = serde_json::json!([{"name": "x".repeat(WIDTH), "is": null, "text": " two  words".repeat(WIDTH)}]);
+        let yaml = Yaml::of(|yaml| {
+            yaml.block("outer", |yaml| {
+                yaml.flag("flag", true);
+                yaml.plain("number", "1");
+                yaml.json("short", &serde_json::json!(["a"]));
+                yaml.json("long", &long);
+                Ok(())
+            })
+        });
+        let read: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(&yaml.unwrap()).unwrap();
+        assert_eq!(read["outer"], serde_json::json!({"flag": true, "number": 1, "short": ["a"], "long": long}));
     }
 }

@@ -19,7 +19,10 @@ impl Project {
         let library = dir.path().join("library");
         std::fs::create_dir(&library).unwrap();
         std::fs::copy(example(), library.join("backup_example")).unwrap();
-        std::fs::write(library.join("backup_example.yml"), cli(["docs"]).stdout).unwrap();
+        // Apart: of two files with one name Ansible takes either.
+        let docs = dir.path().join("docs");
+        std::fs::create_dir(&docs).unwrap();
+        std::fs::write(docs.join("backup_example.py"), cli(["docs"]).stdout).unwrap();
         Self(dir)
     }
 
@@ -117,7 +120,7 @@ fn typed_values_templates_and_no_log_in_a_playbook() {
 #[test]
 fn ansible_doc_shows_the_same_options_that_the_executable_takes() {
     let project = Project::new();
-    let shown = project.run("ansible-doc", &["--json", "backup_example"]).unwrap();
+    let shown = project.run("ansible-doc", &["--module-path", "docs", "--json", "backup_example"]).unwrap();
     let shown: Value = serde_json::from_str(&shown).unwrap();
     let doc = &shown["backup_example"]["doc"];
     assert_eq!(doc["options"]["copies"]["type"], "int");

@@ -1,7 +1,7 @@
 //! What keeps documentation true refuses what it cannot document.
 #![allow(clippy::unwrap_used)]
 
-use backup_interface::docs::{check, sidecar};
+use backup_interface::docs::{check, stub};
 use backup_interface::{Module, Returned, report};
 
 #[derive(clap::Subcommand)]
@@ -109,12 +109,12 @@ const fn module(returns: fn() -> Vec<Returned>) -> Module {
 #[test]
 fn what_cannot_be_documented_is_named() {
     let good = module(|| vec![Returned::new("always", &Plain { found: Some(1) })]);
-    assert!(sidecar::<Good>(&good).is_ok());
-    assert_eq!(sidecar::<Undocumented>(&good).unwrap_err(), "option path has no documentation");
-    assert_eq!(sidecar::<Reserved>(&good).unwrap_err(), "option action is reserved: it names the action");
-    assert_eq!(sidecar::<Twofold>(&good).unwrap_err(), "option count has another type in another action");
-    assert_eq!(sidecar::<Renaming>(&good).unwrap_err(), "option term is called --word on the command line");
-    let bad = |returns| sidecar::<Good>(&module(returns)).unwrap_err();
+    assert!(stub::<Good>(&good).is_ok());
+    assert_eq!(stub::<Undocumented>(&good).unwrap_err(), "option path has no documentation");
+    assert_eq!(stub::<Reserved>(&good).unwrap_err(), "option action is reserved: it names the action");
+    assert_eq!(stub::<Twofold>(&good).unwrap_err(), "option count has another type in another action");
+    assert_eq!(stub::<Renaming>(&good).unwrap_err(), "option term is called --word on the command line");
+    let bad = |returns| stub::<Good>(&module(returns)).unwrap_err();
     assert_eq!(bad(|| vec![Returned::new("always", &Plain { found: None })]), "the sample of found is null");
     assert_eq!(bad(|| vec![Returned::new("always", &Failing { failed: true })]), "the field failed is reserved");
     assert_eq!(
@@ -127,9 +127,9 @@ fn what_cannot_be_documented_is_named() {
 fn documentation_that_differs_is_noticed_with_the_remedy() {
     let module = module(Vec::new);
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("backup_none.yml");
-    assert!(check::<Good>(&module, dir.path()).unwrap_err().contains("backup_none.yml: No such file"));
-    std::fs::write(&file, sidecar::<Good>(&module).unwrap()).unwrap();
+    let file = dir.path().join("backup_none.py");
+    assert!(check::<Good>(&module, dir.path()).unwrap_err().contains("backup_none.py: No such file"));
+    std::fs::write(&file, stub::<Good>(&module).unwrap()).unwrap();
     check::<Good>(&module, dir.path()).unwrap();
     std::fs::write(&file, "DOCUMENTATION: {}\n").unwrap();
     let message = check::<Good>(&module, dir.path()).unwrap_err();

@@ -242,3 +242,20 @@ fn arguments_that_are_not_understood_are_not_repeated() {
         }
     }
 }
+
+#[test]
+fn another_release_than_the_caller_asked_for_does_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("word");
+    let task = json!({"path": file, "text": "hi"}).to_string();
+    let call = |release: &str| support::piped(&["module", "-", "--release", release], &task);
+
+    let other = call("9.9.9+other");
+    assert_eq!(other.status.code(), Some(86));
+    assert_eq!(text(&other.stdout), format!("{{\"release\":\"{}\"}}\n", backup_interface::RELEASE));
+    assert_eq!(text(&other.stderr), "");
+    assert!(!file.exists());
+
+    assert!(answer(&call(backup_interface::RELEASE)).changed);
+    assert!(file.exists());
+}

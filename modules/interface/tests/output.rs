@@ -129,7 +129,7 @@ fn a_result_that_cannot_be_printed_is_no_success() {
 
 #[test]
 fn help_and_version_are_for_people_only() {
-    assert_eq!(spoken(&["--version"]).1, format!("backup_example {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(spoken(&["--version"]).1, format!("backup_example {}\n", backup_interface::RELEASE));
     let help = spoken(&["--help"]).1;
     assert!(help.starts_with("Keep a text in a file\n"), "{help}");
     assert!(!help.contains("crash") && !help.contains("docs"), "{help}");

@@ -116,7 +116,7 @@ const MODULE: Module = Module {
     ),
     returns: || {
         vec![
-            Returned::new("action run", &PlanReport::sample()),
+            Returned::new("actions run and plan", &PlanReport::sample()),
             Returned::new("action measure", &MeasureReport::sample()),
         ]
     },

@@ -356,7 +356,7 @@ fn a_plan_that_is_refused_is_drawn_as_well() {
 #[test]
 fn the_committed_documentation_is_what_the_executable_prints() {
     let printed = cli(&["docs"]);
-    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_plan.yml")).unwrap();
+    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_plan.py")).unwrap();
     assert_eq!(String::from_utf8_lossy(&committed), String::from_utf8_lossy(&printed.stdout));
 }
 

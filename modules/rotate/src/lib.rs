@@ -55,7 +55,10 @@ const MODULE: Module = Module {
         "- name: See what rotation would do on the source, and why\n  backup_rotate:\n    job: shop\n    stream: data\n  check_mode: true\n  diff: true\n",
     ),
     returns: || {
-        vec![Returned::new("action run", &RunReport::sample()), Returned::new("action status", &StatusReport::sample())]
+        vec![
+            Returned::new("actions run and plan", &RunReport::sample()),
+            Returned::new("action status", &StatusReport::sample()),
+        ]
     },
 };
 

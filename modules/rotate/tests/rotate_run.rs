@@ -319,6 +319,6 @@ fn status_and_plan_tell_people() {
 #[test]
 fn the_committed_documentation_is_what_the_executable_prints() {
     let printed = Command::new(EXECUTABLE).arg("docs").output().unwrap();
-    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_rotate.yml")).unwrap();
+    let committed = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../library/backup_rotate.py")).unwrap();
     assert_eq!(String::from_utf8_lossy(&committed), String::from_utf8_lossy(&printed.stdout));
 }

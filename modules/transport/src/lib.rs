@@ -47,7 +47,7 @@ pub const MODULE: Module = Module {
     examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Carry what waits if the scheduled run was missed while the host was off\n  backup_transport:\n    job: shop\n    missed: true\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n",
     returns: || {
         vec![
-            Returned::new("action run", &report::RunReport::sample()),
+            Returned::new("actions run and plan", &report::RunReport::sample()),
             Returned::new("action status", &report::StatusReport::sample()),
             Returned::new("action fetch", &report::FetchReport::sample()),
             Returned::new("action adopt", &report::AdoptReport::sample()),

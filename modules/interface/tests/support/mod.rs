@@ -64,14 +64,19 @@ pub(crate) fn args_file(json: &str) -> Output {
 
 /// As the action plugin calls it: the same JSON on standard input.
 pub(crate) fn stdin(json: &str) -> Output {
+    piped(&["module", "-"], json)
+}
+
+pub(crate) fn piped(words: &[&str], input: &str) -> Output {
     let mut child = Command::new(example())
-        .args(["module", "-"])
+        .args(words)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(json.as_bytes()).unwrap();
+    // Whoever refuses the call need not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 

@@ -1,0 +1,298 @@
+# Made by `backup_restore docs`.
+# Documentation only: the executable of this name does the work, and the action plugin of this name runs it.
+# Where that plugin is missing, a task fails. See docs/protocol.md, "From Ansible".
+# License: Apache-2.0 or GNU General Public License v3.0+, whichever you choose.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: backup_restore
+short_description: Bring a generation of a job back
+description:
+  - >-
+    Takes the newest generation by its id, re-reads every stored byte, checks that a pinned key signed the
+    receipt, and unpacks it beside the live trees. Then it stops the job's services, exchanges the trees, and
+    starts what was on.
+  - >-
+    If anything fails before the `after` hooks are through, the old trees go back and the services start on
+    them again.
+  - >-
+    Compares first, metadata and contents: where everything is as the generation has it, nothing is stopped
+    and nothing changes. That reads the live trees once.
+  - >-
+    What the job excludes is not touched: it moves over into the restored tree.
+  - >-
+    Dumps are loaded by the `restore` command that the job declares for them, each time; without one they are
+    left as plain files in the restore folder. Runs as root.
+version_added: "0.1.0"
+author:
+  - "Handover (!UNKNOWN)"
+attributes:
+  check_mode:
+    description:
+      - >-
+        Plans what it would do and changes nothing.
+    support: full
+  diff_mode:
+    description:
+      - >-
+        Returns what differs when asked to.
+    support: full
+options:
+  action:
+    description:
+      - >-
+        What to do.
+      - >-
+        V(run): Restore now.
+      - >-
+        V(plan): Say what run would do, item by item with `--diff`.
+      - >-
+        V(status): List the generations that can be restored from here.
+      - >-
+        V(recover): Undo or finish what an interrupted restore left, and start what it stopped; silent if
+        there is nothing to do.
+    type: str
+    default: run
+    choices:
+      - run
+      - plan
+      - status
+      - recover
+  job:
+    description:
+      - >-
+        The job by its name on this host: `shop` on its source, `web1/shop` on its sink.
+      - >-
+        Required with O(action=run), O(action=plan), O(action=status).
+    type: str
+  config:
+    description:
+      - >-
+        Holds the job documents in `jobs/`.
+    type: path
+    default: "/etc/handover"
+  stream:
+    description:
+      - >-
+        Which streams.
+      - >-
+        V(all): Every stream of the job for which there is something to do here.
+      - >-
+        V(data): Application data.
+      - >-
+        V(logs): Log data.
+    type: str
+    choices:
+      - all
+      - data
+      - logs
+    default: all
+  overrides:
+    description:
+      - >-
+        For this call, settings instead of the job document's, nested as there, as `{priority: {nice: 0}}`:
+        `priority`, `max_downtime`, `mail.to` and `mail.from`; of each stream `checks`, `full`, `large_file`,
+        `compression_level`, `transport.bandwidth`, `transport.window` and `sink.verify_box`. What is copied
+        and kept, where, by whom and for how long cannot be overridden.
+    type: dict
+  from:
+    description:
+      - >-
+        Where the generation lies: `restore_folder`, `source_store`, `sink_store`, or the root of a store as
+        `path:/mnt/returned/store`.
+    type: str
+    default: restore_folder
+  generation:
+    description:
+      - >-
+        `newest`, by id and never by the times of files, or the id of a generation.
+    type: str
+    default: newest
+  target:
+    description:
+      - >-
+        `live`: everything goes back to its place, with the services stopped for a moment. Or an empty
+        directory, in which the same paths are made; nothing is stopped then and no hook runs.
+    type: str
+    default: live
+  allow_unsigned:
+    description:
+      - >-
+        Restore also what no pinned key signed.
+    type: bool
+    default: false
+  keep_old:
+    description:
+      - >-
+        Keep the tree that was replaced, as `.<name>.before-<id>` beside the new one.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+---
+- name: Restore the newest copy in the restore folder
+  backup_restore:
+    job: shop
+
+- name: Look at last week's state without touching anything
+  backup_restore:
+    job: shop
+    from: source_store
+    generation: 20261120T220000Z
+    target: /srv/restored
+
+- name: Restore what the provider gave back
+  backup_restore:
+    job: shop
+    from: path:/mnt/returned/home/dataBackupSource/store
+"""
+
+RETURN = r"""
+---
+msg:
+  description:
+    - >-
+      What happened, in one line.
+  returned: always
+  type: str
+kind:
+  description:
+    - >-
+      The class of the failure; docs/protocol.md lists them.
+  returned: failure
+  type: str
+hint:
+  description:
+    - >-
+      What to do about the failure.
+  returned: failure
+  type: str
+rc:
+  description:
+    - >-
+      The exit status that the same call has on the command line.
+  returned: failure
+  type: int
+job:
+  description:
+    - >-
+      The job.
+  returned: "actions run and plan, action status"
+  type: str
+  sample: "shop"
+streams:
+  description:
+    - >-
+      Each stream: what became of it (`planned`, `restored`, `equal`, `failed`), its generation, who signed
+      it, what changes in each include path, and its dumps.
+  returned: actions run and plan
+  type: list
+  sample:
+    [
+      {
+        "base": null,
+        "digest": "af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf",
+        "dumps": [
+          {
+            "loaded": true,
+            "name": "dump-orders.sql.zst",
+            "path": null
+          }
+        ],
+        "fate": "restored",
+        "id": "20261120T220000Z",
+        "kind": "full",
+        "path": "/home/dataBackupSource/restore/shop/data/20261120T220000Z",
+        "roots": [
+          {
+            "bytes": 3700000000,
+            "changed": 3,
+            "created": 12,
+            "path": "/srv/shop",
+            "paths": 187000,
+            "removed": 1
+          }
+        ],
+        "signed_by": "sink1",
+        "stream": "data"
+      }
+    ]
+target:
+  description:
+    - >-
+      Another target than the live trees, or null.
+  returned: actions run and plan
+  type: str
+  sample: "/srv/restored"
+services:
+  description:
+    - >-
+      What was stopped, or would be, in the order of stopping: also the units that trigger a service.
+  returned: actions run and plan
+  type: list
+  sample: [{"name":"shop.service","was_on":true}]
+recovered:
+  description:
+    - >-
+      What an earlier, interrupted restore had left, and what was done about it.
+  returned: "actions run and plan, action recover"
+  type: list
+  sample: ["put back /srv/shop"]
+kept_old:
+  description:
+    - >-
+      Where the old trees are kept.
+  returned: actions run and plan
+  type: list
+  sample: ["/srv/.shop.before-20261120T220000Z"]
+downtime_ms:
+  description:
+    - >-
+      How long the services stood still, in milliseconds, without their own stop and start.
+  returned: actions run and plan
+  type: int
+  sample: 4
+downtime_with_services_ms:
+  description:
+    - >-
+      How long they were away, their own stop and start included.
+  returned: actions run and plan
+  type: int
+  sample: 2300
+duration_ms:
+  description:
+    - >-
+      How long the run took, in milliseconds.
+  returned: actions run and plan
+  type: int
+  sample: 21000
+generations:
+  description:
+    - >-
+      Every generation within reach, newest last.
+  returned: action status
+  type: list
+  sample:
+    [
+      {
+        "base": null,
+        "bytes": 1200000000,
+        "complete": true,
+        "from": "source_store",
+        "id": "20261120T220000Z",
+        "kind": "full",
+        "receipt_of": "sink1",
+        "stream": "data"
+      }
+    ]
+interrupted:
+  description:
+    - >-
+      Whether an interrupted restore waits for `recover`.
+  returned: action status
+  type: bool
+  sample: false
+"""
