@@ -110,6 +110,13 @@ options:
         `newest`, by id and never by the times of files, or the id of a generation.
     type: str
     default: newest
+  path:
+    description:
+      - >-
+        Restore only these, with what they hold; absolute, as they are named on the source. Dumps are left out
+        then. Only what holds them is read of the generation.
+    type: list
+    elements: path
   target:
     description:
       - >-

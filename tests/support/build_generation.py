@@ -7,11 +7,14 @@ The oracle of restore's tests: it shares no code with what it tests. Slow and si
 
 import argparse
 import base64
+import bisect
 import hashlib
+import io
 import json
 import os
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 BLOCK = 65536
@@ -134,6 +137,31 @@ class Generation:
         (self.directory / "SHA256SUMS").write_text("".join(lines))
 
 
+def frames(plain):
+    """Cuts a tar stream into frames as the format does, by and large: whole members, or runs of a large one. Returns the
+    compressed frames, and for each member in order the offset of its frame and its own within that frame."""
+    starts = [member.offset for member in tarfile.open(fileobj=io.BytesIO(plain), mode="r:")]
+    cuts, open_at = [], 0
+    for start, end in zip(starts, starts[1:] + [len(plain)]):
+        if start > open_at and end - open_at > FRAME:
+            open_at = start
+        if start == open_at:
+            cuts.append(start)
+        if end - start > FRAME:
+            cuts += range(start + FRAME, end, FRAME)
+            open_at = end
+    cuts = sorted({0, *cuts})
+    stored, offsets = [], {}
+    for begin, end in zip(cuts, cuts[1:] + [len(plain)]):
+        offsets[begin] = sum(map(len, stored))
+        stored.append(zstd(plain[begin:end]))
+    places = []
+    for start in starts:
+        frame = cuts[bisect.bisect_right(cuts, start) - 1]
+        places.append([offsets[frame], start - frame])
+    return b"".join(stored), places
+
+
 def differs(entry, old):
     return {k: v for k, v in entry.items()} != {k: v for k, v in old.items() if k not in ("at", "blocks", "user", "group")}
 
@@ -192,7 +220,12 @@ def main():
     if args.roots:
         names = b"".join(p + b"\0" for p, e in stored.items() if "patch" not in e)
         plain = subprocess.run(TAR, input=names, stdout=-1, check=True).stdout
-        generation.add("data.tar.zst", b"".join(zstd(plain[at : at + FRAME]) for at in range(0, len(plain), FRAME)), plain)
+        data, places = frames(plain)
+        generation.add("data.tar.zst", data, plain)
+        members = [entry for entry in stored.values() if "patch" not in entry]
+        assert len(members) == len(places), (len(members), len(places))
+        for entry, place in zip(members, places):
+            entry["at"] = place
     for dump in args.dump:
         name, file = dump.split("=")
         plain = Path(file).read_bytes()
@@ -202,8 +235,6 @@ def main():
         else:
             generation.add(f"dump-{name}.zst", zstd(plain), plain)
     for path, entry in stored.items():
-        if "patch" not in entry:
-            entry["at"] = [0, 0]
         if not args.base and entry.get("size", 0) >= args.large_file:
             data = Path(os.fsdecode(b"/" + path)).read_bytes()
             entry["blocks"] = base64.b64encode(b"".join(blocks(data))).decode()

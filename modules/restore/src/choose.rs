@@ -1,8 +1,9 @@
 //! Which generation, and whether it may be trusted: the newest by id, every stored byte re-read, the receipt signed.
 
 use crate::error::{RestoreError, Result};
-use crate::generation::{Generation, Part};
+use crate::generation::{Generation, Part, roots};
 use crate::request::Request;
+use crate::select::{Lenders, Selection};
 use backup_adapters::keys;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// The generations to restore, one per stream, checked.
 pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Generation>> {
     let mut chosen = Vec::new();
-    let mut places = Vec::new();
+    let (mut places, mut others) = (Vec::new(), Vec::new());
     for &name in &request.streams {
         let Some(of) = request.job.stream(name) else { continue };
         let dir = StreamDir::new(&request.from.root(of), &request.job.job, name);
@@ -31,8 +32,20 @@ pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Gen
             None => newest(&store)?,
         };
         if let Some(id) = id {
-            chosen.push(check(request, of, &store, id, interrupt)?);
+            let own = part(&store, id)?;
+            match request.selection.of_roots(&roots(&own)) {
+                Some(selection) => chosen.push(check(request, of, &store, own, selection, interrupt)?),
+                None => others.extend(own.stored.manifest.roots),
+            }
         }
+    }
+    let selections: Vec<_> = chosen.iter().map(|generation| generation.selection.clone()).collect();
+    if let Some(path) = request.selection.beyond(&selections).filter(|_| !(chosen.is_empty() && others.is_empty())) {
+        others.extend(chosen.iter().flat_map(|generation| generation.own.stored.manifest.roots.clone()));
+        return Err(RestoreError::NotCollected { path, roots: others }.into());
+    }
+    if !request.selection.is_all() && !chosen.is_empty() {
+        return Ok(chosen);
     }
     if chosen.len() < request.streams.len() && (chosen.is_empty() || !request.streams_optional) {
         let place = places.into_iter().next().unwrap_or_else(PathBuf::new);
@@ -53,10 +66,13 @@ fn check(
     request: &Request,
     of: StreamOf<'_>,
     store: &StreamStore,
-    id: GenerationId,
+    own: Part,
+    selection: Selection,
     interrupt: &Interrupt,
 ) -> Result<Generation> {
-    let own = part(store, id)?;
+    let id = own.stored.id;
+    // Of some paths, the catalog's digests are the proof: nothing else has to be read, nor to be whole.
+    let whole = |id| if selection.is_all() { intact(store, id, interrupt) } else { Ok(()) };
     if own.stored.manifest.source != request.job.source {
         let (found, wanted) = (own.stored.manifest.source.clone(), request.job.source.clone());
         return Err(RestoreError::OtherSource { id, found, wanted }.into());
@@ -66,7 +82,7 @@ fn check(
         Err(error) if error.failure().kind() == Kind::Unsigned && request.allow_unsigned => None,
         Err(error) => return Err(error),
     };
-    intact(store, id, interrupt)?;
+    whole(id)?;
     let base = match &own.stored.manifest.base {
         None => None,
         Some(wanted) => {
@@ -79,11 +95,12 @@ fn check(
             if base.stored.digest != wanted.digest {
                 return Err(RestoreError::WrongBase { id, base: wanted.id, place: place() }.into());
             }
-            intact(store, wanted.id, interrupt)?;
+            whole(wanted.id)?;
             Some(base)
         }
     };
-    Ok(Generation { stream: of.name, own, base, signed_by })
+    let (all, lenders) = (Selection::default(), Lenders::default());
+    Generation { stream: of.name, own, base, signed_by, selection: all, lenders }.select(selection)
 }
 
 fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {

@@ -5,6 +5,7 @@
 
 use crate::error::{RestoreError, Result};
 use crate::generation::Generation;
+use crate::select::View;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
 use backup_core::Kind;
@@ -59,16 +60,24 @@ pub(crate) struct Comparison {
     pub stays: Vec<Vec<u8>>,
 }
 
-/// Compares the whole generation with what lies below `top` (`/` for the live trees).
+/// Compares what is wanted of the generation with what lies below `top` (`/` for the live trees).
 pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> Result<Comparison> {
     let roots = generation.roots();
     let left_out = LeftOut::of(stream)?;
     let mut comparison = Comparison { sizes: vec![Size::default(); roots.len()], ..Comparison::default() };
-    let mut walk = Walk::new(top, &roots);
+    let mut walk = Walk::new(top, &generation.selection.tops(roots.clone()));
     let mut links = Links::default();
-    let mut merge = generation.merge()?;
+    let mut view = View::new(generation)?;
+    let mut next = || -> Result<_> {
+        loop {
+            match view.next_pick()? {
+                Some(pick) if pick.is_way => {}
+                pick => return Ok(pick.map(|pick| pick.entry)),
+            }
+        }
+    };
     let failed = || RestoreError::io("read", top);
-    let mut wanted = merge.next_final()?;
+    let mut wanted = next()?;
     let mut found = walk.next_path().map_err(failed())?;
     loop {
         let which = match (&wanted, &found) {
@@ -94,7 +103,7 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> R
                 _ => Some(Change::Created),
             };
             comparison.items.extend(change.map(|change| Item { path: entry.path.clone(), change }));
-            wanted = merge.next_final()?;
+            wanted = next()?;
         } else if let Some((path, metadata)) = &found {
             if left_out.covers(path, metadata) {
                 comparison.stays.push(path.clone());

@@ -80,6 +80,22 @@ pub(crate) enum RestoreError {
         /// What is missing.
         why: String,
     },
+    /// It has nothing of this path.
+    #[error("option path: generation {id} has no {}", path.display())]
+    NoPath {
+        /// Which.
+        id: GenerationId,
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A path that the job does not collect.
+    #[error("option path: {} is not what was collected: {}", path.display(), roots.join(", "))]
+    NotCollected {
+        /// What was asked for.
+        path: PathBuf,
+        /// What was collected.
+        roots: Vec<String>,
+    },
     /// A path that would be written outside of what the generation is about.
     #[error("the archive names {path:?}: {why}")]
     Unsafe {
@@ -154,10 +170,12 @@ impl Failure for RestoreError {
         match self {
             Self::Io { source, .. } => publish::kind_of(source),
             Self::NotRoot | Self::Detour { .. } => Kind::Permission,
-            Self::OtherSource { .. } | Self::NotReplaceable { .. } | Self::AlreadyKept(_) | Self::TargetNotEmpty(_) => {
-                Kind::InvalidOption
-            }
-            Self::Nothing { .. } | Self::NoBase { .. } => Kind::NotFound,
+            Self::OtherSource { .. }
+            | Self::NotReplaceable { .. }
+            | Self::AlreadyKept(_)
+            | Self::TargetNotEmpty(_)
+            | Self::NotCollected { .. } => Kind::InvalidOption,
+            Self::Nothing { .. } | Self::NoBase { .. } | Self::NoPath { .. } => Kind::NotFound,
             Self::WrongBase { .. } | Self::Damaged { .. } => Kind::Damaged,
             Self::Unsigned { .. } => Kind::Unsigned,
             Self::Unsafe { .. } => Kind::UnsafeArchive,
@@ -183,6 +201,10 @@ impl Failure for RestoreError {
                 "Fetch the copy with its receipt from the sink, or, if you trust where it comes from, say `allow_unsigned: true`.".into()
             }
             Self::Unsafe { .. } => "Do not trust this generation: Handover does not write such archives.".into(),
+            Self::NoPath { .. } => {
+                "Write it as it was named on the source; `zstdcat catalog.jsonl.zst` in the generation lists all paths. It may be in an older one: `generation` takes a date, too.".into()
+            }
+            Self::NotCollected { .. } => "Name something in there, or another `stream`.".into(),
             Self::Detour { .. } => {
                 "Name the real directory: links are followed only where nobody but root can make them.".into()
             }

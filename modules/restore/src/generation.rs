@@ -1,6 +1,7 @@
 //! A chosen generation with its base, opened for reading. What is read is compared with the sealed manifest.
 
 use crate::error::{RestoreError, Result};
+use crate::select::{self, Lenders, Selection};
 use backup_adapters::store::Stored;
 use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
 use backup_core::job::StreamName;
@@ -73,9 +74,20 @@ pub(crate) struct Generation {
     pub base: Option<Part>,
     /// The sink whose pinned key signed the receipt.
     pub signed_by: Option<String>,
+    /// What of it is wanted.
+    pub selection: Selection,
+    /// Who lends contents to the selection.
+    pub lenders: Lenders,
 }
 
 impl Generation {
+    /// With what is wanted of it.
+    pub(crate) fn select(mut self, selection: Selection) -> Result<Self> {
+        self.selection = selection;
+        self.lenders = select::lenders(&self)?;
+        Ok(self)
+    }
+
     /// Both catalogs as one.
     pub(crate) fn merge(&self) -> Result<Merge> {
         let deleted = match self.own.open(DELETED)? {
@@ -88,16 +100,21 @@ impl Generation {
 
     /// The include paths, as catalog names: sorted, without the leading slash.
     pub(crate) fn roots(&self) -> Vec<Vec<u8>> {
-        let roots = self.own.stored.manifest.roots.iter();
-        let mut roots: Vec<_> = roots.map(|root| root.trim_matches('/').as_bytes().to_owned()).collect();
-        roots.sort_by(|a, b| backup_archive::order::compare(a, b));
-        roots
+        roots(&self.own)
     }
 
     /// Names of the dumps.
     pub(crate) fn dumps(&self) -> impl Iterator<Item = &str> {
         self.own.stored.manifest.artifacts.keys().map(String::as_str).filter(|name| name.starts_with("dump-"))
     }
+}
+
+/// The include paths of a generation, as catalog names: sorted, without the leading slash.
+pub(crate) fn roots(part: &Part) -> Vec<Vec<u8>> {
+    let roots = part.stored.manifest.roots.iter();
+    let mut roots: Vec<_> = roots.map(|root| root.trim_matches('/').as_bytes().to_owned()).collect();
+    roots.sort_by(|a, b| backup_archive::order::compare(a, b));
+    roots
 }
 
 /// A FIFO or a link in the place of a file must neither make us wait nor lead elsewhere.

@@ -1,7 +1,7 @@
 //! `backup_restore`: bring a generation back, exactly, or leave everything as it was.
 //!
 //! `pipeline` is the run in the order in which things happen. `choose` decides which generation may be trusted,
-//! `compare` what differs, `unpack` makes the tree beside the live one, `swap` and `live` exchange them with the services
+//! `select` and `compare` what is wanted of it and what differs, `unpack` makes the tree beside the live one, `swap` and `live` exchange them with the services
 //! stopped, and know the way back.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -10,12 +10,14 @@ mod commands;
 mod compare;
 mod dumps;
 mod error;
+mod fetch;
 mod generation;
 mod live;
 mod pipeline;
 mod recover;
 mod report;
 mod request;
+mod select;
 mod staging;
 mod status;
 mod swap;

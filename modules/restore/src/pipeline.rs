@@ -43,6 +43,15 @@ impl Track<'_> {
         !self.comparison.items.is_empty()
     }
 
+    /// What will be written at most.
+    fn bytes(&self) -> u64 {
+        if !self.generation.selection.is_all() {
+            return self.comparison.sizes.iter().map(|size| size.bytes).sum();
+        }
+        let parts = [Some(&self.generation.own), self.generation.base.as_ref()];
+        parts.into_iter().flatten().map(Part::plain_bytes).sum()
+    }
+
     fn has_work(&self) -> bool {
         self.tree_differs() || self.dumps.iter().any(|plan| !matches!(plan.way, Way::Present(_)))
     }
@@ -108,7 +117,11 @@ fn restore(
         }
         let top = request.target.as_deref().unwrap_or_else(|| Path::new("/"));
         let comparison = compare(&generation, of.stream, top)?;
-        let dumps = dumps::plan(&generation, of, request.target.as_deref());
+        let dumps = if generation.selection.is_all() {
+            dumps::plan(&generation, of, request.target.as_deref())
+        } else {
+            Vec::new()
+        };
         tracks.push(Track { of, generation, comparison, dumps });
     }
     let unfinished = request.target.as_deref().is_some_and(Target::is_incomplete);
@@ -139,8 +152,7 @@ fn restore(
         return Ok(with_diffs(Outcome::changed(format!("would restore {}", ids.join(", ")))));
     }
 
-    let total = work.iter().flat_map(|t| [Some(&t.generation.own), t.generation.base.as_ref()]).flatten();
-    let progress = Progress::bytes(call, "restoring", total.map(Part::plain_bytes).sum());
+    let progress = Progress::bytes(call, "restoring", work.iter().map(Track::bytes).sum());
     let result = if let Some(target) = target {
         target.fill(&work, &progress, interrupt)
     } else {

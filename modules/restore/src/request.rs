@@ -2,6 +2,7 @@
 
 use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
+use crate::select::Selection;
 use backup_adapters::jobs::Named;
 use backup_common::{JobArgs, StreamArgs, StreamWish, recover};
 use backup_core::job::StreamOf;
@@ -22,6 +23,10 @@ pub(crate) struct RunArgs {
     /// `newest`, by id and never by the times of files, or the id of a generation.
     #[arg(long, default_value = "newest")]
     pub(crate) generation: String,
+    /// Restore only these, with what they hold; absolute, as they are named on the source. Dumps are left out then. Only what
+    /// holds them is read of the generation.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Vec<PathBuf>,
     /// `live`: everything goes back to its place, with the services stopped for a moment. Or an empty directory, in which
     /// the same paths are made; nothing is stopped then and no hook runs.
     #[arg(long, default_value = "live")]
@@ -47,6 +52,8 @@ pub(crate) struct Request {
     pub from: From,
     /// A generation; `None`: the newest.
     pub generation: Option<GenerationId>,
+    /// What of it is wanted.
+    pub selection: Selection,
     /// Another place than the live one.
     pub target: Option<PathBuf>,
     /// Whether a signature is not needed.
@@ -123,6 +130,12 @@ impl Request {
                     .into());
             }
         };
+        let selection = Selection::parse(&args.path)?;
+        if target.is_none() && !selection.is_all() {
+            return Err(OptionError::new("path", "some paths go to another place than the live one")
+                .with_hint("Name an empty directory with `target`.")
+                .into());
+        }
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job)
             .map_err(RestoreError::io("find", "/proc/self/exe"))?;
         Ok(Self {
@@ -131,6 +144,7 @@ impl Request {
             streams_optional: args.what.stream == StreamWish::All,
             from: From::parse(&args.from)?,
             generation,
+            selection,
             target,
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,

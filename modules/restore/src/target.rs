@@ -3,6 +3,7 @@
 
 use crate::dumps;
 use crate::error::{RestoreError, Result};
+use crate::fetch::fetch;
 use crate::generation::Generation;
 use crate::pipeline::Track;
 use crate::staging::Staging;
@@ -59,7 +60,11 @@ impl Target {
         fault::point("restore.target.marked");
         for track in work {
             let mut staging = Staging::below(track.generation.roots(), &self.path)?;
-            unpack(&track.generation, &mut staging, progress, interrupt)?;
+            if track.generation.selection.is_all() {
+                unpack(&track.generation, &mut staging, progress, interrupt)?;
+            } else {
+                fetch(&track.generation, &mut staging, &|_| true, progress, interrupt)?;
+            }
             dumps::leave(&track.generation, &track.dumps, track.of)?;
         }
         publish::sync_fs(&self.path)?;

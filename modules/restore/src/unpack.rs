@@ -7,7 +7,7 @@
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part};
 use crate::staging::Staging;
-use crate::tree::{Attributes, Special};
+use crate::tree::{Attributes, Special, Spot};
 use backup_adapters::fault;
 use backup_adapters::signals::Interrupt;
 use backup_archive::read::{Fate, Member, Members, Plain, ReadError, parts};
@@ -38,7 +38,7 @@ pub(crate) fn unpack(
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<Unpacked> {
-    let mut work = Unpack { staging, progress, interrupt, done: Unpacked::default() };
+    let mut work = Unpack::new(staging, progress, interrupt);
     if let Some(base) = &generation.base {
         work.base(generation, base)?;
         fault::point("restore.unpack.base");
@@ -49,14 +49,25 @@ pub(crate) fn unpack(
     Ok(work.done)
 }
 
-struct Unpack<'a> {
+/// Making paths in a staging place.
+pub(crate) struct Unpack<'a> {
     staging: &'a mut Staging,
     progress: &'a Progress,
     interrupt: &'a Interrupt,
     done: Unpacked,
 }
 
-impl Unpack<'_> {
+impl<'a> Unpack<'a> {
+    /// Begins.
+    pub(crate) fn new(staging: &'a mut Staging, progress: &'a Progress, interrupt: &'a Interrupt) -> Self {
+        Self { staging, progress, interrupt, done: Unpacked::default() }
+    }
+
+    /// Where a path is made.
+    pub(crate) fn spot(&mut self, path: &[u8]) -> Result<Spot> {
+        Ok(self.staging.spot(path)?)
+    }
+
     /// The base's members, without those that the incremental replaces or that are gone.
     fn base(&mut self, generation: &Generation, base: &Part) -> Result<()> {
         let mut merge = generation.merge()?;
@@ -65,7 +76,7 @@ impl Unpack<'_> {
             if step.of_base {
                 let member = announced(base, members.as_mut(), &step.entry)?;
                 if matches!(step.fate, Fate::Final | Fate::Patched) {
-                    self.make(&step.entry, &member, members.as_mut())?;
+                    self.make(&step.entry, members.as_mut().map(|members| (&member, members)))?;
                 }
             }
         }
@@ -84,7 +95,7 @@ impl Unpack<'_> {
                 }
                 Place::At { .. } => {
                     let member = announced(own, members.as_mut(), &entry)?;
-                    self.make(&entry, &member, members.as_mut())?;
+                    self.make(&entry, members.as_mut().map(|members| (&member, members)))?;
                 }
             }
         }
@@ -92,7 +103,8 @@ impl Unpack<'_> {
         Ok(patched)
     }
 
-    fn make(&mut self, entry: &Entry, member: &Member, members: Option<&mut Members>) -> Result<()> {
+    /// Makes one path; a file's contents come from its member.
+    pub(crate) fn make<S: Read>(&mut self, entry: &Entry, member: Option<(&Member, &mut Members<S>)>) -> Result<()> {
         self.interrupt.check()?;
         let spot = self.staging.spot(&entry.path)?;
         let attributes = Attributes::of(entry);
@@ -100,7 +112,7 @@ impl Unpack<'_> {
             EntryKind::File { size, .. } => {
                 let file = spot.create()?;
                 let progress = self.progress;
-                if let Some(members) = members {
+                if let Some((member, members)) = member {
                     let written = members.contents(member, |offset, bytes| {
                         progress.add(bytes.len() as u64);
                         file.write_all_at(bytes, offset)
@@ -136,7 +148,7 @@ impl Unpack<'_> {
     }
 
     /// The changed blocks of large files, written into the base's contents.
-    fn patches(&mut self, own: &Part, patched: &BTreeMap<u32, Entry>) -> Result<()> {
+    pub(crate) fn patches(&mut self, own: &Part, patched: &BTreeMap<u32, Entry>) -> Result<()> {
         for (number, entry) in patched {
             self.interrupt.check()?;
             let list = format!("{PATCHES}/{number}.parts");
@@ -218,7 +230,8 @@ fn damaged(part: &Part, why: String) -> Failed {
     RestoreError::Damaged { id: part.stored.id, why }.into()
 }
 
-fn digest(mut file: &File) -> io::Result<[u8; 32]> {
+/// The SHA-256 of a whole file.
+pub(crate) fn digest(mut file: &File) -> io::Result<[u8; 32]> {
     file.rewind()?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 << 10];

@@ -10,7 +10,7 @@ const WINDOW_LOG: u32 = 23;
 pub(super) const MAX_FRAME: u64 = 16 << 20;
 
 /// Reads what a sequence of frames holds.
-pub(super) struct Frames<R> {
+pub struct Frames<R> {
     source: R,
     what: String,
     decoder: Decoder<'static>,

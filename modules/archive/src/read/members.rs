@@ -4,9 +4,11 @@
 //! Owner, mode, times and attributes come from the catalog's entry of the same member, which is exact and typed;
 //! [`Member::agrees`] makes sure that both speak of the same thing.
 
+use super::frames::{Frames, MAX_FRAME};
 use super::{Plain, ReadError, Result};
 use crate::entry::check_path;
 use crate::{Entry, EntryKind};
+use backup_core::manifest::DATA;
 use std::io::{self, Read};
 use tar::{EntryType, Header};
 
@@ -80,9 +82,11 @@ struct Records {
     real_size: Option<u64>,
 }
 
-/// Reads members in order.
-pub struct Members {
-    source: Plain,
+/// Reads members in order, from the beginning of a stream or from within it.
+pub struct Members<S = Plain> {
+    source: S,
+    /// The artifact, for messages.
+    what: String,
     /// Bytes of the current member's contents that were not handed out yet.
     contents: u64,
     /// Padding after them.
@@ -92,10 +96,36 @@ pub struct Members {
 
 impl Members {
     /// Begins to read.
-    pub const fn new(source: Plain) -> Self {
-        Self { source, contents: 0, padding: 0, ended: false }
+    pub fn new(source: Plain) -> Self {
+        let what = source.name().to_owned();
+        Self { source, what, contents: 0, padding: 0, ended: false }
     }
 
+    /// Reads to the end and compares length and digest of the whole stream.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`] if they are not the manifest's.
+    pub fn finish(self) -> Result<()> {
+        self.source.finish()
+    }
+}
+
+impl<R: Read> Members<Frames<R>> {
+    /// Begins to read at a member: `stored` stands at the frame that holds its header, `skip` plain bytes before it. Nothing
+    /// vouches for the stream then: what is read of it has to be compared with the catalog's digests.
+    ///
+    /// # Errors
+    /// [`ReadError`]: the frame is damaged or ends before the member.
+    pub fn at(stored: R, skip: u64) -> Result<Self> {
+        let failed = |error| ReadError::from_io(DATA, error);
+        let source = Frames::new(stored, DATA, MAX_FRAME).map_err(failed)?;
+        let mut members = Self { source, what: DATA.to_owned(), contents: skip, padding: 0, ended: false };
+        members.skip()?;
+        Ok(members)
+    }
+}
+
+impl<S: Read> Members<S> {
     /// The next member, or `None` at the end of the archive. What was not read of the last one is skipped.
     ///
     /// # Errors
@@ -152,27 +182,19 @@ impl Members {
         Ok(Ok(()))
     }
 
-    /// Reads to the end and compares length and digest of the whole stream.
-    ///
-    /// # Errors
-    /// [`ReadError::Damaged`] if they are not the manifest's.
-    pub fn finish(self) -> Result<()> {
-        self.source.finish()
-    }
-
     fn damaged(&self, why: impl Into<String>) -> ReadError {
-        ReadError::damaged(self.source.name(), why)
+        ReadError::damaged(&self.what, why)
     }
 
     fn read(&mut self, out: &mut [u8]) -> Result<()> {
-        self.source.read_exact(out).map_err(|error| ReadError::from_io(self.source.name(), error))
+        self.source.read_exact(out).map_err(|error| ReadError::from_io(&self.what, error))
     }
 
     fn skip(&mut self) -> Result<()> {
         let left = self.contents + self.padding;
         (self.contents, self.padding) = (0, 0);
         let skipped = io::copy(&mut self.source.by_ref().take(left), &mut io::sink())
-            .map_err(|error| ReadError::from_io(self.source.name(), error))?;
+            .map_err(|error| ReadError::from_io(&self.what, error))?;
         if skipped == left { Ok(()) } else { Err(self.damaged("it ends within a member")) }
     }
 

@@ -16,6 +16,7 @@ pub mod plain;
 
 pub use catalog::Catalog;
 pub use error::ReadError;
+pub use frames::Frames;
 pub use members::{Member, MemberKind, Members};
 pub use merge::{Deleted, Fate, Merge, Step};
 pub use plain::Plain;
