@@ -34,7 +34,7 @@ advisories() {
 
 shell_files() {
     local files
-    mapfile -t files < <(git ls-files --cached --others --exclude-standard |
+    mapfile -t files < <(git ls-files --cached --others --exclude-standard -- . ':!tests/golden' |
         while read -r file; do
             if [ -f "$file" ] && head -c 64 "$file" | head -n1 | grep -qE '^#!.*[/ ](ba|da)?sh\b|^# shellcheck shell='; then echo "$file"; fi
         done)

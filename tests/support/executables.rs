@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+/// The variable that names the folder with executables of an earlier release.
+const EARLIER: &str = "HANDOVER_EARLIER";
+
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Executable {
@@ -35,6 +38,13 @@ impl Executable {
             Self::Job => "backup_job",
             Self::Plan => "backup_plan",
         }
+    }
+
+    /// Where that of an earlier release lies, for the tests that `scripts/upgrade.sh` runs.
+    pub fn earlier(self) -> PathBuf {
+        let folder =
+            std::env::var_os(EARLIER).unwrap_or_else(|| panic!("{EARLIER} is not set: scripts/upgrade.sh does"));
+        PathBuf::from(folder).join(self.name())
     }
 
     /// Where it was built.

@@ -39,6 +39,8 @@ pub struct Lab {
     pub job: Value,
     /// Which side begins.
     pub way: Way,
+    /// The host that has the executables of an earlier release; sshd has to be started anew after a change.
+    pub earlier: Option<Host>,
     /// sshd's port.
     pub port: u16,
     sshd: Option<Child>,
@@ -124,7 +126,7 @@ impl Lab {
             "mail": {"to": ["ops"], "sendmail": at("bin/sendmail")},
             "streams": {},
         });
-        let mut lab = Self { job, way, port: 0, sshd: None, room };
+        let mut lab = Self { job, way, earlier: None, port: 0, sshd: None, room };
         lab.start_sshd();
         let include = json!({"include": [lab.at("source/srv")]});
         lab.stream("data", &include);
@@ -193,14 +195,14 @@ impl Lab {
         }
         let room = self.room.path().display();
         self.pin(self.port);
-        let transport = Executable::Transport.path();
         let mut authorized = String::new();
         for (key, host, serve) in [
-            ("push", "sink", "--job web1/shop --stream data --allow push"),
-            ("pull", "source", "--job shop --stream data --allow pull"),
-            ("logs", "source", "--job shop --stream logs --allow pull"),
-            ("fetch", "sink", "--job web1/shop --stream data --allow fetch"),
+            ("push", Host::Sink, "--job web1/shop --stream data --allow push"),
+            ("pull", Host::Source, "--job shop --stream data --allow pull"),
+            ("logs", Host::Source, "--job shop --stream logs --allow pull"),
+            ("fetch", Host::Sink, "--job web1/shop --stream data --allow fetch"),
         ] {
+            let (transport, host) = (self.path(host, Executable::Transport), folder(host));
             let forced = format!(
                 "set -a; . {room}/{host}/env; set +a\nexec {} serve --config {room}/{host}/etc {serve}",
                 transport.display()
@@ -238,9 +240,14 @@ impl Lab {
         write(&self.at(&format!("{}/env", folder(host))), env, 0o644);
     }
 
+    /// An executable as it is installed on a host.
+    fn path(&self, host: Host, executable: Executable) -> PathBuf {
+        if self.earlier == Some(host) { executable.earlier() } else { executable.path() }
+    }
+
     /// A call, not started yet. It leads a process group, as under cron.
     pub fn command(&self, host: Host, executable: Executable, words: &[&str]) -> Command {
-        let mut command = Command::new(executable.path());
+        let mut command = Command::new(self.path(host, executable));
         let job = if host == Host::Source { "shop" } else { "web1/shop" };
         command.arg(words[0]).arg(job).args(&words[1..]).arg("--json").arg("--config");
         command.arg(self.at(&format!("{}/etc", folder(host)))).process_group(0);

@@ -13,3 +13,4 @@ pub mod plain;
 pub mod proxy;
 pub mod service;
 pub mod sshd;
+pub mod tree;

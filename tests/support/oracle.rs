@@ -4,19 +4,20 @@ use crate::executables::sh;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Paths may be near the longest that the kernel takes: every tool works from inside, on relative names.
+/// Paths may be near the longest that the kernel takes: every tool works from inside, on relative names. One record for each path, its
+/// name and what it has in one: they are sorted.
 const LISTINGS: [(&str, &str); 6] = [
     (
         "kind, mode, owner, mtime, device",
-        "find . -print0 | xargs -0 -r stat --printf '%n\\0%f %u %g %y %t:%T\\0' | sort -z",
+        "find . -print0 | xargs -0 -r stat --printf '%n: %f %u %g %y %t:%T\\0' | sort -z",
     ),
-    ("size and links", "find . ! -type d -print0 | xargs -0 -r stat --printf '%n\\0%s %h\\0' | sort -z"),
-    ("targets of links", "find . -type l -printf '%p\\0%l\\0' | sort -z"),
+    ("size and links", "find . ! -type d -print0 | xargs -0 -r stat --printf '%n: %s %h\\0' | sort -z"),
+    ("targets of links", "find . -type l -printf '%p -> %l\\0' | sort -z"),
     // Hard links: each name with the first name of the same file.
     (
         "hard links",
         "find . -type f -links +1 -printf '%i %p\\0' | sort -z | \
-         awk 'BEGIN { RS = \"\\0\"; ORS = \"\\0\" } { i = $1; sub(/^[0-9]+ /, \"\"); if (!(i in first)) first[i] = $0; print first[i]; print $0 }' | sort -z",
+         awk 'BEGIN { RS = \"\\0\"; ORS = \"\\0\" } { i = $1; sub(/^[0-9]+ /, \"\"); if (!(i in first)) first[i] = $0; print $0 \" = \" first[i] }' | sort -z",
     ),
     ("ACLs", "find . -print0 | sort -z | xargs -0 -r getfacl -n -s -P -- 2>&1"),
     ("attributes", "find . -print0 | sort -z | xargs -0 -r getfattr -d -h -m - -e hex -- 2>&1"),
@@ -59,6 +60,16 @@ pub fn differences(wanted: &Path, found: &Path) -> String {
          $0 in was && n > was[$0] * 1.01 + 256 {{ print \"blocks of \" $0 \": \" was[$0] \" became \" n }}' {room}/1 {room}/2 | head -c 2000"
     ));
     report
+}
+
+/// All that [`same`] looks at, as text that outlives the tree.
+pub fn described(tree: &Path) -> String {
+    let mut text = format!("contents\n{}", digests(tree));
+    for (what, listing) in LISTINGS {
+        let listed = sh(&format!("export LC_ALL=C; cd {} && {{ {listing}; }} | tr '\\0' '\\n'", tree.display()));
+        let _ = write!(text, "\n{what}\n{listed}");
+    }
+    text
 }
 
 /// The digest of every file below, with its name: what must not change. Empty if the folder is not there.
