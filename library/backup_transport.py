@@ -271,7 +271,8 @@ streams:
   description:
     - >-
       For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation,
-      `free_bytes`; and the same of the `peer`, if it was asked.
+      `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; and the same of the `peer`, if it
+      was asked.
   returned: "action status, action adopt"
   type: list
   sample:
@@ -286,6 +287,10 @@ streams:
           "outstanding": [
             "20261120T220000Z"
           ],
+          "quota": {
+            "limit": 214748364800,
+            "used": 42949672960
+          },
           "stored": [
             "20261119T220000Z"
           ]
@@ -299,6 +304,10 @@ streams:
           "outstanding": [
             "20261120T220000Z"
           ],
+          "quota": {
+            "limit": 214748364800,
+            "used": 42949672960
+          },
           "stored": [
             "20261119T220000Z"
           ]
@@ -306,6 +315,14 @@ streams:
         "stream": "data"
       }
     ]
+confinement:
+  description:
+    - >-
+      Whether Landlock confines the rsync that serves a peer here: `full`, `partial` (an older kernel) or
+      `none`.
+  returned: action status
+  type: str
+  sample: "full"
 generation:
   description:
     - >-

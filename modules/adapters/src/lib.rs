@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod command;
+pub mod confine;
 pub mod declared;
 pub mod fault;
 pub mod host;

@@ -1,9 +1,11 @@
 //! Room on file systems, and what kind they are.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// What is free on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,60 @@ pub fn free(path: &Path) -> io::Result<Free> {
         inodes: (stat.files() > 0).then_some(wide(inodes)),
         total: wide(stat.blocks()).saturating_mul(unit),
     })
+}
+
+/// What a file or folder of `bytes` counts as: whole blocks, and at least one, since names take room as well.
+pub const fn counted(bytes: u64) -> u64 {
+    const BLOCK: u64 = 4096;
+    let blocks = bytes.div_ceil(BLOCK);
+    if blocks == 0 { BLOCK } else { blocks.saturating_mul(BLOCK) }
+}
+
+/// Counts what trees take up, a file with several names once. Lengths are counted, not blocks in use: the sum is the same
+/// on every file system, however it compresses, shares or delays.
+#[derive(Debug, Default)]
+pub struct Tally {
+    bytes: u64,
+    linked: HashSet<(u64, u64)>,
+}
+
+impl Tally {
+    /// Adds everything at and below `path`; returns what this added, in bytes. What is not there, or goes away meanwhile,
+    /// counts nothing.
+    pub fn add(&mut self, path: &Path) -> io::Result<u64> {
+        let before = self.bytes;
+        let mut folders = Vec::new();
+        self.one(path.to_owned(), &mut folders)?;
+        while let Some(folder) = folders.pop() {
+            for entry in present(fs::read_dir(&folder))?.into_iter().flatten() {
+                self.one(entry?.path(), &mut folders)?;
+            }
+        }
+        Ok(self.bytes - before)
+    }
+
+    /// All that was added so far, in bytes.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn one(&mut self, path: PathBuf, folders: &mut Vec<PathBuf>) -> io::Result<()> {
+        let Some(meta) = present(path.symlink_metadata())? else { return Ok(()) };
+        if meta.is_dir() {
+            folders.push(path);
+            self.bytes = self.bytes.saturating_add(counted(0));
+        } else if meta.nlink() < 2 || self.linked.insert((meta.dev(), meta.ino())) {
+            self.bytes = self.bytes.saturating_add(counted(meta.len()));
+        }
+        Ok(())
+    }
+}
+
+fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 /// The C library's own integer types differ between targets; all of them fit.
@@ -133,6 +189,25 @@ mod tests {
         // Others write meanwhile, and root sees the reserve in addition.
         assert!(free.bytes + (1 << 30) > numbers.next().unwrap());
         assert!(free.inodes.unwrap() > 0);
+    }
+
+    #[test]
+    fn trees_are_counted_in_blocks_and_files_once() {
+        let room = tempfile::tempdir().unwrap();
+        let script = "mkdir -p a/b; : > a/empty; printf x > a/one; head -c 4096 /dev/zero > a/b/block; head -c 4097 /dev/zero > c
+            ln a/one a/b/again; ln -s /etc link";
+        assert!(Command::new("sh").args(["-euc", script]).current_dir(room.path()).status().unwrap().success());
+        // The length of everything in whole blocks, each inode once, as find tells them.
+        let count = "find . -printf '%i %y %s\\n' | sort -u | while read -r _ type size; do
+            [ \"$type\" = d ] && size=0; echo $(( size == 0 ? 4096 : (size + 4095) / 4096 * 4096 )); done | paste -sd+ | bc";
+        let told = Command::new("sh").args(["-euc", count]).current_dir(room.path()).output().unwrap();
+        let told: u64 = String::from_utf8(told.stdout).unwrap().trim().parse().unwrap();
+        let mut tally = Tally::default();
+        assert_eq!(tally.add(room.path()).unwrap(), told);
+        assert_eq!(tally.add(&room.path().join("nowhere")).unwrap(), 0);
+        // What is known by another name already adds nothing.
+        assert_eq!(tally.add(&room.path().join("a/one")).unwrap(), 0);
+        assert_eq!(tally.bytes(), told);
     }
 
     #[test]

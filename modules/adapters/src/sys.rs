@@ -1,4 +1,4 @@
-//! The only room with `unsafe`: three system calls that neither `std` nor `nix` offers on every target, and the
+//! The only room with `unsafe`: the system calls that neither `std` nor `nix` offers on every target, and the
 //! work between fork and exec.
 //!
 //! Each block says why it is sound. Nothing here decides anything.
@@ -7,7 +7,7 @@
 use nix::libc;
 use std::ffi::CString;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -33,6 +33,8 @@ pub(crate) struct ChildSetup {
     pub(crate) io_priority: Option<(u32, u32)>,
     /// Supplementary groups, group and user to become, in this order.
     pub(crate) ids: Option<(Vec<libc::gid_t>, libc::gid_t, libc::uid_t)>,
+    /// No file may become longer, in bytes.
+    pub(crate) file_size: Option<u64>,
     /// Descriptors that stay open across exec.
     pub(crate) keep: Vec<RawFd>,
 }
@@ -49,6 +51,9 @@ pub(crate) fn prepare(command: &mut Command, setup: ChildSetup) {
         }
         if let Some((class, level)) = setup.io_priority {
             let _ = set_io_priority(class, level);
+        }
+        if let Some(bytes) = setup.file_size {
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_FSIZE, bytes, bytes)?;
         }
         for &fd in &setup.keep {
             // SAFETY: fcntl takes plain integers; a descriptor that is not open is an error, not undefined.
@@ -88,6 +93,18 @@ pub(crate) fn set_io_priority(class: u32, level: u32) -> io::Result<()> {
     let result =
         unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, (class << IOPRIO_CLASS_SHIFT) | level) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Takes a read lease on a file and gives it back. `EAGAIN`: somebody has it open for writing, or mapped so. `EINVAL`: its
+/// file system has no leases.
+pub(crate) fn try_read_lease(file: BorrowedFd<'_>) -> io::Result<()> {
+    let set = |lease: libc::c_int| {
+        // SAFETY: fcntl takes a descriptor that is open as long as it is borrowed, and two integers.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) };
+        if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    set(libc::F_RDLCK)?;
+    set(libc::F_UNLCK)
 }
 
 /// `renameat2(2)` relative to the working directory; nix has it for glibc only.

@@ -23,7 +23,10 @@ fn server() {
     let words: Vec<_> = command.split_whitespace().collect();
     assert_eq!(words[..2], ["transfer", "shop/data"], "the verb comes first: {command}");
     let request = Request::parse(&words[2..]).unwrap();
-    println!("\nWORDS {}", request.words(Limits { bandwidth: Some(100 * MB), niceness: None }).join(" "));
+    println!(
+        "\nWORDS {}",
+        request.words(Path::new("there"), Limits { bandwidth: Some(100 * MB), ..Limits::default() }).join(" ")
+    );
 }
 
 struct Room {
@@ -78,6 +81,7 @@ impl Room {
             niceness: None,
             interrupt: None,
             lock: None,
+            ceiling: None,
         }
     }
 }
@@ -259,7 +263,7 @@ fn a_shorter_beginning_does_not_replace_a_longer_one() {
         fs::write(&partial, arrived).unwrap();
         fs::write(room.path("previous/data.tar.zst"), "old").unwrap();
         rsync::basis::prepare(&to, Some(&room.path("previous")), &files).unwrap();
-        assert_eq!(fs::read_to_string(to.join(".basis/data.tar.zst")).unwrap(), kept);
+        assert_eq!(fs::read_to_string(room.path(".basis-there/data.tar.zst")).unwrap(), kept);
         assert!(!partial.exists());
     }
 }

@@ -4,6 +4,7 @@ use crate::{GenerationId, job::StreamName};
 use std::path::{Path, PathBuf};
 
 const OFFER: &str = ".offer-";
+const BASIS: &str = ".basis-";
 
 /// The directory of one job's stream in a store, handover point, incoming area or restore folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub enum Entry {
     Partial(GenerationId),
     /// The memory of an offer.
     Offer(GenerationId),
+    /// What an arriving one is compared with, in blocks.
+    Basis(GenerationId),
     /// Anything else: receipts, holds, the lock, foreign files.
     Other,
 }
@@ -128,6 +131,9 @@ impl Entry {
         let after = |prefix: &str| name.strip_prefix(prefix).and_then(|id| id.parse().ok());
         if let Some(id) = after(".partial-") {
             return Self::Partial(id);
+        }
+        if let Some(id) = after(BASIS) {
+            return Self::Basis(id);
         }
         after(OFFER).map_or(Self::Other, Self::Offer)
     }
@@ -143,6 +149,7 @@ mod tests {
         assert_eq!(Entry::of("20261120T220000Z"), Entry::Generation(id));
         assert_eq!(Entry::of(".partial-20261120T220000Z"), Entry::Partial(id));
         assert_eq!(Entry::of(".offer-20261120T220000Z"), Entry::Offer(id));
+        assert_eq!(Entry::of(".basis-20261120T220000Z"), Entry::Basis(id));
         for other in ["receipts", ".lock", "20261120T220000Z~", ".partial-", ".offer-x", "20261120"] {
             assert_eq!(Entry::of(other), Entry::Other);
         }

@@ -209,12 +209,13 @@ impl Inventory {
             self.items.push(Item { bytes, ..blank(What::Quarantined, None, path) });
         }
         let offers = names(dir.path())?.into_iter().filter_map(|name| match Entry::of(&name) {
-            Entry::Offer(id) => Some(dir.offer(id)),
+            Entry::Offer(_) | Entry::Basis(_) => Some(dir.path().join(name)),
             _ => None,
         });
         for path in offers.chain([dir.accepted(), dir.want_full(), dir.told(), dir.transport_attempt()]) {
             if let Ok(meta) = path.symlink_metadata() {
-                self.note(stream, place, path, meta.len());
+                let bytes = if meta.is_dir() { size(&path) } else { meta.len() };
+                self.note(stream, place, path, bytes);
             }
         }
         Ok(())

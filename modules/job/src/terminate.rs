@@ -59,7 +59,9 @@ fn remove(item: &Item, store: Option<&StreamStore>) -> Result<()> {
             publish::remove_file(&store.dir().hold(id))?;
         }
         // A link is removed, never followed.
-        (What::Quarantined, ..) if inventory::is_dir(&item.path) => publish::remove_tree(&item.path, &[SEAL])?,
+        (What::Quarantined | What::Note, ..) if inventory::is_dir(&item.path) => {
+            publish::remove_tree(&item.path, &[SEAL])?;
+        }
         _ => publish::remove_file(&item.path)?,
     }
     Ok(())

@@ -5,14 +5,17 @@
 use crate::candidate::Candidate;
 use crate::error::{Result, TransportError};
 use crate::place::Place;
+use crate::sink::quota;
 use crate::wire::{Offered, Subject};
 use backup_adapters::publish;
 use backup_adapters::rsync::basis;
+use backup_adapters::space::counted;
 use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, lock::Lock};
 use backup_core::GenerationId;
 use backup_core::layout::Entry;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -78,37 +81,75 @@ impl<'a> Arrival<'a> {
         let take = if self.place.is_sink { Place::lock_active } else { Place::lock };
         let lock = take(self.place, self.incoming, &what)?;
         basis::prepare(&self.folder(), previous, &candidate.sizes())?;
+        if self.place.is_sink
+            && quota::admit(self.place, candidate, |_| {
+                fs::metadata(self.offer()).map_or(0, |offer| counted(offer.len()))
+            })
+            .is_err()
+        {
+            // Beginnings of earlier attempts, and what was copied to compare with, leave no room for the whole.
+            self.empty()?;
+            quota::admit(self.place, candidate, |begun| begun.get(&self.id).copied().unwrap_or(0))?;
+            publish::create_dirs(&self.folder(), DIR_MODE, None)?;
+            basis::prepare(&self.folder(), None, &candidate.sizes())?;
+        }
         fault::point("transport.receive.prepared");
         Ok(lock)
     }
 
+    fn empty(&self) -> Result<()> {
+        basis::forget(&self.folder())?;
+        Ok(publish::remove_tree(&self.folder(), &[])?)
+    }
+
+    /// Removes what arrived, since it was more than was announced.
+    pub fn overfilled(&self) -> Result<TransportError> {
+        self.empty()?;
+        Ok(TransportError::Overfilled { id: self.id })
+    }
+
     /// Takes the damaged generation in `folder` back, for the next attempt to compare with.
     pub fn take_back(&self, folder: &Path) -> Result<()> {
-        publish::remove_tree(&self.folder(), &[])?;
+        self.empty()?;
         Ok(publish::move_dir(folder, &self.folder())?)
     }
 
     /// Removes everything of it that is left here.
     pub fn clear(&self) -> Result<()> {
-        publish::remove_tree(&self.folder(), &[])?;
+        self.empty()?;
         Ok(publish::remove_file(&self.offer())?)
     }
 }
 
+/// Forgets what was offered, but for what has begun to arrive: a new offer takes the place of the last one, or a source
+/// could fill the disk with offers.
+pub fn forget_offers(incoming: &StreamStore) -> Result<()> {
+    for id in arriving(incoming)? {
+        if !incoming.dir().generation(id).exists() {
+            publish::remove_file(&incoming.dir().offer(id))?;
+        }
+    }
+    Ok(())
+}
+
 /// Generations of which something lies in `incoming`.
 pub fn arriving(incoming: &StreamStore) -> Result<BTreeSet<GenerationId>> {
-    let path = incoming.dir().path();
-    let failed = |source| TransportError::Io { action: "read", path: path.to_owned(), source };
-    let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        entries => entries.map_err(failed)?,
-    };
     let mut ids = BTreeSet::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        if let Entry::Generation(id) | Entry::Offer(id) = Entry::of(&name.to_string_lossy()) {
+    for name in names(incoming)? {
+        if let Entry::Generation(id) | Entry::Offer(id) | Entry::Basis(id) = Entry::of(&name.to_string_lossy()) {
             ids.insert(id);
         }
     }
     Ok(ids)
+}
+
+/// Everything in `incoming`.
+pub fn names(incoming: &StreamStore) -> Result<Vec<OsString>> {
+    let path = incoming.dir().path();
+    let failed = |source| TransportError::Io { action: "read", path: path.to_owned(), source };
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    Ok(entries.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>().map_err(failed)?)
 }

@@ -2,6 +2,8 @@
 
 use crate::error::TransportError;
 use crate::wire::{Offered, Subject};
+use backup_adapters::rsync::Ceiling;
+use backup_adapters::space::counted;
 use backup_core::manifest::{
     MANIFEST, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal,
 };
@@ -10,6 +12,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// Notes about a generation and folders around it, in blocks, at the most.
+const NOTES: u64 = 16;
 
 /// A generation whose manifest and seal belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +160,22 @@ impl Candidate {
             }
         }
         Ok(())
+    }
+
+    /// What it takes up at the most where it arrives, as [`Tally`](backup_adapters::space::Tally) counts, with the memory
+    /// of the offer, notes and folders.
+    pub fn room(&self) -> u64 {
+        // Quotes and newlines grow when they are escaped.
+        let texts = 2 * (self.offered.manifest.len() + self.offered.seal.len()) as u64;
+        let files = self.files.values().chain([&texts]).map(|bytes| counted(*bytes));
+        files.fold(NOTES * counted(0), u64::saturating_add)
+    }
+
+    /// What may arrive of it: its files, and a few folders of rsync's.
+    pub fn ceiling(&self) -> Ceiling {
+        let files = self.files.values().map(|bytes| counted(*bytes));
+        let growth = files.fold(NOTES / 2 * counted(0), u64::saturating_add);
+        Ceiling { growth, file: self.files.values().copied().max().unwrap_or(0) }
     }
 
     /// Bytes of all files.

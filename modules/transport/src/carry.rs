@@ -7,8 +7,9 @@ use crate::error::Result;
 use crate::place::Place;
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
+use backup_adapters::command::CommandError;
 use backup_adapters::lock::Lock;
-use backup_adapters::rsync::Transfer;
+use backup_adapters::rsync::{RsyncError, Transfer};
 use backup_adapters::ssh::Peer;
 use backup_adapters::store::StreamStore;
 use backup_interface::{Call, Progress};
@@ -19,6 +20,9 @@ use std::time::Duration;
 pub const RECEIVE: &str = "receive";
 /// The opposite direction.
 pub const SEND: &str = "send";
+
+/// Bytes on the wire.
+type Carried = std::result::Result<u64, RsyncError>;
 
 /// How long a connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -55,7 +59,7 @@ impl Line<'_> {
     pub fn push(&self, candidate: &Candidate) -> Result<u64> {
         LocalSource { place: self.place.clone() }.waiting(&candidate.reference())?;
         let folder = self.place.handover().dir().generation(candidate.id());
-        self.transfer(RECEIVE, candidate, &folder, None)
+        Ok(self.transfer(RECEIVE, candidate, &folder, None)?)
     }
 
     /// Source → sink, begun by the sink.
@@ -68,11 +72,14 @@ impl Line<'_> {
     pub fn receive_into(&self, incoming: &StreamStore, candidate: &Candidate, previous: Option<&Path>) -> Result<u64> {
         let arrival = Arrival::new(self.place, incoming, candidate.id());
         let lock = arrival.prepare(candidate, previous)?;
-        self.transfer(SEND, candidate, &arrival.folder(), Some(&lock))
+        match self.transfer(SEND, candidate, &arrival.folder(), Some(&lock)) {
+            Err(RsyncError::Command(CommandError::OutOfBounds { .. })) => Err(arrival.overfilled()?.into()),
+            result => Ok(result?),
+        }
     }
 
     /// The peer's verb says the direction: where it receives, we send.
-    fn transfer(&self, verb: &str, candidate: &Candidate, folder: &Path, lock: Option<&Lock>) -> Result<u64> {
+    fn transfer(&self, verb: &str, candidate: &Candidate, folder: &Path, lock: Option<&Lock>) -> Carried {
         let (words, names) = ([command(verb), candidate.id().to_string()], candidate.names());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let transfer = Transfer {
@@ -85,6 +92,7 @@ impl Line<'_> {
             niceness: None,
             interrupt: Some(&self.place.interrupt),
             lock,
+            ceiling: (verb == SEND).then(|| candidate.ceiling()),
         };
         let (bar, mut before) = (Progress::bytes(self.call, "carrying", candidate.bytes()), 0);
         bar.say(&candidate.id().to_string());

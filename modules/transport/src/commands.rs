@@ -12,6 +12,7 @@ use crate::sink::LocalSink;
 use crate::source::LocalSource;
 use crate::wire::Status;
 use crate::{fetch, notify, retry, serve};
+use backup_adapters::confine::Force;
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
@@ -264,7 +265,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
     let named = args.what.load()?;
     let streams = args.what.stream.of(&named.job)?;
     let interrupt = interrupt()?;
-    let mut report = StatusReport { streams: Vec::new() };
+    let mut report = StatusReport { streams: Vec::new(), confinement: Force::here() };
     let mut warnings = Vec::new();
     for name in streams {
         let place = place(&named, name, &interrupt)?;

@@ -71,6 +71,32 @@ pub enum TransportError {
         /// The first thing that does not match.
         why: String,
     },
+    /// The source has filled what it may.
+    #[error("generation {id} needs {needed} bytes, and {used} of the source's quota of {limit} are taken")]
+    QuotaFull {
+        /// Which.
+        id: GenerationId,
+        /// What it takes up at the most, in bytes.
+        needed: u64,
+        /// What is taken by everything else.
+        used: u64,
+        /// The quota.
+        limit: u64,
+    },
+    /// The sender did not keep to what it had announced.
+    #[error("more arrived as generation {id} than was announced; it was thrown away")]
+    Overfilled {
+        /// Which.
+        id: GenerationId,
+    },
+    /// Somebody can still change what arrived.
+    #[error("cannot take generation {id} in: somebody has its {name} open for writing")]
+    InUse {
+        /// Which.
+        id: GenerationId,
+        /// The first such file.
+        name: String,
+    },
     /// The source's own copy is damaged.
     #[error("generation {id} is damaged in the handover point and was set aside in quarantine: {why}")]
     SetAside {
@@ -128,7 +154,8 @@ impl Failure for TransportError {
         match self {
             Self::WrongSide { .. } | Self::SeveralUsers(_) => Kind::InvalidOption,
             Self::WrongUser { .. } => Kind::Permission,
-            Self::NotServed(_) => Kind::Refused,
+            Self::NotServed(_) | Self::InUse { .. } | Self::Overfilled { .. } => Kind::Refused,
+            Self::QuotaFull { .. } => Kind::NoSpace,
             Self::NotHandover { .. } | Self::Version { .. } => Kind::VersionMismatch,
             Self::Peer { kind, .. } => *kind,
             Self::Damaged { .. } | Self::SetAside { .. } | Self::Unusable { .. } => Kind::Damaged,
@@ -146,6 +173,13 @@ impl Failure for TransportError {
             }
             Self::SeveralUsers(_) => "Run once for each, with the option stream.".into(),
             Self::WrongUser { wanted, .. } => format!("Run it as root or as {wanted}."),
+            Self::QuotaFull { .. } => {
+                "Raise `sink.quota` or keep less (`sink.retention`); nothing is deleted beyond its retention to take a new copy in.".into()
+            }
+            Self::Overfilled { .. } => "No honest source does that: find out who has its key.".into(),
+            Self::InUse { .. } => {
+                "Find out on the sink who it is (`lsof +D` on the sink's `verifying`) and end it; the next run goes on from there.".into()
+            }
             Self::NotServed(_) => "Use a key that is authorised for this job, stream and direction.".into(),
             Self::NotHandover { .. } => {
                 "Let the peer's authorized_keys run `backup_transport serve` for this key, and install the same version on both hosts.".into()

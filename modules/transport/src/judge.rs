@@ -4,7 +4,8 @@
 //! without its base; what was accepted once is not carried again.
 
 use crate::candidate::Candidate;
-use crate::wire::{Complaint, Verdict};
+use crate::error::TransportError;
+use crate::wire::{Complaint, Quota, Verdict};
 use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId, Kind};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,10 @@ pub struct Shelf {
     pub instance: Option<InstanceId>,
     /// Bytes free where generations arrive.
     pub free: u64,
+    /// What the source may fill, and what it does; `None`: whatever is free.
+    pub quota: Option<Quota>,
+    /// Bytes of what lies in `incoming`, by generation: it makes room for the rest of the same.
+    pub begun: BTreeMap<GenerationId, u64>,
 }
 
 /// A sealed generation in the sink's store.
@@ -71,6 +76,9 @@ pub fn judge(shelf: &Shelf, offers: &[Candidate], now: Timestamp) -> Vec<Verdict
             if matches!(verdict, Verdict::Send { .. } | Verdict::Have) {
                 if verdict != Verdict::Have {
                     shelf.free = shelf.free.saturating_sub(offer.bytes());
+                    if let Some(quota) = &mut shelf.quota {
+                        quota.used = quota.used.saturating_add(offer.room());
+                    }
                 }
                 shelf.stored.insert(offer.id(), Stored { digest: offer.digest.clone(), damaged: false });
                 shelf.instance = Some(offer.manifest.instance.clone());
@@ -111,6 +119,9 @@ fn one(shelf: &Shelf, offer: &Candidate, now: Timestamp) -> Verdict {
     if shelf.arrived.get(&id) == Some(&offer.digest) {
         return Verdict::Have;
     }
+    if let Some(refusal) = exceeds_quota(shelf, offer) {
+        return refusal;
+    }
     let needed = offer.bytes().saturating_add(RESERVE);
     if shelf.free < needed {
         return refuse(
@@ -120,6 +131,16 @@ fn one(shelf: &Shelf, offer: &Candidate, now: Timestamp) -> Verdict {
         );
     }
     Verdict::Send { resumed: shelf.incoming.contains(&id) }
+}
+
+/// Room in the quota for all of it, but for what lies there of the same already.
+fn exceeds_quota(shelf: &Shelf, offer: &Candidate) -> Option<Verdict> {
+    let Quota { limit, used } = shelf.quota?;
+    let used = used.saturating_sub(shelf.begun.get(&offer.id()).copied().unwrap_or(0));
+    let needed = offer.room();
+    let id = offer.id();
+    let full = || Verdict::Refused(Complaint::of(&TransportError::QuotaFull { id, needed, used, limit }.into()));
+    (used.saturating_add(needed) > limit).then(full)
 }
 
 /// What an honest source with a right clock would not offer.
@@ -189,6 +210,11 @@ mod tests {
             free: 1 << 30,
             ..Shelf::default()
         }
+    }
+
+    /// A quota of which so much is left.
+    fn within(left: u64, held: &Candidate) -> Shelf {
+        Shelf { quota: Some(Quota { limit: 1 << 20, used: (1 << 20) - left }), ..holding(&[held]) }
     }
 
     fn damaged(held: &Candidate) -> Shelf {
@@ -270,6 +296,19 @@ mod tests {
                 full(11),
                 "have",
             ),
+            ("just within the quota", within(full(11).room(), &base), full(11), "send"),
+            ("just beyond the quota", within(full(11).room() - 1, &base), full(11), "no_space"),
+            (
+                "what lies there of it makes room for it",
+                Shelf {
+                    incoming: [id(11)].into(),
+                    begun: [(id(11), 4096)].into(),
+                    ..within(full(11).room() - 4096, &base)
+                },
+                full(11),
+                "resume",
+            ),
+            ("stored already, whatever the quota", within(0, &base), full(10), "have"),
             ("no room", Shelf { free: RESERVE, ..holding(&[&base]) }, full(11), "no_space"),
         ];
         for (what, shelf, offer, expected) in table {
@@ -293,6 +332,8 @@ mod tests {
         assert_eq!(words(&holding(&[]), &[incremental(11, &base), full(12)]), ["want_full", "send"]);
         let room = Shelf { free: RESERVE + full(11).bytes(), ..holding(&[]) };
         assert_eq!(words(&room, &[full(11), full(12)]), ["send", "no_space"]);
+        let quota = Shelf { quota: within(2 * full(11).room() - 1, &base).quota, ..holding(&[]) };
+        assert_eq!(words(&quota, &[full(11), full(12)]), ["send", "no_space"]);
         let stranger = sample::candidate(id(12), THEIRS, None, "data");
         assert_eq!(words(&holding(&[]), &[full(11), stranger]), ["send", "quarantined"]);
     }

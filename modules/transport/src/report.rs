@@ -2,6 +2,7 @@
 
 use crate::candidate::Candidate;
 use crate::wire::{Rotation, Standing};
+use backup_adapters::confine::Force;
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -138,8 +139,10 @@ backup_interface::report! {
     /// How each stream stands on this host.
     #[derive(Debug, Serialize)]
     pub struct StatusReport {
-        /// For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation, `free_bytes`; and the same of the `peer`, if it was asked.
+        /// For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation, `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; and the same of the `peer`, if it was asked.
         pub streams: Vec<StreamStatus>,
+        /// Whether Landlock confines the rsync that serves a peer here: `full`, `partial` (an older kernel) or `none`.
+        pub confinement: Force,
     }
 }
 
@@ -191,14 +194,16 @@ impl StatusReport {
                 let newest = standing.newest_verified.as_ref().map_or("none".into(), |newest| newest.id.to_string());
                 let _ = writeln!(
                     text,
-                    "{} {side}: {} outstanding, {} stored, newest verified {newest}, {} bytes free",
+                    "{} {side}: {} outstanding, {} stored, newest verified {newest}, {} bytes free{}",
                     of.stream,
                     standing.outstanding.len(),
                     standing.stored.len(),
-                    standing.free_bytes
+                    standing.free_bytes,
+                    standing.quota.map(|it| format!(", {} of a quota of {}", it.used, it.limit)).unwrap_or_default()
                 );
             }
         }
+        let _ = writeln!(text, "confinement of a peer's rsync: {}", self.confinement.told());
         text
     }
 }
@@ -209,6 +214,8 @@ mod samples {
         Action, AdoptReport, FetchReport, GenerationId, GenerationKind, Moved, Rotated, Rotation, RunReport, Standing,
         StatusReport, StreamName, StreamStatus, Timestamp, Waiting,
     };
+    use crate::wire::Quota;
+    use backup_adapters::confine::Force;
     use backup_core::{Digest, GenerationRef};
 
     fn id(seconds: i64) -> GenerationId {
@@ -249,8 +256,10 @@ mod samples {
                 stored: vec![id(OLDER)],
                 newest_verified: Some(newest),
                 free_bytes: 53_687_091_200,
+                quota: Some(Quota { limit: 214_748_364_800, used: 42_949_672_960 }),
             };
-            Self { streams: vec![StreamStatus { stream: StreamName::Data, peer: Some(here.clone()), here }] }
+            let streams = vec![StreamStatus { stream: StreamName::Data, peer: Some(here.clone()), here }];
+            Self { streams, confinement: Force::Full }
         }
     }
 

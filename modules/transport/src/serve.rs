@@ -9,18 +9,21 @@ use crate::candidate::Candidate;
 use crate::carry::{RECEIVE, SEND};
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
+use crate::notify;
 use crate::place::Place;
-use crate::sink::alarm::Alarmed;
+use crate::sink::alarm::{Alarmed, tell};
 use crate::sink::{LocalSink, offered};
 use crate::source::LocalSource;
 use crate::wire::{
     Acknowledge, Answer, Ask, Commit, Complaint, List, MAX_MESSAGE, Offer, PROTOCOL, Recheck, Release, Request, Rotate,
     Status, Subject, TOOL, WORD, WantFull,
 };
+use backup_adapters::command::CommandError;
+use backup_adapters::confine::Force;
 use backup_adapters::lock::Lock;
 use backup_adapters::store::StreamStore;
 use backup_adapters::{fault, rsync};
-use backup_core::GenerationId;
+use backup_core::{GenerationId, Kind};
 use backup_interface::Failed;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -56,6 +59,9 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
     let end = (place, allow);
     let _watched = needs_active(allow, command.verb).then(|| place.gate().watch(&place.interrupt));
     let Some(id) = command.id else { return speak(end, command.verb, std::io::stdin().lock()) };
+    if Force::here() == Force::None {
+        notify::log(&format!("{} {id}: rsync is not confined, since this kernel has no Landlock", place.subject()));
+    }
     let result = match (allow, command.verb) {
         _ if let Some(refusal) = refusal(place, allow, command.verb) => Err(refusal),
         (Allow::Push, RECEIVE) => receive(place, id, &command.rest),
@@ -206,9 +212,19 @@ fn receive(place: &Place, id: GenerationId, words: &[&str]) -> Result<()> {
     let arrival = Arrival::new(place, &incoming, id);
     let candidate = arrival.announced(&place.subject())?;
     let previous = LocalSink { place: place.clone() }.previous(&candidate)?;
-    let lock = arrival.prepare(&candidate, previous.as_deref())?;
-    request.serve(&arrival.folder(), rsync::Limits::default(), Some(&lock), &place.interrupt)?;
-    Ok(())
+    let alarmed = |failed: Failed| {
+        tell(place, &[(id.to_string(), &failed)]);
+        failed
+    };
+    let lock = arrival.prepare(&candidate, previous.as_deref()).map_err(|failed| match failed.failure().kind() {
+        Kind::NoSpace => alarmed(failed),
+        _ => failed,
+    })?;
+    let limits = rsync::Limits { ceiling: Some(candidate.ceiling()), ..rsync::Limits::default() };
+    match request.serve(&arrival.folder(), limits, Some(&lock), &place.interrupt) {
+        Err(CommandError::OutOfBounds { .. }) => Err(alarmed(arrival.overfilled()?.into())),
+        result => Ok(result.map(drop)?),
+    }
 }
 
 /// Lets rsync read files of one sealed generation. It holds the lock, if there is one, as long as it lives.
@@ -224,7 +240,12 @@ fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str], lo
     }
     let bandwidth = place.of().stream.transport.bandwidth.map(|limit| limit.0);
     fault::point("transport.send.begin");
-    request.serve(&store.dir().generation(id), rsync::Limits { bandwidth, niceness: None }, lock, &place.interrupt)?;
+    request.serve(
+        &store.dir().generation(id),
+        rsync::Limits { bandwidth, ..rsync::Limits::default() },
+        lock,
+        &place.interrupt,
+    )?;
     Ok(())
 }
 
@@ -232,7 +253,7 @@ fn send(place: &Place, store: &StreamStore, id: GenerationId, words: &[&str], lo
 mod tests {
     use super::*;
     use crate::sample;
-    use backup_core::{Failure, Kind};
+    use backup_core::Failure;
 
     #[test]
     fn only_our_own_commands_are_understood() {

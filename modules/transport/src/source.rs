@@ -87,7 +87,9 @@ impl Handle<Release> for LocalSource {
 impl Handle<WantFull> for LocalSource {
     fn handle(&self, ask: WantFull) -> Result<Done> {
         let handover = self.place.handover();
-        let wish = serde_json::json!({"format": 1, "at": host::now().timestamp(), "base": ask.base, "why": ask.why});
+        // A sentence is for people; a sink in other hands may send a book.
+        let why: String = ask.why.chars().take(500).collect();
+        let wish = serde_json::json!({"format": 1, "at": host::now().timestamp(), "base": ask.base, "why": why});
         publish::write_atomic(&handover.dir().want_full(), format!("{wish}\n").as_bytes(), 0o640, None)?;
         Ok(Done {})
     }

@@ -306,4 +306,17 @@ pub struct Standing {
     pub newest_verified: Option<GenerationRef>,
     /// Bytes free where generations arrive.
     pub free_bytes: u64,
+    /// On a sink that limits the source: what it may fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// What a source may fill on a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// So many bytes.
+    pub limit: u64,
+    /// Of these, so many are taken up: by generations stored, arrived and arriving, and by notes about them.
+    pub used: u64,
 }

@@ -5,50 +5,12 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+use support::attack::{Holder, kind, request};
 use support::{Lab, Way, names, write};
 
 const FIRST: &str = "20261110T020000Z";
 const SECOND: &str = "20261111T020000Z";
-
-impl Lab {
-    fn ssh_words(&self) -> Vec<String> {
-        let room = self.path().display();
-        format!(
-            "-F none -i {room}/client -o IdentitiesOnly=yes -o UserKnownHostsFile={room}/known_hosts -o BatchMode=yes -o LogLevel=ERROR"
-        )
-        .split(' ')
-        .map(str::to_owned)
-        .collect()
-    }
-
-    /// What a peer with the key can say by itself.
-    fn ssh(&self, command: &str, input: &[u8]) -> Output {
-        let mut ssh = Command::new("ssh");
-        ssh.args(self.ssh_words()).args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
-        if !command.is_empty() {
-            ssh.arg(command);
-        }
-        let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // A command that is refused does not read.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        child.wait_with_output().unwrap()
-    }
-
-    fn ask(&self, verb: &str, request: &Value) -> (Option<i32>, Value) {
-        let output = self.ssh(&format!("handover/1 {verb}"), request.to_string().as_bytes());
-        (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
-    }
-}
-
-fn request(source: &str, job: &str, body: &Value) -> Value {
-    json!({"protocol": 1, "tool": "0", "subject": {"source": source, "job": job, "stream": "data"}, "body": body})
-}
-
-fn kind(answer: &Value) -> &str {
-    answer["error"]["kind"].as_str().unwrap_or_else(|| panic!("{answer}"))
-}
 
 #[test]
 fn there_is_no_shell_and_there_are_no_files() {
@@ -261,4 +223,39 @@ fn requests_beyond_the_limits_are_refused_unread() {
         assert_eq!(kind(&answer), "refused");
         assert!(answer["error"]["msg"].as_str().unwrap().contains(said), "{answer}");
     }
+}
+
+/// The lock that rsync holds is free, and somebody has a file open all the same.
+#[test]
+fn what_somebody_can_still_write_to_is_not_taken_in() {
+    let lab = Lab::new(Way::Push);
+    let folder = lab.generation(FIRST, None, b"data");
+    let arrived = lab.incoming().join(FIRST);
+    for (held, file) in [("exec 9>> data.tar.zst", "data.tar.zst"), ("exec 9<> SHA256SUMS", "SHA256SUMS")] {
+        assert!(lab.offer(&folder)["send"].is_object());
+        lab.bring(FIRST, &folder);
+        let holder = Holder::new(held, &arrived);
+        // Again and again: it waits where no login of the peer reaches, and nothing of it is stored.
+        for _ in 0..2 {
+            let (code, answer) = lab.commit(FIRST, &folder);
+            assert_eq!((code, kind(&answer)), (Some(42), "refused"), "{answer}");
+            assert!(answer["error"]["msg"].as_str().unwrap().contains(&format!("{file} open for writing")), "{answer}");
+            assert_eq!((names(&lab.sink_store()), names(&lab.incoming())), (vec![], vec![]));
+        }
+        drop(holder);
+        support::sh(
+            &format!("mkdir -p {0}; mv {1} {0}/", lab.incoming().display(), lab.verifying().join(FIRST).display()),
+            lab.path(),
+        );
+    }
+    let mail = lab.mail();
+    assert_eq!(mail.matches("open for writing").count(), 1, "once a day: {mail}");
+
+    // A second name is a way in as well. What has one goes back, and is carried anew.
+    support::sh("ln data.tar.zst ../second-name", &arrived);
+    let (code, answer) = lab.commit(FIRST, &folder);
+    assert_eq!((code, kind(&answer)), (Some(60), "damaged"), "{answer}");
+    lab.good();
+    assert_eq!(lab.sink_is_whole(), [FIRST]);
+    assert_eq!(support::sh(&format!("stat -c %h {FIRST}/data.tar.zst"), &lab.sink_store()), "1\n");
 }

@@ -52,6 +52,14 @@ pub enum CommandError {
         /// What interrupted it.
         by: Box<Interrupted>,
     },
+    /// Something ceased to hold that must hold while it runs; its whole process group was killed.
+    #[error("{program} was killed: {why}")]
+    OutOfBounds {
+        /// First word of the command.
+        program: String,
+        /// What it did.
+        why: &'static str,
+    },
     /// It wrote more than a caller expects.
     #[error("{program} wrote more than {limit} bytes to stdout")]
     TooMuchOutput {
@@ -97,6 +105,7 @@ impl Failure for CommandError {
             Self::Spawn { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Kind::Permission,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => Kind::NoSpace,
             Self::Spawn { .. } | Self::Io { .. } => Kind::Io,
+            Self::OutOfBounds { .. } => Kind::Refused,
             Self::Interrupted { by, .. } => by.kind(),
             Self::Failed { .. } | Self::TimedOut { .. } | Self::TooMuchOutput { .. } => Kind::CommandFailed,
         }

@@ -13,6 +13,7 @@ mod running;
 pub use error::CommandError;
 pub use running::{Finished, Running};
 
+use crate::confine::Confinement;
 use crate::host::Niceness;
 use crate::signals::Interrupt;
 use crate::sys::{self, ChildSetup};
@@ -21,8 +22,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 /// Where programs are looked up, here and by the children.
@@ -61,6 +64,9 @@ pub struct Command {
     accepted: Vec<i32>,
     kept: Vec<OwnedFd>,
     interrupt: Option<Interrupt>,
+    file_size: Option<u64>,
+    bound: Option<running::Bound>,
+    confinement: Option<Confinement>,
 }
 
 /// The captured result of a child that succeeded.
@@ -87,7 +93,7 @@ enum Mode {
     Piped,
     /// stdout is `/dev/null`, stderr an unlinked file.
     Quiet,
-    /// All three descriptors are ours; same session and group.
+    /// All three descriptors are ours; same session.
     Attached,
     /// All three are `/dev/null`.
     Detached,
@@ -110,6 +116,9 @@ impl Command {
             accepted: vec![0],
             kept: Vec::new(),
             interrupt: None,
+            file_size: None,
+            bound: None,
+            confinement: None,
         }
     }
 
@@ -210,6 +219,27 @@ impl Command {
         self
     }
 
+    /// Lets it write no file that is longer, in bytes.
+    #[must_use]
+    pub const fn file_size(mut self, bytes: u64) -> Self {
+        self.file_size = Some(bytes);
+        self
+    }
+
+    /// Confines it, as far as the kernel can ([`Force::here`](crate::confine::Force::here)).
+    #[must_use]
+    pub fn confined(mut self, confinement: Confinement) -> Self {
+        self.confinement = Some(confinement);
+        self
+    }
+
+    /// Kills it and its whole group, without a grace period, once `holds` says no. It is asked several times a second.
+    #[must_use]
+    pub fn as_long_as(mut self, holds: impl FnMut() -> bool + Send + 'static, or: &'static str) -> Self {
+        self.bound = Some(running::Bound::new(Box::new(holds), or));
+        self
+    }
+
     /// Runs it and captures stdout. Does not wait for background processes that it leaves behind.
     pub fn run(self) -> Result<Output, CommandError> {
         let limit = self.limit;
@@ -225,7 +255,7 @@ impl Command {
         self.start(Mode::Quiet)?.finish()
     }
 
-    /// Runs it on our own stdin, stdout and stderr, in our own session.
+    /// Runs it on our own stdin, stdout and stderr, in our own session and a group of its own.
     pub fn run_attached(self) -> Result<Finished, CommandError> {
         self.start(Mode::Attached)?.finish()
     }
@@ -264,7 +294,7 @@ impl Command {
         let path = find(&self.program).ok_or_else(|| CommandError::Missing { program: program.clone() })?;
         let failed = |source| CommandError::Spawn { program: program.clone(), source };
 
-        let mut command = std::process::Command::new(path);
+        let mut command = std::process::Command::new(&path);
         command.args(&self.args).env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
         if let Some(account) = &self.account {
             command.env("HOME", &account.home).env("USER", &account.name).env("LOGNAME", &account.name);
@@ -283,6 +313,9 @@ impl Command {
             (Mode::Attached, _) => (Stdio::inherit(), Stdio::inherit()),
         };
         command.stdin(stdin).stdout(stdout).stderr(stderr);
+        if mode == Mode::Attached {
+            command.process_group(0);
+        }
         sys::prepare(
             &mut command,
             ChildSetup {
@@ -290,17 +323,29 @@ impl Command {
                 nice: self.niceness.map(|niceness| niceness.nice),
                 io_priority: self.niceness.map(Niceness::io_priority),
                 ids: self.account.and_then(identity),
+                file_size: self.file_size,
                 keep: self.kept.iter().map(AsRawFd::as_raw_fd).collect(),
             },
         );
-        let child = command.spawn().map_err(failed)?;
+        let child = match &self.confinement {
+            None => command.spawn(),
+            // A child inherits the confinement of the thread that starts it, and a thread cannot shed it.
+            Some(confinement) => thread::scope(|scope| {
+                let starts = || confinement.apply(&path).map_err(io::Error::other).and_then(|_| command.spawn());
+                scope
+                    .spawn(starts)
+                    .join()
+                    .unwrap_or_else(|_| Err(io::Error::other("the thread that starts it has ended")))
+            }),
+        }
+        .map_err(failed)?;
         let rules = running::Rules {
             program,
             timeout: self.timeout,
             grace: self.grace,
             accepted: self.accepted,
             interrupt: self.interrupt,
-            own_group: mode != Mode::Attached,
+            bound: self.bound,
         };
         Ok((child, rules, feed, log))
     }

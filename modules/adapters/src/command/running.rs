@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::signals::Interrupt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::fs::File;
@@ -27,7 +27,34 @@ pub(super) struct Rules {
     pub(super) grace: Duration,
     pub(super) accepted: Vec<i32>,
     pub(super) interrupt: Option<Interrupt>,
-    pub(super) own_group: bool,
+    pub(super) bound: Option<Bound>,
+}
+
+/// What must hold while the child runs.
+pub(super) struct Bound {
+    holds: Box<dyn FnMut() -> bool + Send>,
+    or: &'static str,
+    due: Instant,
+}
+
+impl Bound {
+    /// How often it is asked; less often where asking takes long.
+    const EVERY: Duration = Duration::from_millis(100);
+
+    pub(super) fn new(holds: Box<dyn FnMut() -> bool + Send>, or: &'static str) -> Self {
+        Self { holds, or, due: Instant::now() }
+    }
+
+    /// Asks, if it is time to.
+    fn broken(&mut self) -> bool {
+        let begin = Instant::now();
+        if begin < self.due {
+            return false;
+        }
+        let broken = !(self.holds)();
+        self.due = Instant::now() + Self::EVERY.max(begin.elapsed() * 4);
+        broken
+    }
 }
 
 /// A child that succeeded.
@@ -58,6 +85,7 @@ pub struct Running {
 enum Why {
     Timeout,
     Interrupt,
+    Bound,
     Abandoned,
 }
 
@@ -82,7 +110,6 @@ impl Running {
     ) -> Result<Self, CommandError> {
         let deadline = rules.timeout.map(|time| Instant::now() + time);
         let pid = pid_of(&child);
-        let group = rules.own_group;
         let stderr = match (child.stderr.take(), log) {
             (Some(pipe), _) => keep_tail(pipe),
             (None, Some(log)) => Stderr::File(log),
@@ -95,7 +122,7 @@ impl Running {
                 Err(Pump::Write(error)) => Err(error),
                 Err(Pump::Read(error)) => {
                     // Before stdin closes: a cut-off input must not look like a complete one.
-                    let _ = send(pid, group, Signal::SIGKILL);
+                    let _ = killpg(pid, Signal::SIGKILL);
                     Err(error)
                 }
                 Ok(()) => Ok(()),
@@ -105,7 +132,7 @@ impl Running {
         let (ended, at_end) = match io::pipe() {
             Ok(pipe) => pipe,
             Err(source) => {
-                let _ = send(pid, group, Signal::SIGKILL);
+                let _ = killpg(pid, Signal::SIGKILL);
                 let _ = child.wait();
                 return Err(CommandError::Io { program: rules.program, action: "watch", source });
             }
@@ -168,12 +195,15 @@ impl Running {
                     self.kill(Why::Interrupt);
                 } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     self.kill(Why::Timeout);
+                } else if self.rules.bound.as_mut().is_some_and(Bound::broken) {
+                    self.kill(Why::Bound);
                 }
             }
             if self.killed.is_some() {
                 return Event::Ended;
             }
-            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let until = self.deadline.into_iter().chain(self.rules.bound.as_ref().map(|bound| bound.due)).min();
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let mut watched = vec![self.ended.as_fd()];
             watched.extend(self.stdout.as_ref().map(AsFd::as_fd));
             watched.extend(self.rules.interrupt.as_ref().map(AsFd::as_fd));
@@ -192,13 +222,15 @@ impl Running {
     fn kill(&mut self, why: Why) {
         self.killed = Some(why);
         let pid = pid_of(&self.child);
-        let _ = send(pid, self.rules.own_group, Signal::SIGTERM);
-        let patience = Instant::now() + self.rules.grace;
+        if why != Why::Bound {
+            let _ = killpg(pid, Signal::SIGTERM);
+        }
+        let patience = Instant::now() + if why == Why::Bound { Duration::ZERO } else { self.rules.grace };
         while !ready(&[self.ended.as_fd()], Some(patience.saturating_duration_since(Instant::now())))[0]
             && Instant::now() < patience
         {}
         // Also when the child itself has gone: others of its group may not have listened.
-        let _ = send(pid, self.rules.own_group, Signal::SIGKILL);
+        let _ = killpg(pid, Signal::SIGKILL);
         while !ready(&[self.ended.as_fd()], None)[0] {}
     }
 
@@ -218,8 +250,19 @@ impl Running {
             Some(Why::Interrupt) if let Some(by) = by => {
                 return Err(CommandError::Interrupted { program: program(), by: by.into() });
             }
+            Some(Why::Bound) => {
+                let why = self.rules.bound.as_ref().map_or("", |bound| bound.or);
+                return Err(CommandError::OutOfBounds { program: program(), why });
+            }
             // Nobody takes back an interrupt.
             Some(Why::Interrupt | Why::Abandoned) | None => {}
+        }
+        // It may have ended before it was asked again.
+        if self.killed.is_none()
+            && let Some(bound) = &mut self.rules.bound
+            && !(bound.holds)()
+        {
+            return Err(CommandError::OutOfBounds { program: program(), why: bound.or });
         }
         if let Some(Err(source)) = fed {
             return Err(self.io("feed", source));
@@ -365,10 +408,6 @@ fn ready(watched: &[BorrowedFd<'_>], left: Option<Duration>) -> Vec<bool> {
 fn pid_of(child: &Child) -> Pid {
     // Process ids fit: the kernel's own type is a signed 32-bit integer.
     Pid::from_raw(child.id().cast_signed())
-}
-
-fn send(pid: Pid, group: bool, signal: Signal) -> nix::Result<()> {
-    if group { killpg(pid, signal) } else { kill(pid, signal) }
 }
 
 fn describe(status: ExitStatus) -> String {

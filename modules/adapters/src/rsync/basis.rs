@@ -2,10 +2,11 @@
 //!
 //! rsync takes one basis per file, and an interrupted transfer's beginning *replaces* every other one: resuming would
 //! send again what the previous copy holds. So each file gets one basis of ours: the longest beginning that ever
-//! arrived, followed by the previous copy. Nothing lies at a file's own name until it has arrived whole in this
+//! arrived, followed by the previous copy. It lies in a folder of its own beside the directory, where a confined rsync cannot
+//! write: often it is a link to a file of the store. Nothing lies at a file's own name until it has arrived whole in this
 //! attempt.
 
-use super::{BASIS, PARTIAL, PIECES, RsyncError, is_transferable};
+use super::{PARTIAL, PIECES, RsyncError, is_transferable};
 use crate::publish::copy_range;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -23,7 +24,7 @@ pub fn prepare(directory: &Path, previous: Option<&Path>, files: &[(String, u64)
         if !is_transferable(name) {
             return Err(RsyncError::Name(name.clone()));
         }
-        let (piece, basis) = (directory.join(PIECES).join(name), directory.join(BASIS).join(name));
+        let (piece, basis) = (directory.join(PIECES).join(name), basis_of(directory).join(name));
         for path in [&piece, &basis, &directory.join(name)] {
             let parent = path.parent().unwrap_or(directory);
             fs::create_dir_all(parent).map_err(at("create", parent))?;
@@ -36,11 +37,26 @@ pub fn prepare(directory: &Path, previous: Option<&Path>, files: &[(String, u64)
     Ok(())
 }
 
+/// Where the basis of what `directory` receives lies: `.basis-<name>` beside it.
+pub fn basis_of(directory: &Path) -> PathBuf {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    directory.with_file_name(format!(".basis-{name}"))
+}
+
+/// The same for rsync, which runs in `directory`.
+pub(super) fn option(directory: &Path) -> String {
+    format!("--compare-dest=../{}", basis_of(directory).file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what lies beside `directory`, if it is to be removed itself.
+pub fn forget(directory: &Path) -> Result<(), RsyncError> {
+    remove(&basis_of(directory))
+}
+
 /// Removes everything that a transfer needed, so that `directory` holds the arrived files and nothing else.
 pub fn clear(directory: &Path) -> Result<(), RsyncError> {
-    for name in [BASIS, PIECES] {
-        remove(&directory.join(name))?;
-    }
+    forget(directory)?;
+    remove(&directory.join(PIECES))?;
     let folders = entries(directory)?.into_iter().filter(|path| path.is_dir() && !path.is_symlink());
     for folder in folders.chain([directory.to_owned()]) {
         remove(&folder.join(PARTIAL))?;
@@ -67,7 +83,7 @@ fn sweep(directory: &Path, files: &[(String, u64)]) -> Result<(), RsyncError> {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let ours = if entry.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-                name == PARTIAL || folder.is_empty() && (name == BASIS || name == PIECES || folders.contains(&*name))
+                name == PARTIAL || folder.is_empty() && (name == PIECES || folders.contains(&*name))
             } else {
                 length(&entry).is_some()
                     && (is_unfinished(&entry, None) || files.iter().any(|(expected, _)| *expected == full))
@@ -177,7 +193,8 @@ mod tests {
     #[test]
     fn what_was_not_announced_goes() {
         let room = tempfile::tempdir().unwrap();
-        let at = |name: &str| room.path().join(name);
+        let folder = room.path().join("folder");
+        let at = |name: &str| folder.join(name);
         fs::create_dir_all(at("evil/.partial")).unwrap();
         fs::create_dir_all(at("patches/deeper")).unwrap();
         for name in ["evil/x", "evil2", ".evil", "patches/2.zst", "data.zst", ".data.zst.a1B2c3"] {
@@ -186,13 +203,13 @@ mod tests {
         std::os::unix::fs::symlink("/etc", at("link")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", at("SHA256SUMS")).unwrap();
         let files = ["SHA256SUMS", "data.zst", "patches/1.zst"].map(|name| (name.to_owned(), 9));
-        prepare(room.path(), None, &files).unwrap();
+        prepare(&folder, None, &files).unwrap();
         let mut left: Vec<_> =
-            entries(room.path()).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+            entries(&folder).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
         left.sort();
-        assert_eq!(left, [BASIS, PIECES, "patches"]);
+        assert_eq!(left, [PIECES, "patches"]);
         assert_eq!(entries(&at("patches")).unwrap(), Vec::<PathBuf>::new());
-        assert_eq!(fs::read_to_string(at(BASIS).join("data.zst")).unwrap(), "x");
+        assert_eq!(fs::read_to_string(basis_of(&folder).join("data.zst")).unwrap(), "x");
         assert!(Path::new("/etc/passwd").exists());
     }
 

@@ -1,7 +1,7 @@
 //! The end that starts the transfer.
 
 use super::server::bandwidth;
-use super::{BASIS, PARTIAL, RsyncError, SILENCE, error, is_transferable};
+use super::{Ceiling, PARTIAL, RsyncError, SILENCE, basis, error, is_transferable};
 use crate::command::Command;
 use crate::host::Niceness;
 use crate::lock::Lock;
@@ -37,6 +37,8 @@ pub struct Transfer<'a> {
     pub interrupt: Option<&'a Interrupt>,
     /// Held by rsync as long as it lives, also beyond us.
     pub lock: Option<&'a Lock>,
+    /// What may arrive here, if we receive.
+    pub ceiling: Option<Ceiling>,
 }
 
 /// What a transfer moved, in bytes.
@@ -69,9 +71,7 @@ impl Transfer<'_> {
         let mut stats = Stats::default();
         for names in self.names.chunks(NAMES_AT_ONCE) {
             let mut args: Vec<OsString> =
-                [format!("--partial-dir={PARTIAL}"), format!("--compare-dest={BASIS}"), "--".into()]
-                    .map(Into::into)
-                    .into();
+                [format!("--partial-dir={PARTIAL}"), basis::option(self.directory), "--".into()].map(Into::into).into();
             let mut host = self.host();
             for name in names {
                 args.push(format!("{host}:{name}").into());
@@ -106,6 +106,9 @@ impl Transfer<'_> {
         }
         if let Some(interrupt) = self.interrupt {
             command = command.interrupted_by(interrupt);
+        }
+        if let Some(ceiling) = self.ceiling {
+            command = ceiling.over(command, self.directory);
         }
         if let Some(descriptor) = self.lock.and_then(|lock| lock.descriptor().ok()) {
             command = command.keep_open(descriptor);

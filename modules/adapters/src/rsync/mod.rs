@@ -7,13 +7,17 @@
 //!
 //! The client builds its own command ([`Transfer`]). The forced command on the other host takes nothing from it but
 //! the direction, the capability letters and names ([`Request`]), and builds the server's command from a template.
+//! The server is
+//! confined to the one directory ([`crate::confine`]).
 //! Measured with rsync 3.2.7 and 3.5.0, each against the other.
 
 pub mod basis;
+mod ceiling;
 mod client;
 mod error;
 mod server;
 
+pub use ceiling::Ceiling;
 pub use client::{Stats, Transfer};
 pub use error::{Refusal, RsyncError};
 pub use server::{Limits, Request};
@@ -22,8 +26,6 @@ use std::time::Duration;
 
 /// Where rsync puts what an interrupted transfer had received, in the directory of the file.
 const PARTIAL: &str = ".partial";
-/// Where [`basis`] puts what the receiver knows already; not visible to the peer.
-const BASIS: &str = ".basis";
 /// The longest beginning of each file that ever arrived, kept over any number of interruptions.
 const PIECES: &str = ".pieces";
 

@@ -1,7 +1,8 @@
 //! The end that the forced command runs.
 
-use super::{BASIS, PARTIAL, RsyncError, SILENCE, is_transferable};
+use super::{Ceiling, PARTIAL, RsyncError, SILENCE, basis, is_transferable};
 use crate::command::{Command, CommandError, Finished};
+use crate::confine::Confinement;
 use crate::host::Niceness;
 use crate::lock::Lock;
 use crate::signals::Interrupt;
@@ -25,6 +26,8 @@ pub struct Limits {
     pub bandwidth: Option<u64>,
     /// Priorities of the server process.
     pub niceness: Option<Niceness>,
+    /// What may arrive here.
+    pub ceiling: Option<Ceiling>,
 }
 
 impl Request {
@@ -66,9 +69,16 @@ impl Request {
         lock: Option<&Lock>,
         interrupt: &Interrupt,
     ) -> Result<Finished, CommandError> {
-        let mut command = Command::new("rsync").args(self.words(limits)).directory(directory).interrupted_by(interrupt);
+        let mut command = Command::new("rsync")
+            .args(self.words(directory, limits))
+            .directory(directory)
+            .interrupted_by(interrupt)
+            .confined(self.confinement(directory));
         if let Some(niceness) = limits.niceness {
             command = command.niceness(niceness);
+        }
+        if let Some(ceiling) = limits.ceiling {
+            command = ceiling.over(command, directory);
         }
         if let Some(descriptor) = lock.and_then(|lock| lock.descriptor().ok()) {
             command = command.keep_open(descriptor);
@@ -76,8 +86,16 @@ impl Request {
         command.run_attached()
     }
 
+    /// What it may open: the directory, and what it compares with.
+    fn confinement(&self, directory: &Path) -> Confinement {
+        if self.we_send {
+            return Confinement { read: vec![directory.into()], write: Vec::new() };
+        }
+        Confinement { read: vec![basis::basis_of(directory)], write: vec![directory.into()] }
+    }
+
     /// The server's arguments.
-    pub fn words(&self, limits: Limits) -> Vec<String> {
+    pub fn words(&self, directory: &Path, limits: Limits) -> Vec<String> {
         let mut words = vec!["--server".to_owned()];
         if self.we_send {
             words.push("--sender".into());
@@ -89,7 +107,7 @@ impl Request {
             words.push(".".into());
             words.extend(self.names.iter().cloned());
         } else {
-            words.extend([format!("--partial-dir={PARTIAL}"), format!("--compare-dest={BASIS}")]);
+            words.extend([format!("--partial-dir={PARTIAL}"), basis::option(directory)]);
             words.extend([".".into(), ".".into()]);
         }
         words
@@ -111,13 +129,21 @@ mod tests {
         let request = Request::parse(&words).unwrap();
         assert!(!request.we_send);
         assert_eq!(
-            request.words(Limits::default()),
-            ["--server", "-IRe.LsfxCIvu", "--timeout=300", "--partial-dir=.partial", "--compare-dest=.basis", ".", "."]
+            request.words(Path::new("/in/x"), Limits::default()),
+            [
+                "--server",
+                "-IRe.LsfxCIvu",
+                "--timeout=300",
+                "--partial-dir=.partial",
+                "--compare-dest=../.basis-x",
+                ".",
+                "."
+            ]
         );
         let words = ["--server", "--sender", "-IRe.Lsf", "--copy-devices", ".", "SHA256SUMS", "patches/1.zst"];
         let request = Request::parse(&words).unwrap();
         assert_eq!(
-            request.words(Limits { bandwidth: Some(1 << 20), niceness: None }),
+            request.words(Path::new("/in/x"), Limits { bandwidth: Some(1 << 20), ..Limits::default() }),
             ["--server", "--sender", "-IRe.Lsf", "--timeout=300", "--bwlimit=1024", ".", "SHA256SUMS", "patches/1.zst"]
         );
     }

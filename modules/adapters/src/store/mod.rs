@@ -5,6 +5,7 @@
 
 mod change;
 mod error;
+mod exclusive;
 mod journal;
 mod read;
 mod signed;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use change::{Cleaned, Instructions, size};
 pub use error::StoreError;
+pub use exclusive::Exclusive;
 pub use verify::{Limits, Reread};
 
 use crate::lock::Lock;
@@ -165,7 +167,7 @@ impl StreamStore {
                     }
                     Err(error) => return Err(error),
                 },
-                Entry::Offer(_) => {}
+                Entry::Offer(_) | Entry::Basis(_) => {}
                 Entry::Other if KNOWN.contains(&name.as_str()) || name.strip_suffix(".tmp").is_some() => {}
                 Entry::Other => listing.oddities.push(Oddity { name, why: "not ours".into() }),
             }
@@ -186,7 +188,7 @@ impl StreamStore {
     /// The newest id that was ever used here, as far as anything still tells: generations, partials, receipts.
     pub fn newest_id(&self) -> Result<Option<GenerationId>> {
         let here = names(self.dir.path())?.into_iter().filter_map(|(name, _)| match Entry::of(&name) {
-            Entry::Generation(id) | Entry::Partial(id) | Entry::Offer(id) => Some(id),
+            Entry::Generation(id) | Entry::Partial(id) | Entry::Offer(id) | Entry::Basis(id) => Some(id),
             Entry::Other => None,
         });
         let noted = names(&self.dir.receipts())?

@@ -95,6 +95,8 @@ pub struct Sink {
     /// What is kept.
     #[serde(default)]
     pub retention: Policy,
+    /// What the stream's source may fill here, in bytes; absent: whatever is free.
+    pub quota: Option<Bytes>,
     /// Nothing younger than this by receipt time is deleted.
     #[serde(default = "default_protect")]
     pub protect: Span,

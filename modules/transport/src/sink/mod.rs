@@ -2,9 +2,10 @@
 
 pub mod alarm;
 mod commit;
+pub mod quota;
 pub mod shelf;
 
-use crate::arrival::Arrival;
+use crate::arrival::{self, Arrival};
 use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
@@ -40,6 +41,9 @@ impl Handle<Offer> for LocalSink {
             publish::create_dirs(incoming.dir().path(), 0o750, None)?;
             Some(self.place.lock_active(&incoming, "offer")?)
         };
+        if !offer.check {
+            arrival::forget_offers(&incoming)?;
+        }
         let shelf = shelf::read(&self.place)?;
         let mut judged = judge::judge(&shelf, &candidates, host::now().timestamp()).into_iter();
         let mut verdicts = Vec::with_capacity(parsed.len());
@@ -61,7 +65,8 @@ impl Handle<Status> for LocalSink {
     fn handle(&self, _: Status) -> Result<Standing> {
         let outstanding = crate::arrival::arriving(&self.place.incoming())?.into_iter().collect();
         let free_bytes = shelf::free(self.place.incoming().dir().path())?;
-        Ok(standing(&self.place.store().list()?, outstanding, free_bytes))
+        let (quota, _) = quota::used(&self.place)?;
+        Ok(Standing { quota, ..standing(&self.place.store().list()?, outstanding, free_bytes) })
     }
 }
 
@@ -73,6 +78,7 @@ pub fn standing(listing: &Listed, outstanding: Vec<GenerationId>, free_bytes: u6
         newest_verified: newest_verified(listing)
             .map(|stored| GenerationRef { id: stored.id, digest: stored.digest.clone() }),
         free_bytes,
+        quota: None,
     }
 }
 

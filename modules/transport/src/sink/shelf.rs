@@ -1,5 +1,6 @@
 //! Reading what a sink holds into the plain data that [`judge`](crate::judge::judge) decides on.
 
+use super::quota;
 use crate::arrival;
 use crate::error::{Result, TransportError};
 use crate::judge::{Shelf, Stored};
@@ -13,6 +14,7 @@ pub fn read(place: &Place) -> Result<Shelf> {
     let (store, incoming) = (place.store(), place.incoming());
     let mut shelf =
         Shelf { incoming: arrival::arriving(&incoming)?, free: free(incoming.dir().path())?, ..Shelf::default() };
+    (shelf.quota, shelf.begun) = quota::used(place)?;
     for line in store.accepted()? {
         if let (Some(id), Some(digest)) = (line.id, line.digest) {
             shelf.accepted.insert(id, digest);

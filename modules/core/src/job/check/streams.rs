@@ -144,6 +144,13 @@ impl Found {
                 "Name another host as the sink.",
             );
         }
+        if let Some(quota) = sink.quota.filter(|quota| quota.0 < 1 << 20) {
+            self.add(
+                format!("{key}.quota"),
+                format!("{quota} leaves no room for a generation"),
+                "Give what all copies together may take up, such as 200GB, or leave it out.",
+            );
+        }
         self.login(&format!("{key}.user"), &sink.user);
         self.path(&format!("{key}.home"), &of.sink_home());
         self.path(&format!("{key}.receipt_key"), &sink.receipt_key);

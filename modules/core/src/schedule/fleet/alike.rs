@@ -125,6 +125,7 @@ fn plain(job: &Job, sinks: &[&str]) -> Job {
             user: of.sink.user.clone(),
             home: None,
             retention: of.sink.retention.clone(),
+            quota: None,
             protect: of.sink.protect,
             verify_max_age: of.sink.verify_max_age,
             verify_box: Span(0),
