@@ -271,13 +271,14 @@ streams:
   description:
     - >-
       For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation,
-      `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; and the same of the `peer`, if it
-      was asked.
+      `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; the same of the `peer`, if it was
+      asked; `certificate_until`, where this side logs in with one.
   returned: "action status, action adopt"
   type: list
   sample:
     [
       {
+        "certificate_until": "2026-12-10T22:00:00Z",
         "here": {
           "free_bytes": 53687091200,
           "newest_verified": {

@@ -3,7 +3,9 @@
 //! No user or system configuration is read, no agent, no prompt, no forwarding, no pty. The host key is pinned: the
 //! peer must be listed in the given known-hosts file, or there is no connection.
 
+use crate::certificate;
 use crate::command::{Command, CommandError, Input};
+use crate::host;
 use crate::signals::Interrupt;
 use backup_core::{Failure, Kind};
 use std::ffi::OsString;
@@ -56,7 +58,7 @@ pub enum SshError {
         /// The last words of ssh.
         reason: String,
         /// Whose key it is about.
-        remedy: &'static str,
+        remedy: String,
     },
     /// The remote command ran and failed.
     #[error("the command on {host} ended with exit status {code}{}", if stderr.is_empty() { String::new() } else { format!(": {stderr}") })]
@@ -89,7 +91,7 @@ impl Failure for SshError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { .. } | Self::Remote { .. } => None,
-            Self::Authentication { remedy, .. } => Some((*remedy).into()),
+            Self::Authentication { remedy, .. } => Some(remedy.clone()),
             Self::Command(error) => error.hint(),
         }
     }
@@ -155,11 +157,34 @@ impl Peer {
         }
     }
 
+    /// What helps where the peer accepts neither key nor certificate.
+    fn not_let_in(&self) -> String {
+        let Some(path) = &self.certificate else {
+            return "Authorise our public key for that account on the peer.".into();
+        };
+        let (now, file) = (host::now().timestamp(), path.display());
+        match certificate::validity(path) {
+            Err(error) => format!("There is no certificate to log in with ({error}): run playbooks/site.yml."),
+            Ok(valid) if valid.to <= now => {
+                format!("The certificate {file} lapsed at {}: run playbooks/site.yml, which renews it.", valid.to)
+            }
+            Ok(valid) if valid.from > now => {
+                format!("The certificate {file} is valid from {} on only: set the clocks of both hosts.", valid.from)
+            }
+            Ok(valid) => format!(
+                "The certificate {file}, valid until {}, is not accepted: the peer was not told of it, or it was revoked. \
+                 Run playbooks/site.yml without --limit.",
+                valid.to
+            ),
+        }
+    }
+
     /// What ssh's last words mean when it had no session, or lost it.
     pub fn classify(&self, stderr: &str) -> SshError {
         let host = self.host.clone();
         let reason = last_line(stderr);
-        let authentication = |remedy| SshError::Authentication { host: host.clone(), reason: reason.clone(), remedy };
+        let refused = |remedy| SshError::Authentication { host: host.clone(), reason: reason.clone(), remedy };
+        let authentication = |remedy: &str| refused(remedy.to_owned());
         let says = |text: &str| stderr.contains(text);
         if says("REMOTE HOST IDENTIFICATION HAS CHANGED") {
             authentication(
@@ -169,7 +194,7 @@ impl Peer {
         {
             authentication("Pin the peer's host key in the known-hosts file of this job.")
         } else if says("Permission denied") || says("Too many authentication failures") {
-            authentication("Authorise our public key (or certificate) for that account on the peer.")
+            refused(self.not_let_in())
         } else if says("UNPROTECTED PRIVATE KEY FILE") || says("Load key") || says("no such identity") {
             authentication("Give our private key to the account that connects, with mode 0600.")
         } else {

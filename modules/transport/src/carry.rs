@@ -7,11 +7,13 @@ use crate::error::Result;
 use crate::place::Place;
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
+use backup_adapters::certificate;
 use backup_adapters::command::CommandError;
 use backup_adapters::lock::Lock;
 use backup_adapters::rsync::{RsyncError, Transfer};
 use backup_adapters::ssh::Peer;
 use backup_adapters::store::StreamStore;
+use backup_core::job::Auth;
 use backup_interface::{Call, Progress};
 use std::path::Path;
 use std::time::Duration;
@@ -31,12 +33,16 @@ const CONNECT: Duration = Duration::from_secs(20);
 pub fn peer(place: &Place) -> Peer {
     let of = place.of();
     let declared = &of.stream.transport.peer;
+    let identity = of.identity();
+    // A granted key has one, too, whatever the job's transport logs in with.
+    let certificate = certificate::beside(&identity);
+    let is_certified = of.stream.transport.auth == Auth::Certificate || certificate.is_file();
     Peer {
         host: declared.address.clone(),
         port: declared.port,
         user: of.peer_user().to_owned(),
-        identity: of.identity(),
-        certificate: None,
+        identity,
+        certificate: is_certified.then_some(certificate),
         known_hosts: declared.known_hosts.clone(),
         connect_timeout: CONNECT,
         program: vec!["ssh".into()],

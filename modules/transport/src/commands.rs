@@ -1,5 +1,6 @@
 //! The actions: from the caller's options to a report.
 
+use crate::access;
 use crate::attempt;
 use crate::carry::{self, Line};
 use crate::cli::{AdoptArgs, FetchArgs, RunArgs, ServeArgs, StatusArgs};
@@ -111,6 +112,8 @@ pub(crate) fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
             }
         };
         let mut log = Log::default();
+        let last = if call.is_quiet() { attempt::last(&place)? } else { None };
+        log.warnings.extend(access::daily_warning(&place, last, began));
         if let Err(failed) = stream(&place, call, &mut log) {
             log.problems.push(failed);
         }
@@ -292,7 +295,8 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
                 warnings.push(format!("{name}: no rotation deletes what the sink gave no receipt for: {ids}"));
             }
         }
-        report.streams.push(StreamStatus { stream: name, here, peer });
+        warnings.extend(access::warning(&place, host::now().timestamp()));
+        report.streams.push(StreamStatus { stream: name, here, peer, certificate_until: access::until(&place) });
     }
     let outcome = Outcome::unchanged(format!("how {} stands", args.what.job.job)).with_answer(report.table());
     Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))

@@ -9,6 +9,7 @@
 //! killed and is done again, or found done, by the next run.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod access;
 pub mod arrival;
 pub mod attempt;
 pub mod candidate;

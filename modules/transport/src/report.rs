@@ -139,7 +139,7 @@ backup_interface::report! {
     /// How each stream stands on this host.
     #[derive(Debug, Serialize)]
     pub struct StatusReport {
-        /// For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation, `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; and the same of the `peer`, if it was asked.
+        /// For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation, `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; the same of the `peer`, if it was asked; `certificate_until`, where this side logs in with one.
         pub streams: Vec<StreamStatus>,
         /// Whether Landlock confines the rsync that serves a peer here: `full`, `partial` (an older kernel) or `none`.
         pub confinement: Force,
@@ -155,6 +155,8 @@ pub struct StreamStatus {
     pub here: Standing,
     /// The other side.
     pub peer: Option<Standing>,
+    /// The end of the certificate with which this side logs in, if it needs one.
+    pub certificate_until: Option<Timestamp>,
 }
 
 backup_interface::report! {
@@ -201,6 +203,9 @@ impl StatusReport {
                     standing.free_bytes,
                     standing.quota.map(|it| format!(", {} of a quota of {}", it.used, it.limit)).unwrap_or_default()
                 );
+            }
+            if let Some(until) = of.certificate_until {
+                let _ = writeln!(text, "{} certificate: valid until {until}", of.stream);
             }
         }
         let _ = writeln!(text, "confinement of a peer's rsync: {}", self.confinement.told());
@@ -258,7 +263,9 @@ mod samples {
                 free_bytes: 53_687_091_200,
                 quota: Some(Quota { limit: 214_748_364_800, used: 42_949_672_960 }),
             };
-            let streams = vec![StreamStatus { stream: StreamName::Data, peer: Some(here.clone()), here }];
+            let certificate_until = Timestamp::from_second(NEWEST + 20 * 86_400).ok();
+            let peer = Some(here.clone());
+            let streams = vec![StreamStatus { stream: StreamName::Data, here, peer, certificate_until }];
             Self { streams, confinement: Force::Full }
         }
     }

@@ -20,7 +20,7 @@ pub use paths::StreamOf;
 pub use run::{IoClass, IoNice, Mail, Priority, Schedule, Step};
 pub use service::Service;
 pub use stream::{Checks, Codec, Dump, DumpTime, FullRule, Handover, Store, Stream, StreamName, Tolerance};
-pub use transport::{Mode, Peer, Sink, Transport, Verify};
+pub use transport::{Auth, Mode, Peer, Sink, Transport, Verify};
 
 use crate::units::Span;
 use serde::{Deserialize, Serialize};

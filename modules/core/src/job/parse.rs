@@ -117,6 +117,7 @@ mod tests {
             ("\"*.tmp\"", "\"[tmp\"", 9, "streams.data.exclude[0]: "),
             (", /srv/shop/log]", "]", 17, "overlaps"),
             ("mode: push", "mode: carry", 11, "carry"),
+            ("mode: push", "mode: push\n      auth: password", 12, "password"),
             ("address: sink1", "address: -oProxyCommand=x", 12, "address"),
             ("name: sink1", "name: web1", 14, "streams.data.sink.name: web1 is the job's own source"),
             ("name: sink1", "name: sink1\n      quota: 100kB", 15, "streams.data.sink.quota: 100000 leaves no room"),

@@ -13,6 +13,9 @@ pub struct Transport {
     pub mode: Mode,
     /// The host that the beginning side logs in to.
     pub peer: Peer,
+    /// What the peer lets in.
+    #[serde(default)]
+    pub auth: Auth,
     /// Whether the sink re-reads and compares every digest before it says that it has a copy.
     #[serde(default)]
     pub verify: Verify,
@@ -42,6 +45,17 @@ pub enum Mode {
     Push,
     /// The sink logs in to the source.
     Pull,
+}
+
+/// What the peer lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// The key itself, until somebody takes it away.
+    #[default]
+    Key,
+    /// A certificate for the key, which lapses unless it is renewed; its file is the key's with `-cert.pub` behind.
+    Certificate,
 }
 
 /// Whether arrival is proven.

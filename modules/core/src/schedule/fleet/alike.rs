@@ -7,7 +7,7 @@ use super::super::{
 };
 use crate::{
     Job,
-    job::{Checks, Handover, Hooks, Mail, Objectives, Peer, Priority, Restore, Sink, Store, Stream, Transport},
+    job::{Auth, Checks, Handover, Hooks, Mail, Objectives, Peer, Priority, Restore, Sink, Store, Stream, Transport},
     units::{Bytes, Span},
 };
 use jiff::Timestamp;
@@ -115,6 +115,7 @@ fn plain(job: &Job, sinks: &[&str]) -> Job {
         transport: Transport {
             mode: of.transport.mode,
             peer: Peer { address: String::new(), port: 0, user: None, identity: None, known_hosts: PathBuf::new() },
+            auth: Auth::default(),
             verify: of.transport.verify,
             bandwidth: of.transport.bandwidth,
             window: of.transport.window,
