@@ -55,11 +55,16 @@ impl Lab {
         answer["ok"]["verdicts"][0].take()
     }
 
-    /// rsync with these words, in `directory`, where `--rsync-path` says what the sink shall do.
+    /// rsync with these words, in `directory`, for 20 s at the most (with some it waits for ever), where `--rsync-path` says what the sink shall do.
     pub fn rsync(&self, verb: &str, words: &[&str], directory: &Path) -> Output {
         let rsh = format!("ssh {} -p {}", self.ssh_words().join(" "), self.port);
         let path = format!("--rsync-path=handover/1 {verb}");
-        Command::new("rsync").args(["-e", &rsh, &path]).args(words).current_dir(directory).output().unwrap()
+        Command::new("timeout")
+            .args(["20", "rsync", "-e", &rsh, &path])
+            .args(words)
+            .current_dir(directory)
+            .output()
+            .unwrap()
     }
 
     /// Carries all of `folder` as generation `id`.

@@ -40,6 +40,8 @@ pub struct Lab {
     pub transport: String,
     /// The job's `sink.retention`.
     pub retention: String,
+    /// The job's `sink.protect`.
+    pub protect: String,
     /// The job's `sink.quota`, if any.
     pub quota: Option<String>,
 }
@@ -119,6 +121,7 @@ impl Lab {
             schedule: None,
             transport: "window: 0s".into(),
             retention: "{generations: 3}".into(),
+            protect: "0s".into(),
             quota: None,
         };
         sh("for k in host client receipt other; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done", lab.path());
@@ -200,10 +203,11 @@ impl Lab {
              \x20   handover: {{path: {room}/source/handover}}\n    store: {{path: {room}/source/store}}\n\
              \x20   restore_folder: {room}/source/restore\n    transport:\n      mode: {mode}\n      {}\n\
              \x20     signers: {room}/signers\n      peer: {{address: 127.0.0.1, port: {}, user: root, identity: {room}/client, known_hosts: {room}/known_hosts}}\n\
-             \x20   sink: {{name: sink1, user: root, home: {room}/sink, receipt_key: {room}/receipt, protect: 0s, {}retention: {}}}\n",
+             \x20   sink: {{name: sink1, user: root, home: {room}/sink, receipt_key: {room}/receipt, protect: {}, {}retention: {}}}\n",
             self.schedule.as_ref().map(|time| format!("schedule: {{transport: \"{time}\"}}\n")).unwrap_or_default(),
             self.transport,
             self.port,
+            self.protect,
             self.quota.as_ref().map(|quota| format!("quota: {quota}, ")).unwrap_or_default(),
             self.retention
         );
