@@ -21,6 +21,9 @@ description:
     Compares first, metadata and contents: where everything is as the generation has it, nothing is stopped
     and nothing changes. That reads the live trees once.
   - >-
+    With `mode: merge` trees stay where they are: only what differs is written, and what the generation does
+    not have stays. An interruption is undone or finished, as `interrupted` or `recover` says.
+  - >-
     What the job excludes is not touched: it moves over into the restored tree.
   - >-
     Dumps are loaded by the `restore` command that the job declares for them, each time; without one they are
@@ -101,13 +104,16 @@ options:
     description:
       - >-
         Where the generation lies: `restore_folder`, `source_store`, `sink_store`, or the root of a store as
-        `path:/mnt/returned/store`.
+        `path:/mnt/returned/store`: there, what is damaged, unsigned or without its base is passed over for an
+        older one, and said.
     type: str
     default: restore_folder
   generation:
     description:
       - >-
-        `newest`, by id and never by the times of files, or the id of a generation.
+        `newest`, by id and never by the times of files, or the id of a generation. Or a day of UTC
+        (`2026-11-20`) or a time with its zone (`2026-11-20T22:00Z`): the newest that is not after it and has
+        its base.
     type: str
     default: newest
   path:
@@ -124,6 +130,45 @@ options:
         directory, in which the same paths are made; nothing is stopped then and no hook runs.
     type: str
     default: live
+  mode:
+    description:
+      - >-
+        How live trees are restored. `replace`: each root is exchanged as a whole, by one that was made beside
+        it. `merge`: only what differs is written, and what the generation does not have stays; for mount
+        points, trees that others share, and `path`. Default: `merge` with `path`, else `replace`.
+      - >-
+        V(replace): Each root is exchanged as a whole.
+      - >-
+        V(merge): Only what differs is written.
+    type: str
+    choices:
+      - replace
+      - merge
+  delete:
+    description:
+      - >-
+        With `merge`: remove what the generation does not have, below the roots or what `path` names. What the
+        job does not collect and what is mounted there stays nevertheless.
+    type: bool
+    default: false
+  interrupted:
+    description:
+      - >-
+        With `merge`: what `recover` does if it is cut short, within a minute. `undo`: everything as before.
+        `finish`: everything as in the generation. `wait`: nothing before somebody calls `recover` with
+        `finish` or `undo`; the services stay off until then.
+      - >-
+        V(undo): Everything as before.
+      - >-
+        V(finish): Everything as in the generation.
+      - >-
+        V(wait): Nothing, until somebody says; the services stay as they are.
+    type: str
+    choices:
+      - undo
+      - finish
+      - wait
+    default: undo
   allow_unsigned:
     description:
       - >-
@@ -134,6 +179,23 @@ options:
     description:
       - >-
         Keep the tree that was replaced, as `.<name>.before-<id>` beside the new one.
+    type: bool
+    default: false
+  finish:
+    description:
+      - >-
+        Bring a merge that was cut short to its end, whatever it was told when it began. Its hooks and dumps
+        do not run: restore again for those.
+      - >-
+        Only with O(action=recover).
+    type: bool
+    default: false
+  undo:
+    description:
+      - >-
+        Take a merge that was cut short back, whatever it was told when it began.
+      - >-
+        Only with O(action=recover).
     type: bool
     default: false
 """
@@ -150,6 +212,12 @@ EXAMPLES = r"""
     from: source_store
     generation: 20261120T220000Z
     target: /srv/restored
+
+- name: Bring one directory back into a tree that others share, and leave the rest alone
+  backup_restore:
+    job: shop
+    path: [/srv/shop/orders]
+    mode: merge
 
 - name: Restore what the provider gave back
   backup_restore:

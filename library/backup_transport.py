@@ -112,7 +112,8 @@ options:
     description:
       - >-
         The id of a generation, or `newest`: the newest verified one; where none is verified, the newest, with
-        a warning.
+        a warning. Or a day of UTC (`2026-11-20`) or a time with its zone (`2026-11-20T22:00Z`): the same
+        among those that are not after it.
       - >-
         Only with O(action=fetch).
     type: str

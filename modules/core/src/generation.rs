@@ -130,6 +130,43 @@ impl From<GenerationId> for String {
     }
 }
 
+/// Which generation somebody means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The newest.
+    Newest,
+    /// This one.
+    Id(GenerationId),
+    /// The newest that is not after this one's time.
+    NotAfter(GenerationId),
+}
+
+impl Wanted {
+    const EXPECTED: &str = "newest, an id such as 20261120T220000Z, a day such as 2026-11-20 (of UTC, as ids are), or a time with its zone such as 2026-11-20T22:00Z";
+}
+
+impl FromStr for Wanted {
+    type Err = ParseError;
+
+    /// A day means its end: what was collected on it counts.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || ParseError { text: text.to_owned(), expected: Self::EXPECTED };
+        if text == "newest" {
+            return Ok(Self::Newest);
+        }
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let time = if text.len() == "2026-11-20".len() {
+            let day: jiff::civil::Date = text.parse().map_err(|_| error())?;
+            day.at(23, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| error())?.timestamp()
+        } else {
+            text.parse().map_err(|_| error())?
+        };
+        Ok(Self::NotAfter(GenerationId::at(time)))
+    }
+}
+
 fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
 }
@@ -272,6 +309,24 @@ mod tests {
             let (x, y) = (GenerationId::at(Timestamp::from_second(a).unwrap()), GenerationId::at(Timestamp::from_second(b).unwrap()));
             prop_assert_eq!(id(&x.to_string()), x);
             prop_assert_eq!(x.to_string().cmp(&y.to_string()), a.cmp(&b));
+        }
+    }
+
+    #[test]
+    fn a_generation_is_meant_by_its_id_or_by_a_time() {
+        let not_after = |id: &str| Wanted::NotAfter(id.parse().unwrap());
+        for (text, wanted) in [
+            ("newest", Wanted::Newest),
+            ("20261120T220000Z", Wanted::Id("20261120T220000Z".parse().unwrap())),
+            ("2026-11-20", not_after("20261120T235959Z")),
+            ("2026-11-20T22:00Z", not_after("20261120T220000Z")),
+            ("2026-11-20T23:30:59.9+01:30", not_after("20261120T220059Z")),
+            ("2026-11-20 22:00:00+00:00", not_after("20261120T220000Z")),
+        ] {
+            assert_eq!(text.parse(), Ok(wanted), "{text}");
+        }
+        for text in ["", "oldest", "2026-11-31", "2026-11-20T22:00", "20.11.2026", "2026-11"] {
+            assert!(text.parse::<Wanted>().unwrap_err().to_string().contains("a time with its zone"), "{text}");
         }
     }
 }

@@ -21,5 +21,5 @@ pub mod units;
 
 pub use document::DocumentError;
 pub use error::{Failure, Kind};
-pub use generation::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId};
+pub use generation::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId, Wanted};
 pub use job::{Job, StreamName};

@@ -11,14 +11,14 @@ use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError};
 use backup_core::receipt::Receipt;
-use backup_core::{Failure, GenerationId, Kind};
+use backup_core::{Failure, GenerationId, Kind, Wanted};
 use backup_interface::Failed;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The generations to restore, one per stream, checked.
-pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Generation>> {
+pub(crate) fn choose(request: &Request, interrupt: &Interrupt, warnings: &mut Vec<String>) -> Result<Vec<Generation>> {
     let mut chosen = Vec::new();
     let (mut places, mut others) = (Vec::new(), Vec::new());
     for &name in &request.streams {
@@ -26,17 +26,17 @@ pub(crate) fn choose(request: &Request, interrupt: &Interrupt) -> Result<Vec<Gen
         let dir = StreamDir::new(&request.from.root(of), &request.job.job, name);
         let store = StreamStore::open(dir.clone());
         places.push(dir.path().to_owned());
-        let id = match request.generation {
-            Some(id) if dir.generation(id).exists() || !request.streams_optional => Some(id),
-            Some(_) => None,
-            None => newest(&store)?,
+        let look = match request.generation {
+            Wanted::Id(id) if dir.generation(id).exists() || !request.streams_optional => Look::only(id),
+            Wanted::Id(_) => Look::default(),
+            Wanted::Newest if request.from.is_returned() => Look::at(&store, None)?,
+            Wanted::Newest => newest(&store)?.map(Look::only).unwrap_or_default(),
+            Wanted::NotAfter(last) => Look::at(&store, Some(last))?,
         };
-        if let Some(id) = id {
-            let own = part(&store, id)?;
-            match request.selection.of_roots(&roots(&own)) {
-                Some(selection) => chosen.push(check(request, of, &store, own, selection, interrupt)?),
-                None => others.extend(own.stored.manifest.roots),
-            }
+        match first(request, of, &store, look, interrupt, warnings)? {
+            Some(Found::Wanted(generation)) => chosen.push(*generation),
+            Some(Found::Other(roots)) => others.extend(roots),
+            None => {}
         }
     }
     let selections: Vec<_> = chosen.iter().map(|generation| generation.selection.clone()).collect();
@@ -60,6 +60,101 @@ fn newest(store: &StreamStore) -> Result<Option<GenerationId>> {
     let listing = store.list()?;
     let odd = listing.oddities.iter().filter_map(|oddity| oddity.name.parse().ok());
     Ok(listing.generations.iter().map(|stored| stored.id).chain(odd).max())
+}
+
+/// What there is to choose from.
+#[derive(Default)]
+struct Look {
+    /// Newest first.
+    ids: Vec<GenerationId>,
+    /// What cannot be restored, as far as a look tells, with the reason.
+    bad: Vec<(GenerationId, String)>,
+}
+
+impl Look {
+    fn only(id: GenerationId) -> Self {
+        Self { ids: vec![id], bad: Vec::new() }
+    }
+
+    /// What lies in a store and is not after `last`.
+    fn at(store: &StreamStore, last: Option<GenerationId>) -> Result<Self> {
+        let listing = store.list()?;
+        let mut look = Self::default();
+        for stored in listing.generations.iter().rev() {
+            let base = stored.manifest.base.as_ref();
+            match base.filter(|base| listing.get(base.id).is_none_or(|found| found.digest != base.digest)) {
+                Some(base) => look.bad.push((stored.id, format!("its base {} is missing", base.id))),
+                None => look.ids.push(stored.id),
+            }
+        }
+        look.bad.extend(listing.partials.iter().map(|id| (*id, "it was never completed".to_owned())));
+        look.bad
+            .extend(listing.oddities.into_iter().filter_map(|oddity| Some((oddity.name.parse().ok()?, oddity.why))));
+        look.ids.retain(|id| last.is_none_or(|last| *id <= last));
+        look.bad.retain(|(id, _)| last.is_none_or(|last| *id <= last));
+        look.bad.sort();
+        Ok(look)
+    }
+}
+
+/// A generation that is fit to be restored.
+enum Found {
+    Wanted(Box<Generation>),
+    /// With these roots, none of which is wanted.
+    Other(Vec<String>),
+}
+
+/// The first that is fit. In what a provider gave back, what is damaged or unsigned is passed over for an older one; what is
+/// passed over is said. If none is fit, the failure is that of the newest.
+fn first(
+    request: &Request,
+    of: StreamOf<'_>,
+    store: &StreamStore,
+    look: Look,
+    interrupt: &Interrupt,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Found>> {
+    let (mut bad, mut failure, mut found) = (look.bad, None, None);
+    for id in look.ids {
+        match one(request, of, store, id, interrupt) {
+            Ok(fit) => {
+                bad.retain(|(other, _)| *other > id);
+                found = Some(fit);
+                break;
+            }
+            Err(error) if request.from.is_returned() && is_unfit(error.failure().kind()) => {
+                bad.push((id, error.message()));
+                failure.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let what = |(id, why): &(GenerationId, String)| format!("generation {id} is passed over: {why}");
+    match (found, failure) {
+        (None, Some(failure)) => Err(bad.iter().map(what).fold(failure, Failed::with_warning)),
+        (found, _) => {
+            warnings.extend(bad.iter().rev().map(what));
+            Ok(found)
+        }
+    }
+}
+
+const fn is_unfit(kind: Kind) -> bool {
+    matches!(kind, Kind::Damaged | Kind::Unsigned)
+}
+
+fn one(
+    request: &Request,
+    of: StreamOf<'_>,
+    store: &StreamStore,
+    id: GenerationId,
+    interrupt: &Interrupt,
+) -> Result<Found> {
+    let own = part(store, id)?;
+    match request.selection.of_roots(&roots(&own)) {
+        Some(selection) => Ok(Found::Wanted(Box::new(check(request, of, store, own, selection, interrupt)?))),
+        None => Ok(Found::Other(own.stored.manifest.roots)),
+    }
 }
 
 fn check(

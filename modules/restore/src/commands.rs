@@ -2,8 +2,9 @@
 
 use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
+use crate::merge::Interrupted;
 use crate::pipeline;
-use crate::recover::Undo;
+use crate::recover::Rescue;
 use crate::report::{Available, DumpReport, Fate, RootReport, RunReport, ServiceReport, StatusReport, StreamReport};
 use crate::request::{Request, RunArgs};
 use crate::status::status;
@@ -26,7 +27,21 @@ enum Command {
     /// List the generations that can be restored from here.
     Status(JobArgs),
     /// Undo or finish what an interrupted restore left, and start what it stopped; silent if there is nothing to do.
-    Recover(RecoverArgs),
+    Recover(OwnRecoverArgs),
+}
+
+/// Options of `recover`.
+#[derive(Debug, clap::Args)]
+struct OwnRecoverArgs {
+    #[command(flatten)]
+    common: RecoverArgs,
+    /// Bring a merge that was cut short to its end, whatever it was told when it began. Its hooks and dumps do not run: restore
+    /// again for those.
+    #[arg(long)]
+    finish: bool,
+    /// Take a merge that was cut short back, whatever it was told when it began.
+    #[arg(long, conflicts_with = "finish")]
+    undo: bool,
 }
 
 const MODULE: Module = Module {
@@ -38,6 +53,8 @@ const MODULE: Module = Module {
         "If anything fails before the `after` hooks are through, the old trees go back and the services start on them again.",
         "Compares first, metadata and contents: where everything is as the generation has it, nothing is stopped and nothing \
          changes. That reads the live trees once.",
+        "With `mode: merge` trees stay where they are: only what differs is written, and what the generation does not have stays. \
+         An interruption is undone or finished, as `interrupted` or `recover` says.",
         "What the job excludes is not touched: it moves over into the restored tree.",
         "Dumps are loaded by the `restore` command that the job declares for them, each time; without one they are left as \
          plain files in the restore folder. Runs as root.",
@@ -53,6 +70,12 @@ const MODULE: Module = Module {
     from: source_store
     generation: 20261120T220000Z
     target: /srv/restored
+
+- name: Bring one directory back into a tree that others share, and leave the rest alone
+  backup_restore:
+    job: shop
+    path: [/srv/shop/orders]
+    mode: merge
 
 - name: Restore what the provider gave back
   backup_restore:
@@ -83,11 +106,16 @@ fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {
     pipeline::run(&Request::new(args, call)?, call, &interrupt)
 }
 
-fn recover(args: &RecoverArgs, call: &Call) -> Result<Outcome> {
-    if let Some(seconds) = args.after {
+fn recover(args: &OwnRecoverArgs, call: &Call) -> Result<Outcome> {
+    if let Some(seconds) = args.common.after {
         std::thread::sleep(Duration::from_secs(seconds));
     }
-    recover::recover(&Undo, args, call)
+    let wish = match (args.finish, args.undo) {
+        (true, _) => Some(Interrupted::Finish),
+        (_, true) => Some(Interrupted::Undo),
+        _ => None,
+    };
+    recover::recover(&Rescue { wish }, &args.common, call)
 }
 
 /// Removing a tree needs a descriptor per level, and trees may be two thousand levels deep.

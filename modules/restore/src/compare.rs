@@ -5,6 +5,7 @@
 
 use crate::error::{RestoreError, Result};
 use crate::generation::Generation;
+use crate::merge::is_container;
 use crate::select::View;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
@@ -13,7 +14,7 @@ use backup_core::exclude::Exclude;
 use backup_core::job::Stream;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -61,12 +62,15 @@ pub(crate) struct Comparison {
 }
 
 /// Compares what is wanted of the generation with what lies below `top` (`/` for the live trees).
-pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> Result<Comparison> {
+///
+/// For a merge `each` file has to be known by itself: whether its contents differ where its metadata do, and whether it
+/// has to become a further name of what is replaced. And a merge's own containers are not there.
+pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path, each: bool) -> Result<Comparison> {
     let roots = generation.roots();
     let left_out = LeftOut::of(stream)?;
     let mut comparison = Comparison { sizes: vec![Size::default(); roots.len()], ..Comparison::default() };
     let mut walk = Walk::new(top, &generation.selection.tops(roots.clone()));
-    let mut links = Links::default();
+    let mut links = Links { each, ..Links::default() };
     let mut view = View::new(generation)?;
     let mut next = || -> Result<_> {
         loop {
@@ -95,17 +99,23 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path) -> R
                         Err(error) if error.failure().kind() == Kind::NotFound => vec!["contents"],
                         why => why?,
                     };
+                    let why = links.follow(entry, why);
                     if why == ["type"] {
                         walk.skip_contents();
                     }
                     (!why.is_empty()).then_some(Change::Changed(why))
                 }
-                _ => Some(Change::Created),
+                _ => {
+                    links.replaced(entry);
+                    Some(Change::Created)
+                }
             };
             comparison.items.extend(change.map(|change| Item { path: entry.path.clone(), change }));
             wanted = next()?;
         } else if let Some((path, metadata)) = &found {
-            if left_out.covers(path, metadata) {
+            if each && is_container(path) {
+                // Ours, and gone at the end.
+            } else if left_out.covers(path, metadata) {
                 comparison.stays.push(path.clone());
             } else {
                 comparison.items.push(Item { path: path.clone(), change: Change::Removed });
@@ -131,18 +141,20 @@ impl Comparison {
 }
 
 /// What the job does not collect: a restore does not touch it.
-struct LeftOut {
+pub(crate) struct LeftOut {
     exclude: Exclude,
     special_files: bool,
 }
 
 impl LeftOut {
-    fn of(stream: &Stream) -> Result<Self> {
+    /// Of this stream.
+    pub(crate) fn of(stream: &Stream) -> Result<Self> {
         let exclude = Exclude::new(&stream.exclude).map_err(RestoreError::from)?;
         Ok(Self { exclude, special_files: stream.special_files })
     }
 
-    fn covers(&self, path: &[u8], metadata: &Metadata) -> bool {
+    /// Whether a path is left out.
+    pub(crate) fn covers(&self, path: &[u8], metadata: &Metadata) -> bool {
         let kind = metadata.file_type();
         let special = kind.is_fifo() || kind.is_char_device() || kind.is_block_device();
         (special && !self.special_files) || self.exclude.covers(path, kind.is_dir())
@@ -173,9 +185,34 @@ struct Links {
     first: HashMap<Vec<u8>, (u64, u64)>,
     /// Whose first name was seen.
     seen: HashMap<(u64, u64), Vec<u8>>,
+    /// See [`compare`].
+    each: bool,
+    /// Names that get a new file.
+    new: HashSet<Vec<u8>>,
 }
 
 impl Links {
+    /// The name gets a new file.
+    fn replaced(&mut self, entry: &Entry) {
+        if self.each {
+            self.new.insert(entry.path.clone());
+        }
+    }
+
+    /// A further name of what gets a new file has to become one of that.
+    fn follow(&mut self, entry: &Entry, mut why: Vec<&'static str>) -> Vec<&'static str> {
+        if let EntryKind::Hardlink { target } = &entry.kind
+            && self.new.contains(target)
+            && !why.contains(&"links")
+        {
+            why.push("links");
+        }
+        if why.iter().any(|why| ["type", "links", "contents"].contains(why)) {
+            self.replaced(entry);
+        }
+        why
+    }
+
     fn differences(&mut self, entry: &Entry, metadata: &Metadata, path: &Path) -> Result<Vec<&'static str>> {
         let mut why = Vec::new();
         if !same_type(entry, metadata) {
@@ -204,7 +241,7 @@ impl Links {
         differ((entry.mtime.seconds, i64::from(entry.mtime.nanoseconds)) != mtime, "mtime");
         let contents = match &entry.kind {
             EntryKind::File { size, sha256, .. } => {
-                *size != metadata.len() || (why.is_empty() && digest(path)? != *sha256)
+                *size != metadata.len() || ((self.each || why.is_empty()) && digest(path)? != *sha256)
             }
             EntryKind::Symlink { target } => {
                 let points = std::fs::read_link(path).map_err(RestoreError::io("read", path))?;

@@ -118,6 +118,23 @@ pub(crate) enum RestoreError {
         /// What is in the way.
         why: String,
     },
+    /// Something that a merge must neither remove nor write over.
+    #[error("cannot merge into {}: {why}", path.display())]
+    InTheWay {
+        /// Where.
+        path: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
+    /// A merge was cut short, and was told to wait for a decision.
+    #[error("a merge into {} was cut short and waits for a decision", shown_all(places))]
+    Undecided {
+        /// Its roots.
+        places: Vec<PathBuf>,
+    },
+    /// What was approved is not undone.
+    #[error("option undo: the restore was complete and approved; only its rests are left")]
+    Approved,
     /// An old tree is to be kept where one is kept already.
     #[error("option keep_old: {} is kept from an earlier restore", .0.display())]
     AlreadyKept(PathBuf),
@@ -157,6 +174,10 @@ pub(crate) enum RestoreError {
     },
 }
 
+fn shown_all(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 impl RestoreError {
     /// For `map_err`: the system refused to do `action` to `path`.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -174,12 +195,15 @@ impl Failure for RestoreError {
             | Self::NotReplaceable { .. }
             | Self::AlreadyKept(_)
             | Self::TargetNotEmpty(_)
-            | Self::NotCollected { .. } => Kind::InvalidOption,
+            | Self::NotCollected { .. }
+            | Self::InTheWay { .. }
+            | Self::Approved => Kind::InvalidOption,
             Self::Nothing { .. } | Self::NoBase { .. } | Self::NoPath { .. } => Kind::NotFound,
             Self::WrongBase { .. } | Self::Damaged { .. } => Kind::Damaged,
             Self::Unsigned { .. } => Kind::Unsigned,
             Self::Unsafe { .. } => Kind::UnsafeArchive,
             Self::NoRoom { .. } => Kind::NoSpace,
+            Self::Undecided { .. } => Kind::Interrupted,
             Self::Dump { source, .. } if source.kind() == Kind::Interrupted => Kind::Interrupted,
             Self::Dump { .. } => Kind::CommandFailed,
             Self::Journal { .. } => Kind::Io,
@@ -209,8 +233,15 @@ impl Failure for RestoreError {
                 "Name the real directory: links are followed only where nobody but root can make them.".into()
             }
             Self::NotReplaceable { .. } => {
-                "Restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
+                "Say `mode: merge`, which leaves the tree where it is and writes only what differs; or restore elsewhere with `target: <directory>` and move what you need, with the application stopped.".into()
             }
+            Self::InTheWay { .. } => {
+                "Move it away or unmount it. `delete: true` removes what the generation does not have.".into()
+            }
+            Self::Undecided { .. } => {
+                "Say `backup_restore recover <job> --finish` for everything as in the generation, or `--undo` for everything as before; the services start after it.".into()
+            }
+            Self::Approved => "Call `recover` without it, and restore an older generation if that is what you want.".into(),
             Self::AlreadyKept(_) => "Move it away, or remove it, or restore without `keep_old`.".into(),
             Self::Pattern(_) => BadPattern::REMEDY.into(),
             Self::TargetNotEmpty(_) => "Name an empty or new directory.".into(),

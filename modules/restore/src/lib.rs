@@ -2,7 +2,7 @@
 //!
 //! `pipeline` is the run in the order in which things happen. `choose` decides which generation may be trusted,
 //! `select` and `compare` what is wanted of it and what differs, `unpack` makes the tree beside the live one, `swap` and `live` exchange them with the services
-//! stopped, and know the way back.
+//! stopped, and know the way back; `merge` writes only what differs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod choose;
@@ -13,6 +13,7 @@ mod error;
 mod fetch;
 mod generation;
 mod live;
+mod merge;
 mod pipeline;
 mod recover;
 mod report;

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::pipeline::Track;
 use crate::report::{RunReport, ServiceReport};
 use crate::request::Request;
-use crate::swap::{Place, Swap};
 use backup_adapters::declared::{self, Moment, Told};
 use backup_adapters::fault;
 use backup_adapters::intent::{self, Window};
@@ -22,6 +21,20 @@ use backup_core::job::DumpTime;
 use backup_interface::Failed;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// How the live trees become those of the generation. Dropping one without [`Replacement::commit`] leaves it to `recover`.
+pub(crate) trait Replacement: Sized {
+    /// Puts what is new in its place.
+    fn exchange(&mut self) -> Result<()>;
+    /// Whether anything new is in place.
+    fn is_exchanged(&self) -> bool;
+    /// What is new is approved: from here on nothing goes back.
+    fn commit(&mut self) -> Result<()>;
+    /// Removes what is old, or puts it aside. Returns where it is kept.
+    fn finish(self) -> Result<Vec<PathBuf>>;
+    /// Puts everything back that is old and forgets what is new.
+    fn undo(self) -> Result<()>;
+}
 
 /// One restore of live trees.
 pub(crate) struct Live<'a> {
@@ -53,10 +66,9 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Puts the unpacked trees in place. Afterwards either all of it has happened, or everything is as before.
-    pub(crate) fn replace(mut self, places: Vec<Vec<Place>>, report: &mut RunReport) -> Result<()> {
-        let mut swap = Swap::begin(&self.state, places.into_iter().flatten().collect(), self.request.keep_old)?;
-        let result = self.forward(&swap, report).and_then(|()| swap.commit());
+    /// Puts what was made in place. Afterwards either all of it has happened, or everything is as before.
+    pub(crate) fn replace(mut self, mut swap: impl Replacement, report: &mut RunReport) -> Result<()> {
+        let result = self.forward(&mut swap, report).and_then(|()| swap.commit());
         let result = match result {
             // The new trees are in place, whatever becomes of the old ones.
             Ok(()) => swap.finish().map(|kept| report.kept_old = kept).map_err(Failed::with_changes),
@@ -73,7 +85,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    fn forward(&mut self, swap: &Swap, report: &mut RunReport) -> Result<()> {
+    fn forward(&mut self, swap: &mut impl Replacement, report: &mut RunReport) -> Result<()> {
         let told = Told { job: &self.request.job.job, result: "ok" };
         // Before anything stands still: what is damaged, or finds no room, shall not cost the application a second.
         let dumps = self.spool()?;
@@ -154,7 +166,7 @@ impl<'a> Live<'a> {
     }
 
     /// Old trees back, services on. Whatever fails on the way back becomes a warning of the first failure.
-    fn back(&mut self, swap: Swap, mut failed: Failed, report: &mut RunReport) -> Failed {
+    fn back(&mut self, swap: impl Replacement, mut failed: Failed, report: &mut RunReport) -> Failed {
         if self.window.is_none() && swap.is_exchanged() {
             failed = self.stop_again(failed);
         }

@@ -7,11 +7,12 @@ use crate::dumps::{self, DumpPlan, Way};
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part};
 use crate::live::Live;
+use crate::merge::{self, Merging};
 use crate::recover;
 use crate::report::{self, Fate, RunReport, ServiceReport};
 use crate::request::Request;
 use crate::staging::Staging;
-use crate::swap::{self, Place};
+use crate::swap::{self, Place, Swap};
 use crate::target::Target;
 use crate::unpack::unpack;
 use backup_adapters::logger::{Logger, Severity};
@@ -75,7 +76,7 @@ pub(crate) fn run(request: &Request, call: &Call, interrupt: &Interrupt) -> Resu
     } else {
         // Collect takes the same one: neither sees the other's half.
         let lock = lifecycle::lock(&request.job, &format!("restore of {}", request.job.job))?;
-        report.recovered = recover::leftovers(&state, Some(&request.job))?;
+        report.recovered = recover::leftovers(&state, Some(&request.job), None)?;
         Some(lock)
     };
     let result = restore(request, call, interrupt, &mut report, &mut warnings);
@@ -110,13 +111,16 @@ fn restore(
     warnings: &mut Vec<String>,
 ) -> Result<Outcome> {
     let mut tracks = Vec::new();
-    for generation in choose(request, interrupt)? {
+    for generation in choose(request, interrupt, warnings)? {
         let Some(of) = request.job.stream(generation.stream) else { continue };
         if generation.signed_by.is_none() {
             warnings.push(format!("generation {} is not signed by a pinned key", generation.own.stored.id));
         }
         let top = request.target.as_deref().unwrap_or_else(|| Path::new("/"));
-        let comparison = compare(&generation, of.stream, top)?;
+        let mut comparison = compare(&generation, of.stream, top, request.merge.is_some())?;
+        if let Some(merge) = request.merge {
+            warnings.extend(merge::prune(&mut comparison, of.stream, merge.delete)?);
+        }
         let dumps = if generation.selection.is_all() {
             dumps::plan(&generation, of, request.target.as_deref())
         } else {
@@ -156,8 +160,17 @@ fn restore(
     let result = if let Some(target) = target {
         target.fill(&work, &progress, interrupt)
     } else {
-        unpack_beside(&work, &places, &progress, interrupt)
-            .and_then(|()| Live::new(request, &work, interrupt).replace(places, report))
+        let live = Live::new(request, &work, interrupt);
+        if let Some(how) = request.merge {
+            Merging::begin(&request.job, how, &work, &progress, interrupt)
+                .and_then(|merging| live.replace(merging, report))
+        } else {
+            unpack_beside(&work, &places, &progress, interrupt)
+                .and_then(|()| {
+                    Swap::begin(&request.job.state_dir(), places.into_iter().flatten().collect(), request.keep_old)
+                })
+                .and_then(|swap| live.replace(swap, report))
+        }
     };
     let fate = if result.is_ok() { Fate::Restored } else { Fate::Failed };
     report.streams.iter_mut().filter(|stream| stream.fate == Fate::Planned).for_each(|stream| stream.fate = fate);
@@ -169,7 +182,7 @@ fn places(request: &Request, work: &[Track<'_>]) -> Result<Vec<Vec<Place>>> {
     let mut places = Vec::new();
     for track in work {
         let mut of_track = Vec::new();
-        if request.target.is_none() && track.tree_differs() {
+        if request.target.is_none() && request.merge.is_none() && track.tree_differs() {
             let stays: Vec<_> = track.comparison.stays.iter().map(|path| absolute(path)).collect();
             for root in track.comparison.present(&track.generation) {
                 let place = Place::new(&absolute(&root), track.generation.own.stored.id, &stays)?;
@@ -211,7 +224,15 @@ fn unpack_beside(work: &[Track<'_>], places: &[Vec<Place>], progress: &Progress,
 /// Room for the new trees beside the old ones and for the dumps that are loaded, per file system.
 fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
     let mut needs: BTreeMap<u64, (PathBuf, u64, u64)> = BTreeMap::new();
-    for track in work.iter().filter(|track| track.tree_differs()) {
+    for track in work.iter().filter(|track| request.merge.is_some() && track.tree_differs()) {
+        for (place, bytes, files) in merge::needs(track, &request.job.job)? {
+            let place = existing(&place);
+            let device = place.metadata().map_err(RestoreError::io("inspect", place))?.dev();
+            let need = needs.entry(device).or_insert_with(|| (place.to_owned(), 0, 0));
+            (need.1, need.2) = (need.1 + bytes, need.2 + files);
+        }
+    }
+    for track in work.iter().filter(|track| request.merge.is_none() && track.tree_differs()) {
         // Holes take no room: what the streams hold is a bound as well.
         let streams = [Some(&track.generation.own), track.generation.base.as_ref()];
         let stored: u64 = streams.into_iter().flatten().map(Part::plain_bytes).sum();

@@ -1,6 +1,7 @@
 //! `recover`: what an interrupted restore left is undone or finished, and services that it stopped are started again.
 
 use crate::error::Result;
+use crate::merge::{self, Interrupted};
 use crate::request;
 use crate::swap::{self, Recovered};
 use backup_adapters::intent::{self, Recovery};
@@ -11,10 +12,13 @@ use backup_core::Job;
 use backup_core::state::LOCK;
 use std::path::{Path, PathBuf};
 
-/// Undoes, or finishes what was approved.
-pub(crate) struct Undo;
+/// Undoes, or finishes what was approved; a merge as it was told, or as is asked for.
+pub(crate) struct Rescue {
+    /// What is asked for.
+    pub wish: Option<Interrupted>,
+}
 
-impl Recover for Undo {
+impl Recover for Rescue {
     const PROGRAM: &'static str = crate::PROGRAM;
 
     fn load(args: &JobArgs) -> Result<Job> {
@@ -22,7 +26,7 @@ impl Recover for Undo {
     }
 
     fn one(&self, left: &Left<'_>) -> Result<Vec<String>> {
-        one(left.name, &left.state, left.job, left.check)
+        one(left.name, &left.state, left.job, left.check, self.wish)
     }
 
     fn summary(done: &[String]) -> String {
@@ -50,7 +54,7 @@ fn touched_trees(done: &[String]) -> bool {
 /// Begins what is said of a service.
 const STARTED: &str = "started ";
 
-fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<String>> {
+fn one(name: &str, state: &Path, job: Option<&Job>, check: bool, wish: Option<Interrupted>) -> Result<Vec<String>> {
     if check {
         let pending = swap::is_pending(state)?;
         return Ok(pending.then(|| format!("{name}: an interrupted restore")).into_iter().collect());
@@ -59,7 +63,7 @@ fn one(name: &str, state: &Path, job: Option<&Job>, check: bool) -> Result<Vec<S
         return Ok(Vec::new());
     }
     match Lock::take(&state.join(LOCK), &format!("recover of {name}")) {
-        Ok(_lock) => leftovers(state, job),
+        Ok(_lock) => leftovers(state, job, wish),
         // Its owner lives. Only what is overdue is its rescue's business.
         Err(LockError::Locked { .. }) => services(state, false),
         Err(error) => Err(error.into()),
@@ -85,14 +89,20 @@ fn roots(job: Option<&Job>) -> impl Iterator<Item = &PathBuf> {
 
 /// For who holds the job's lock: trees first, so that no service starts on half of them. Without the job only containers
 /// that no journal knows are left to a later call: they are rubbish, and harmless.
-pub(crate) fn leftovers(state: &Path, job: Option<&Job>) -> Result<Vec<String>> {
+pub(crate) fn leftovers(state: &Path, job: Option<&Job>, wish: Option<Interrupted>) -> Result<Vec<String>> {
     let mut done = Vec::new();
     let places =
         |places: Vec<PathBuf>| places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    match swap::recover(state)? {
+    let recovered = match merge::pending(state)? {
+        Some(journal) => merge::recover(journal, state, wish)?,
+        None => swap::recover(state)?,
+    };
+    match recovered {
         Recovered::Nothing => {}
         Recovered::Undone(paths) => done.push(format!("put back {}", places(paths))),
         Recovered::Finished(paths) => done.push(format!("finished {}", places(paths))),
+        Recovered::Merged(paths) => done
+            .push(format!("finished merging into {}, without the hooks and dumps that were to follow", places(paths))),
     }
     for root in roots(job) {
         let removed = swap::remove_leftovers(root)?;

@@ -2,11 +2,12 @@
 
 use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
+use crate::merge::Interrupted;
 use crate::select::Selection;
 use backup_adapters::jobs::Named;
 use backup_common::{JobArgs, StreamArgs, StreamWish, recover};
 use backup_core::job::StreamOf;
-use backup_core::{GenerationId, Job, StreamName};
+use backup_core::{Job, StreamName, Wanted};
 use backup_interface::{Call, OptionError};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,10 +18,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) what: StreamArgs,
     /// Where the generation lies: `restore_folder`, `source_store`, `sink_store`, or the root of a store as
-    /// `path:/mnt/returned/store`.
+    /// `path:/mnt/returned/store`: there, what is damaged, unsigned or without its base is passed over for an older one, and said.
     #[arg(long, default_value = "restore_folder")]
     pub(crate) from: String,
-    /// `newest`, by id and never by the times of files, or the id of a generation.
+    /// `newest`, by id and never by the times of files, or the id of a generation. Or a day of UTC (`2026-11-20`) or a time with its
+    /// zone (`2026-11-20T22:00Z`): the newest that is not after it and has its base.
     #[arg(long, default_value = "newest")]
     pub(crate) generation: String,
     /// Restore only these, with what they hold; absolute, as they are named on the source. Dumps are left out then. Only what
@@ -31,12 +33,43 @@ pub(crate) struct RunArgs {
     /// the same paths are made; nothing is stopped then and no hook runs.
     #[arg(long, default_value = "live")]
     pub(crate) target: String,
+    /// How live trees are restored. `replace`: each root is exchanged as a whole, by one that was made beside it. `merge`:
+    /// only what differs is written, and what the generation does not have stays; for mount points, trees that others share,
+    /// and `path`. Default: `merge` with `path`, else `replace`.
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// With `merge`: remove what the generation does not have, below the roots or what `path` names. What the job does not
+    /// collect and what is mounted there stays nevertheless.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// With `merge`: what `recover` does if it is cut short, within a minute. `undo`: everything as before. `finish`: everything as
+    /// in the generation. `wait`: nothing before somebody calls `recover` with `finish` or `undo`; the services stay off until then.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) interrupted: Interrupted,
     /// Restore also what no pinned key signed.
     #[arg(long)]
     pub(crate) allow_unsigned: bool,
     /// Keep the tree that was replaced, as `.<name>.before-<id>` beside the new one.
     #[arg(long)]
     pub(crate) keep_old: bool,
+}
+
+/// How live trees are restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// Each root is exchanged as a whole.
+    Replace,
+    /// Only what differs is written.
+    Merge,
+}
+
+/// How a merge is done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Merge {
+    /// Remove what the generation does not have.
+    pub delete: bool,
+    /// What becomes of it if it is cut short.
+    pub interrupted: Interrupted,
 }
 
 /// What a run shall do.
@@ -50,10 +83,12 @@ pub(crate) struct Request {
     pub streams_optional: bool,
     /// Where generations lie.
     pub from: From,
-    /// A generation; `None`: the newest.
-    pub generation: Option<GenerationId>,
+    /// Which generation.
+    pub generation: Wanted,
     /// What of it is wanted.
     pub selection: Selection,
+    /// Write only what differs, into the live trees; `None`: exchange them.
+    pub merge: Option<Merge>,
     /// Another place than the live one.
     pub target: Option<PathBuf>,
     /// Whether a signature is not needed.
@@ -92,6 +127,11 @@ impl From {
         })
     }
 
+    /// Whether what lies there came back from somewhere: whole or not, and beside whatever.
+    pub(crate) const fn is_returned(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+
     /// The root of the store for a stream.
     pub(crate) fn root(&self, of: StreamOf<'_>) -> PathBuf {
         match self {
@@ -108,12 +148,9 @@ impl Request {
     pub(crate) fn new(args: &RunArgs, call: &Call) -> Result<Self> {
         let Named { job, is_sink, .. } = args.what.load()?;
         let streams = args.what.stream.of(&job)?;
-        let generation = match args.generation.as_str() {
-            "newest" => None,
-            id => Some(id.parse().map_err(|error| {
-                OptionError::new("generation", error).with_hint("Say newest, or an id that `status` lists.")
-            })?),
-        };
+        let generation = args.generation.parse().map_err(|error| {
+            OptionError::new("generation", error).with_hint("`status` lists the ids of what there is.")
+        })?;
         let target = match args.target.as_str() {
             "live" if is_sink => {
                 let text =
@@ -131,11 +168,7 @@ impl Request {
             }
         };
         let selection = Selection::parse(&args.path)?;
-        if target.is_none() && !selection.is_all() {
-            return Err(OptionError::new("path", "some paths go to another place than the live one")
-                .with_hint("Name an empty directory with `target`.")
-                .into());
-        }
+        let merge = merges(args, target.is_none(), !selection.is_all())?;
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job)
             .map_err(RestoreError::io("find", "/proc/self/exe"))?;
         Ok(Self {
@@ -145,12 +178,51 @@ impl Request {
             from: From::parse(&args.from)?,
             generation,
             selection,
+            merge: merge.then_some(Merge { delete: args.delete, interrupted: args.interrupted }),
             target,
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,
             recover,
         })
     }
+}
+
+/// Whether this is a merge; refuses what is meant for the other way.
+fn merges(args: &RunArgs, is_live: bool, is_part: bool) -> std::result::Result<bool, OptionError> {
+    let refuse = |option, problem: &str, hint: &str| Err(OptionError::new(option, problem).with_hint(hint));
+    let merge = match args.mode {
+        Some(Mode::Replace) if is_part && is_live => {
+            return refuse(
+                "mode",
+                "with `path`, \"replace\" would exchange whole trees",
+                "Say merge, with `delete: true` if nothing else shall stay there.",
+            );
+        }
+        Some(Mode::Merge) if !is_live => {
+            return refuse(
+                "mode",
+                "only live trees are merged into",
+                "Leave `mode` away, or restore to `target: live`.",
+            );
+        }
+        Some(mode) => mode == Mode::Merge,
+        None => is_part && is_live,
+    };
+    if args.delete && !merge {
+        return refuse(
+            "delete",
+            "belongs to a merge",
+            "Say `mode: merge`, or leave it away: what is replaced holds nothing else.",
+        );
+    }
+    if args.keep_old && merge {
+        return refuse(
+            "keep_old",
+            "a merge keeps no old tree",
+            "Restore with `mode: replace`, or to another `target`.",
+        );
+    }
+    Ok(merge)
 }
 
 /// Reads and checks a job document. Also a sink's: a drill restores where the sink store is.

@@ -14,6 +14,8 @@
 //! name until it is recovered: the tree lies in the container meanwhile.) Without a journal a container is rubbish.
 
 use crate::error::{RestoreError, Result};
+use crate::live::Replacement;
+use crate::merge;
 use crate::tree::{Room, drop_inherited};
 use backup_adapters::publish::{self, PublishError};
 use backup_adapters::{fault, space};
@@ -71,6 +73,8 @@ pub(crate) enum Recovered {
     Undone(Vec<PathBuf>),
     /// The new trees stay in these places, and what was left over is gone.
     Finished(Vec<PathBuf>),
+    /// A merge into these places was brought to its end; what was to follow it did not run.
+    Merged(Vec<PathBuf>),
 }
 
 impl Place {
@@ -240,8 +244,14 @@ impl Swap {
         Ok(swap)
     }
 
-    /// Puts every new tree in its place.
-    pub(crate) fn exchange(&self) -> Result<()> {
+    fn write(&self) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(&self.journal).expect("a journal has only string keys");
+        Ok(publish::write_atomic(&journal_path(&self.state), &bytes, 0o600, None)?)
+    }
+}
+
+impl Replacement for Swap {
+    fn exchange(&mut self) -> Result<()> {
         for place in &self.journal.places {
             if !place.is_new() {
                 place.exchange()?;
@@ -252,37 +262,28 @@ impl Swap {
         Ok(())
     }
 
-    /// Whether any new tree is in place.
-    pub(crate) fn is_exchanged(&self) -> bool {
+    fn is_exchanged(&self) -> bool {
         self.journal.places.iter().any(Place::is_new)
     }
 
-    /// Puts every old tree back and forgets the new ones.
-    pub(crate) fn undo(self) -> Result<()> {
+    fn undo(self) -> Result<()> {
         undo(&self.journal)?;
         fault::point("restore.swap.undone");
         Ok(publish::remove_file(&journal_path(&self.state))?)
     }
 
-    /// The new trees are approved: from here on nothing goes back.
-    pub(crate) fn commit(&mut self) -> Result<()> {
+    fn commit(&mut self) -> Result<()> {
         self.journal.phase = Phase::Committed;
         self.write()?;
         fault::point("restore.swap.committed");
         Ok(())
     }
 
-    /// Removes the old trees, or puts them aside. Returns where they are kept.
-    pub(crate) fn finish(self) -> Result<Vec<PathBuf>> {
+    fn finish(self) -> Result<Vec<PathBuf>> {
         finish(&self.journal)?;
         publish::remove_file(&journal_path(&self.state))?;
         let kept = self.journal.places.iter().map(Place::kept);
         Ok(kept.filter(|path| self.journal.keep_old && exists(path)).collect())
-    }
-
-    fn write(&self) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(&self.journal).expect("a journal has only string keys");
-        Ok(publish::write_atomic(&journal_path(&self.state), &bytes, 0o600, None)?)
     }
 }
 
@@ -332,7 +333,7 @@ pub(crate) fn recover(state: &Path) -> Result<Recovered> {
 
 /// Whether an interrupted run left an exchange.
 pub(crate) fn is_pending(state: &Path) -> Result<bool> {
-    Ok(pending(state)?.is_some())
+    Ok(merge::pending(state)?.is_some() || pending(state)?.is_some())
 }
 
 fn pending(state: &Path) -> Result<Option<Journal>> {

@@ -284,3 +284,96 @@ fn the_script_says_what_is_missing() {
     fs::create_dir(&unsealed).unwrap();
     assert!(said(lab.script("dash", "tar", "20261130T000000Z", &lab.path("t4"))).contains("never completed"));
 }
+
+#[test]
+fn by_a_day_or_a_time_the_newest_that_is_not_after_it() {
+    let lab = Lab::new();
+    for (id, options) in [
+        ("20261110T020000Z", &[][..]),
+        ("20261111T020000Z", &["--base", "20261110T020000Z"]),
+        ("20261112T020000Z", &[]),
+    ] {
+        lab.shell(&format!("echo {id} >f"));
+        lab.collect(id, options);
+    }
+    let told = |generation: &str| {
+        let answer = lab.call(&["plan", "--generation", generation]);
+        (answer.streams.first().map(|stream| stream.id.clone()).unwrap_or(answer.kind), answer.warnings)
+    };
+    lab.shell("echo other >f");
+    for (generation, id) in [
+        ("2026-11-12", "20261112T020000Z"),
+        ("2026-11-12T02:59:59+01:00", "20261111T020000Z"),
+        ("2026-11-11", "20261111T020000Z"),
+        ("2026-11-10T02:00Z", "20261110T020000Z"),
+        ("2026-11-09", "not_found"),
+        ("2026-11-10T02:00", "invalid_option"),
+    ] {
+        assert_eq!(told(generation), (id.to_owned(), Vec::new()), "{generation}");
+    }
+    // What cannot be restored is passed over, and named.
+    fs::rename(lab.generation("20261110T020000Z"), lab.path("away")).unwrap();
+    lab.collect("20261109T020000Z", &[]);
+    let (id, warnings) = told("2026-11-11");
+    assert_eq!(id, "20261109T020000Z");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("20261111T020000Z") && warnings[0].contains("base"),
+        "{warnings:?}"
+    );
+    lab.restore(&["--generation", "2026-11-12T12:00Z"]);
+    assert_eq!(fs::read_to_string(lab.live().join("f")).unwrap(), "20261112T020000Z\n");
+}
+
+#[test]
+fn of_what_a_provider_gave_back_the_newest_good_one() {
+    let lab = Lab::new();
+    for (id, options) in [
+        ("20261110T020000Z", &[][..]),
+        ("20261111T020000Z", &[]),
+        ("20261112T020000Z", &["--base", "20261111T020000Z"]),
+        ("20261113T020000Z", &["--base", "20261110T020000Z"]),
+        ("20261114T020000Z", &[]),
+        ("20261115T020000Z", &[]),
+    ] {
+        lab.shell(&format!("echo {id} >f; head -c 100K /dev/urandom >noise"));
+        lab.collect(id, options);
+    }
+    lab.shell("mkdir -p $ROOM/mnt; mv $ROOM/restore $ROOM/mnt/store");
+    let stream = lab.path("mnt/store/shop/data");
+    // The snapshot was taken while the newest was being written, and the disk has lost a block; a base expired in between.
+    fs::remove_file(stream.join("20261115T020000Z/SHA256SUMS")).unwrap();
+    let data = stream.join("20261114T020000Z/data.tar.zst");
+    flip(&data);
+    fs::remove_dir_all(stream.join("20261110T020000Z")).unwrap();
+    // Everything belongs to whoever wrote it back, as of the day it was written, in no order.
+    run(Command::new("chown").arg("-R").arg("1234:1234").arg(lab.path("mnt")));
+    run(Command::new("find").arg(lab.path("mnt")).args(["-exec", "touch", "-d", "2027-01-01", "{}", "+"]));
+    run(Command::new("touch").arg(stream.join("20261111T020000Z")));
+    let from = format!("path:{}", lab.path("mnt/store").display());
+    let look = |arguments: &[&str]| {
+        let answer = lab.call(&[&["plan", "--from", &from], arguments].concat());
+        (answer.streams.first().map(|stream| stream.id.clone()).unwrap_or(answer.kind), answer.warnings)
+    };
+    lab.shell("echo other >f");
+    let (id, warnings) = look(&[]);
+    assert_eq!(id, "20261112T020000Z", "{warnings:?}");
+    for (id, why) in [
+        ("20261115T020000Z", "never completed"),
+        ("20261114T020000Z", "damaged"),
+        ("20261113T020000Z", "20261110T020000Z"),
+    ] {
+        assert!(warnings.iter().any(|warning| warning.contains(id) && warning.contains(why)), "{id}: {warnings:?}");
+    }
+    assert_eq!(warnings.iter().filter(|warning| warning.contains("passed over")).count(), 3, "{warnings:?}");
+    // Without its receipt it is passed over, too, unless somebody vouches for it; by its id nothing is.
+    fs::remove_file(stream.join("receipts/20261112T020000Z.json")).unwrap();
+    assert_eq!(look(&[]).0, "20261111T020000Z");
+    assert_eq!(look(&["--allow-unsigned"]).0, "20261112T020000Z");
+    assert_eq!(look(&["--generation", "20261112T020000Z"]).0, "unsigned");
+    assert_eq!(look(&["--generation", "20261114T020000Z"]).0, "damaged");
+    fs::remove_dir_all(stream.join("receipts")).unwrap();
+    let (kind, warnings) = look(&[]);
+    assert!(kind == "unsigned" && warnings.len() >= 4, "{kind}: {warnings:?}");
+    lab.restore(&["--from", &from, "--allow-unsigned"]);
+    assert_eq!(fs::read_to_string(lab.live().join("f")).unwrap(), "20261112T020000Z\n");
+}

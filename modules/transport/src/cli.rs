@@ -1,9 +1,8 @@
 //! What an operator, cron and Ansible can say.
 
 use crate::serve::Allow;
-use crate::wire::Select;
 use backup_common::{JobArgs, StreamArgs};
-use backup_core::{GenerationId, InstanceId, StreamName};
+use backup_core::{InstanceId, StreamName, Wanted};
 use std::path::PathBuf;
 
 /// The actions.
@@ -55,7 +54,8 @@ pub struct FetchArgs {
     /// Which stream.
     #[arg(long, value_parser = parse_stream, default_value = "data")]
     pub stream: StreamName,
-    /// The id of a generation, or `newest`: the newest verified one; where none is verified, the newest, with a warning.
+    /// The id of a generation, or `newest`: the newest verified one; where none is verified, the newest, with a warning. Or a day of UTC
+    /// (`2026-11-20`) or a time with its zone (`2026-11-20T22:00Z`): the same among those that are not after it.
     #[arg(long, default_value = "newest")]
     pub generation: Wanted,
     /// The sink's host; default: the job's peer, where the source pushes.
@@ -77,21 +77,6 @@ pub struct FetchArgs {
 
 fn parse_stream(text: &str) -> Result<StreamName, backup_core::generation::ParseError> {
     text.parse()
-}
-
-/// A generation by id, or the newest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted(pub Select);
-
-impl std::str::FromStr for Wanted {
-    type Err = backup_core::generation::ParseError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "newest" {
-            Ok(Self(Select::Newest))
-        } else {
-            text.parse::<GenerationId>().map(|id| Self(Select::Id(id)))
-        }
-    }
 }
 
 /// Options of `adopt`.

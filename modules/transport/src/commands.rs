@@ -329,7 +329,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
     }
     // Its user may put links into the restore folder: root must not follow them.
     assume_user([user_here(&named, args.stream)])?;
-    let plan = fetch::plan(&place, &remote(&place), args.generation.0)?;
+    let plan = fetch::plan(&place, &remote(&place), args.generation.into())?;
     let mut report: FetchReport = plan.report(&place)?;
     let changed = plan.is_change();
     if changed && !call.check {

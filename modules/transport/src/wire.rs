@@ -4,7 +4,7 @@
 //! names its verb and the type of its answer, so that both sides use the same definition.
 
 use backup_core::manifest::MAX_MANIFEST_BYTES;
-use backup_core::{GenerationId, GenerationRef, Kind, StreamName};
+use backup_core::{GenerationId, GenerationRef, Kind, StreamName, Wanted};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +136,19 @@ pub enum Select {
     Newest,
     /// This one of a store, and its base.
     Id(GenerationId),
+    /// Of a store, the newest verified one that is not after this time, and its base.
+    #[serde(rename = "not_after")]
+    NotAfter(GenerationId),
+}
+
+impl From<Wanted> for Select {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Newest => Self::Newest,
+            Wanted::Id(id) => Self::Id(id),
+            Wanted::NotAfter(id) => Self::NotAfter(id),
+        }
+    }
 }
 
 /// Answers [`List`]: oldest first.

@@ -67,7 +67,25 @@ fn the_newest_or_one_with_its_base_comes_back_whole() {
     for store in [lab.restore_folder(), lab.sink_store(), lab.source_store()] {
         sh("test -s ../../RESTORE.txt && dash -n ../../restore.sh && test -x ../../restore.sh", &store);
     }
-    assert_eq!(lab.fetch(&["--generation", "20250101T000000Z"])["kind"], "not_found");
+    for nothing in ["20250101T000000Z", "2026-11-09", "2026-11-10T01:59:59Z"] {
+        assert_eq!(lab.fetch(&["--generation", nothing])["kind"], "not_found", "{nothing}");
+    }
+    for (time, id) in [
+        ("2026-11-11", SECOND),
+        ("2026-11-12T01:59Z", SECOND),
+        ("2026-11-12T03:00+01:00", THIRD),
+        ("2030-01-01", THIRD),
+    ] {
+        assert_eq!(lab.fetch(&["--generation", time])["generation"], id, "{time}");
+    }
+    // What is damaged is not what somebody means who names a day.
+    let checked = lab.sink_store().join("receipts").join(format!("{SECOND}.checked.json"));
+    let seal = sh("sha256sum <SHA256SUMS", &lab.sink_store().join(SECOND));
+    fs::write(checked, format!(r#"{{"digest":"{}","checked_at":"2026-11-13T00:00:00Z","ok":false}}"#, &seal[..64]))
+        .unwrap();
+    assert_eq!(lab.fetch(&["--generation", "2026-11-11"])["generation"], FIRST);
+    let refused = lab.fetch(&["--generation", "yesterday"]);
+    assert!(refused["kind"] == "invalid_option" && refused["msg"].as_str().unwrap().contains("yesterday"), "{refused}");
 }
 
 #[test]

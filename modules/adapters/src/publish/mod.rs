@@ -199,14 +199,27 @@ fn unsupported(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(nix::libc::EINVAL | nix::libc::ENOSYS))
 }
 
+/// The name that [`aside`] gives.
+pub const ASIDE: &str = ".handover-aside";
+
 /// Where [`exchange`] puts `other` for a moment, on a file system that cannot swap in one step: beside `one`. Whoever finds
 /// something there after a crash moves it to the name, of both, that is missing (to `other` if both are).
 pub fn aside(one: &Path) -> PathBuf {
-    one.with_file_name(".handover-aside")
+    one.with_file_name(ASIDE)
 }
 
 /// Swaps two names on one file system, in one step where it can, else by way of [`aside`]. Afterwards both are durable.
 pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+    exchange_lazily(one, other)?;
+    sync_parent(one)?;
+    sync_parent(other)
+}
+
+/// As [`exchange`], without making it durable: for many at once.
+///
+/// # Errors
+/// [`PublishError::Io`], and nothing has changed.
+pub fn exchange_lazily(one: &Path, other: &Path) -> Result<()> {
     let swapped = if fault::lacks("rename-exchange") {
         Err(io::Error::from_raw_os_error(nix::libc::EINVAL))
     } else {
@@ -227,8 +240,15 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
         result => result.map_err(at("exchange", other))?,
     }
     fault::point("publish.exchange.done");
-    sync_parent(one)?;
-    sync_parent(other)
+    Ok(())
+}
+
+/// Moves anything to a name that is not taken, without making it durable: for many at once.
+///
+/// # Errors
+/// [`PublishError::Exists`] if the name is taken, else [`PublishError::Io`].
+pub fn move_lazily(from: &Path, to: &Path) -> Result<()> {
+    rename_new(from, to)
 }
 
 /// Removes a file durably. That it is gone already is fine.

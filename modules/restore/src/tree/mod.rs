@@ -8,5 +8,5 @@ mod room;
 mod walk;
 
 pub(crate) use attributes::{Attributes, drop_inherited};
-pub(crate) use room::{Room, Special, Spot};
+pub(crate) use room::{Room, Special, Spot, lost};
 pub(crate) use walk::Walk;

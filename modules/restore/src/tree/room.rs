@@ -1,7 +1,7 @@
 //! A directory below which everything is made, and which nothing can leave.
 
 use crate::error::RestoreError;
-use backup_adapters::publish::Owner;
+use backup_adapters::publish::{self, Owner, PublishError};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, futimens, makedev, mkdirat, mknodat};
@@ -98,11 +98,27 @@ impl Room {
             Some(at) => (&path[..at], &path[at + 1..]),
             None => (&path[..0], path),
         };
-        let directory = self.descend(parent, &shown)?;
+        let directory = self.descend(parent, &shown, true)?.ok_or_else(|| lost(&shown))?;
         Ok(Spot { directory, name: name.to_owned(), shown })
     }
 
-    fn descend(&mut self, wanted: &[u8], shown: &Path) -> Result<Rc<OwnedFd>> {
+    /// As [`Self::spot`], without making anything: `None` if a directory above it is missing or is none.
+    pub(crate) fn spot_if_there(&mut self, path: &[u8]) -> Result<Option<Spot>> {
+        let shown = self.path.join(OsStr::from_bytes(path));
+        let (parent, name) = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (&path[..0], path),
+        };
+        let directory = self.descend(parent, &shown, false)?;
+        Ok(directory.map(|directory| Spot { directory, name: name.to_owned(), shown }))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn descend(&mut self, wanted: &[u8], shown: &Path, make: bool) -> Result<Option<Rc<OwnedFd>>> {
         let (known, mut directory) = (&self.last.0, Rc::clone(&self.last.1));
         let below = match wanted.strip_prefix(known.as_slice()) {
             Some(rest) if known.is_empty() || rest.is_empty() || rest[0] == b'/' => rest,
@@ -112,19 +128,28 @@ impl Room {
             }
         };
         for name in below.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
-            directory = Rc::new(enter(&directory, name, shown)?);
+            match enter(&directory, name, shown, make)? {
+                Some(entered) => directory = Rc::new(entered),
+                None => return Ok(None),
+            }
         }
         self.last = (wanted.to_owned(), Rc::clone(&directory));
-        Ok(directory)
+        Ok(Some(directory))
     }
 }
 
-fn enter(directory: &OwnedFd, name: &[u8], shown: &Path) -> Result<OwnedFd> {
+/// The failure that a directory above it is missing.
+pub(crate) fn lost(shown: &Path) -> RestoreError {
+    RestoreError::io("find the directory of", shown)(io::Error::from(io::ErrorKind::NotFound))
+}
+
+fn enter(directory: &OwnedFd, name: &[u8], shown: &Path, make: bool) -> Result<Option<OwnedFd>> {
     let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let name = OsStr::from_bytes(name);
     loop {
         match openat(directory, name, flags, Mode::empty()) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => return Ok(Some(opened)),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) if !make => return Ok(None),
             Err(Errno::ENOENT) => match mkdirat(directory, name, PRIVATE) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(error) => return Err(RestoreError::io("make a directory above", shown)(error.into())),
@@ -161,7 +186,7 @@ impl Spot {
         &self.shown
     }
 
-    pub(super) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> RestoreError {
+    pub(crate) fn failed(&self, action: &'static str) -> impl Fn(io::Error) -> RestoreError {
         let path = self.shown.clone();
         move |source| RestoreError::Io { action, path: path.clone(), source }
     }
@@ -221,6 +246,31 @@ impl Spot {
     pub(crate) fn link_to(&self, first: &Self) -> Result<()> {
         let made = linkat(&*first.directory, first.name(), &*self.directory, self.name(), AtFlags::empty());
         made.map_err(io::Error::from).map_err(self.failed("link"))
+    }
+
+    /// What lies there, opened for nothing but to inspect it and to set its attributes; `None` if nothing does.
+    pub(crate) fn handle(&self) -> Result<Option<File>> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(self.directory.as_fd(), self.name(), flags, Mode::empty()) {
+            Ok(opened) => Ok(Some(File::from(opened))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(self.failed("open")(error.into())),
+        }
+    }
+
+    /// Device and inode of what lies there.
+    pub(crate) fn inode(&self) -> Option<(u64, u64)> {
+        let found = fstatat(&*self.directory, self.name(), AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+        Some((found.st_dev, found.st_ino))
+    }
+
+    /// Exchanges what lies here with what lies at `to`, or moves it there. Not durable before the file system is synced.
+    pub(crate) fn exchange_or_move(&self, to: &Self) -> std::result::Result<(), PublishError> {
+        if to.exists() {
+            publish::exchange_lazily(&self.through(), &to.through())
+        } else {
+            publish::move_lazily(&self.through(), &to.through())
+        }
     }
 
     /// Whether anything lies there.

@@ -89,7 +89,11 @@ fn is_damaged(stored: &Stored) -> bool {
 
 /// The newest generation that is verified and, with its base, not known to be damaged since.
 fn newest_verified(listing: &Listed) -> Option<&Stored> {
-    newest_sound(listing, |stored| stored.receipt.as_ref().is_some_and(Receipt::is_verified))
+    newest_sound(listing, is_verified)
+}
+
+fn is_verified(stored: &Stored) -> bool {
+    stored.receipt.as_ref().is_some_and(Receipt::is_verified)
 }
 
 /// The newest generation that is `wanted` and, with its base, not known to be damaged.
@@ -109,6 +113,11 @@ impl Handle<List> for LocalSink {
         let chosen = match list.select {
             Select::All => return Ok(Listing::default()),
             Select::Newest => newest_verified(&listing).or_else(|| newest_sound(&listing, |_| true)),
+            Select::NotAfter(last) => {
+                let in_time = |stored: &Stored| stored.id <= last;
+                newest_sound(&listing, |stored| in_time(stored) && is_verified(stored))
+                    .or_else(|| newest_sound(&listing, in_time))
+            }
             Select::Id(id) => Some(listing.get(id).ok_or_else(|| not_there(&store, id))?),
         };
         let Some(chosen) = chosen else { return Ok(Listing::default()) };
