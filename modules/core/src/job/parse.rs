@@ -120,7 +120,7 @@ mod tests {
             ("mode: push", "mode: push\n      auth: password", 12, "password"),
             ("address: sink1", "address: -oProxyCommand=x", 12, "address"),
             ("name: sink1", "name: web1", 14, "streams.data.sink.name: web1 is the job's own source"),
-            ("name: sink1", "name: sink1\n      quota: 100kB", 15, "streams.data.sink.quota: 100000 leaves no room"),
+            ("name: sink1", "name: sink1\n      quota: 100kB", 15, "streams.data.sink.quota: 100kB leaves no room"),
             ("{generations: 7, weekly: 5}", "{}", 15, "empty policy"),
             ("{generations: 7, weekly: 5}", "{generations: 0}", 15, "keeps nothing"),
             ("{generations: 7, weekly: 5}", "{generations: many}", 15, "streams.data.sink.retention.generations: "),
