@@ -353,7 +353,7 @@ pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
     let Some(seen) = pending(state)? else { return Ok(Recovery::Nothing) };
     let same_boot = host::boot_id().map_err(IntentError::Host)? == seen.boot_id;
     let left = seen.deadline().saturating_sub(host::now().boottime);
-    if same_boot && !left.is_zero() && !force && !owner_is_gone(state, &seen.job) {
+    if same_boot && !left.is_zero() && !force && !owner_is_gone(state) {
         return Ok(Recovery::Running(left));
     }
     let what = format!("recover of {}", seen.job);
@@ -374,6 +374,6 @@ pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
     Ok(Recovery::Restored(started))
 }
 
-fn owner_is_gone(state: &Path, job: &str) -> bool {
-    Lock::take(&state.join("window.lock"), &format!("recover of {job}")).is_ok()
+fn owner_is_gone(state: &Path) -> bool {
+    Lock::is_free(&state.join("window.lock")).unwrap_or(false)
 }

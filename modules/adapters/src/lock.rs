@@ -89,6 +89,21 @@ impl Lock {
         }
     }
 
+    /// Whether nobody holds the lock at `path`. Many may ask at once and are told the same: to take the lock and give it
+    /// back would tell everybody who asks at that moment that it is held.
+    pub fn is_free(path: &Path) -> Result<bool, LockError> {
+        let failed = |action| move |source| LockError::Io { action, path: path.to_owned(), source };
+        let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            opened => opened.map_err(failed("open"))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(failed("lock")(source)),
+        }
+    }
+
     /// The lock file.
     pub fn path(&self) -> &Path {
         &self.path

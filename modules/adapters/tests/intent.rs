@@ -263,9 +263,13 @@ fn an_owner_killed_at_any_step_leaves_what_recover_puts_right() {
         assert!(matches!(intent::recover(&room.state(), false).unwrap(), Recovery::Running(_)));
         assert_eq!(services[0].is_on().unwrap(), role == "open");
         end(&mut owner);
+        // Somebody else (cron, a person) asks at this moment whether the owner lives.
+        let asks = std::fs::File::open(room.state().join("window.lock")).unwrap();
+        asks.try_lock_shared().unwrap();
         let restored = intent::recover(&room.state(), false).unwrap();
         assert_eq!(restored, Recovery::Restored(vec!["web".into(), "db".into()]));
         assert_eq!(on(&services), [true, true, false], "{role}");
+        drop(asks);
         assert_eq!(intent::recover(&room.state(), false).unwrap(), Recovery::Nothing);
         // The next run finds nothing in its way.
         Window::open(&room.state(), "shop", &services, LONG).unwrap().start().unwrap();

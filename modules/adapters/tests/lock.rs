@@ -50,6 +50,23 @@ fn waits_until_its_deadline_and_no_longer() {
 }
 
 #[test]
+fn whoever_only_asks_disturbs_nobody_who_asks() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("job.lock");
+    assert!(Lock::is_free(&path).unwrap(), "nobody has made it yet");
+    assert!(!path.exists());
+    let held = Lock::take(&path, "owner").unwrap();
+    assert!(!Lock::is_free(&path).unwrap());
+    drop(held);
+
+    // flock(1) as another one who asks, just now.
+    let mut other =
+        Command::new("flock").arg("--shared").arg(&path).args(["sh", "-c", "echo held; sleep 1000"]).stream().unwrap();
+    other.read_exact(&mut [0; 4]).unwrap();
+    assert!(Lock::is_free(&path).unwrap());
+}
+
+#[test]
 fn a_child_that_got_the_descriptor_holds_it_after_us() {
     let room = tempfile::tempdir().unwrap();
     let path = room.path().join("job.lock");
