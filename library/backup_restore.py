@@ -169,6 +169,32 @@ options:
       - finish
       - wait
     default: undo
+  owners:
+    description:
+      - >-
+        Whose things are on this host. `name`: by the names of users and groups on the source, where this host
+        knows them, and by number where it does not, as GNU tar does it. `number`: by number, whatever it
+        means here. In ACLs, which have numbers only, a number means who has it as an owner.
+      - >-
+        V(name): By the name that they had on the source, if this host has it; else by number.
+      - >-
+        V(number): By number.
+    type: str
+    choices:
+      - name
+      - number
+    default: name
+  map_users:
+    description:
+      - >-
+        Users of the source that are others here: names or numbers, as `{shop: www-data, "1005": 1006}`. It
+        counts before `owners`, also in ACLs. Who is not on this host is refused before anything is changed.
+    type: dict
+  map_groups:
+    description:
+      - >-
+        The same for groups.
+    type: dict
   allow_unsigned:
     description:
       - >-
@@ -262,7 +288,7 @@ streams:
   description:
     - >-
       Each stream: what became of it (`planned`, `restored`, `equal`, `failed`), its generation, who signed
-      it, what changes in each include path, and its dumps.
+      it, owners who are others here or unknown, what changes in each include path, and its dumps.
   returned: actions run and plan
   type: list
   sample:
@@ -280,6 +306,15 @@ streams:
         "fate": "restored",
         "id": "20261120T220000Z",
         "kind": "full",
+        "owners": [
+          {
+            "becomes": 1003,
+            "name": "shop",
+            "name_here": "shop",
+            "number": 1001,
+            "of": "user"
+          }
+        ],
         "path": "/home/dataBackupSource/restore/shop/data/20261120T220000Z",
         "roots": [
           {

@@ -8,10 +8,12 @@ The oracle of restore's tests: it shares no code with what it tests. Slow and si
 import argparse
 import base64
 import bisect
+import grp
 import hashlib
 import io
 import json
 import os
+import pwd
 import stat
 import subprocess
 import tarfile
@@ -62,6 +64,11 @@ def describe(path, links):
         return None
     entry = text("path", path)
     entry |= {"type": kind, "mode": stat.S_IMODE(info.st_mode), "uid": info.st_uid, "gid": info.st_gid}
+    for key, find, number in (("user", pwd.getpwuid, info.st_uid), ("group", grp.getgrgid, info.st_gid)):
+        try:
+            entry[key] = find(number)[0]
+        except KeyError:
+            pass
     entry["mtime"] = [info.st_mtime_ns // 10**9, info.st_mtime_ns % 10**9]
     names = os.listxattr(full, follow_symlinks=False)
     entry["xattrs"] = {n: base64.b64encode(os.getxattr(full, n, follow_symlinks=False)).decode() for n in sorted(names)}
@@ -163,7 +170,7 @@ def frames(plain):
 
 
 def differs(entry, old):
-    return {k: v for k, v in entry.items()} != {k: v for k, v in old.items() if k not in ("at", "blocks", "user", "group")}
+    return entry != {k: v for k, v in old.items() if k not in ("at", "blocks")}
 
 
 def main():

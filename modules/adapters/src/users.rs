@@ -118,6 +118,30 @@ pub fn group_id(name: &str) -> Result<u32, UserError> {
     Ok(group.gid.as_raw())
 }
 
+/// The number that a user of this name has here, if there is one.
+pub fn user_number(name: &str) -> Result<Option<u32>, UserError> {
+    let failed = |source| UserError::Lookup { name: name.into(), source };
+    Ok(User::from_name(name).map_err(failed)?.map(|user| user.uid.as_raw()))
+}
+
+/// The number that a group of this name has here, if there is one.
+pub fn group_number(name: &str) -> Result<Option<u32>, UserError> {
+    let failed = |source| UserError::Lookup { name: name.into(), source };
+    Ok(Group::from_name(name).map_err(failed)?.map(|group| group.gid.as_raw()))
+}
+
+/// The name that a user of this number has here, if there is one.
+pub fn user_name(number: u32) -> Result<Option<String>, UserError> {
+    let failed = |source| UserError::Lookup { name: number.to_string(), source };
+    Ok(User::from_uid(Uid::from_raw(number)).map_err(failed)?.map(|user| user.name))
+}
+
+/// The name that a group of this number has here, if there is one.
+pub fn group_name(number: u32) -> Result<Option<String>, UserError> {
+    let failed = |source| UserError::Lookup { name: number.to_string(), source };
+    Ok(Group::from_gid(Gid::from_raw(number)).map_err(failed)?.map(|group| group.name))
+}
+
 /// Whether we run as root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()

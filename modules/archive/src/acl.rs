@@ -75,6 +75,83 @@ pub fn from_text(text: &str) -> Option<Vec<u8>> {
     Some(binary)
 }
 
+/// Whom an entry of an ACL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Named {
+    /// A user.
+    User(u32),
+    /// A group.
+    Group(u32),
+}
+
+/// Two entries of one ACL would name the same, and allow different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clash(pub Named);
+
+/// Whom an ACL names; nobody, if the bytes are not a version 2 ACL.
+pub fn named(binary: &[u8]) -> Vec<Named> {
+    let entries = entries(binary).unwrap_or_default();
+    entries.into_iter().filter_map(Bits::named).collect()
+}
+
+/// The ACL with `other` in the place of each that it names, in the order of the kernel's tools where anything changes. What is not a version
+/// 2 ACL stays as it is.
+///
+/// # Errors
+/// Two entries become one that cannot be both.
+pub fn renumbered(binary: &[u8], other: impl Fn(Named) -> Named) -> Result<Vec<u8>, Clash> {
+    let Some(mut entries) = entries(binary) else { return Ok(binary.to_vec()) };
+    let before = entries.clone();
+    for entry in &mut entries {
+        if let Some(Named::User(id) | Named::Group(id)) = entry.named().map(&other) {
+            entry.id = id;
+        }
+    }
+    if entries == before {
+        return Ok(binary.to_vec());
+    }
+    entries.sort_by_key(|entry| (entry.tag, entry.id));
+    entries.dedup();
+    let mut binary = VERSION.to_le_bytes().to_vec();
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(named) = entry.named().filter(|_| entries[..at].iter().any(|one| one.named() == entry.named())) {
+            return Err(Clash(named));
+        }
+        binary.extend(entry.tag.to_le_bytes());
+        binary.extend(entry.permissions.to_le_bytes());
+        binary.extend(entry.id.to_le_bytes());
+    }
+    Ok(binary)
+}
+
+/// One entry as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bits {
+    tag: u16,
+    permissions: u16,
+    id: u32,
+}
+
+impl Bits {
+    const fn named(self) -> Option<Named> {
+        match self.tag {
+            0x02 => Some(Named::User(self.id)),
+            0x08 => Some(Named::Group(self.id)),
+            _ => None,
+        }
+    }
+}
+
+fn entries(binary: &[u8]) -> Option<Vec<Bits>> {
+    let entries = binary.strip_prefix(&VERSION.to_le_bytes())?;
+    let read = |entry: &[u8]| Bits {
+        tag: u16::from_le_bytes([entry[0], entry[1]]),
+        permissions: u16::from_le_bytes([entry[2], entry[3]]),
+        id: u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]),
+    };
+    (entries.len() % 8 == 0).then(|| entries.chunks_exact(8).map(read).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +164,24 @@ mod tests {
         assert_eq!(binary.len(), 4 + 6 * 8);
         assert_eq!(to_text(&binary).unwrap(), TEXT);
         assert_eq!(from_text(&TEXT.replace(',', "\n")).unwrap(), binary);
+    }
+
+    #[test]
+    fn others_can_be_named_instead() {
+        let acl = |text| from_text(text).unwrap();
+        let text = |binary: Vec<u8>| to_text(&binary).unwrap();
+        let binary = acl("user::rwx,user:5:r--,user:7:rw-,group::r-x,group:5:--x,mask::rwx,other::---");
+        assert_eq!(named(&binary), [Named::User(5), Named::User(7), Named::Group(5)]);
+        let other = |from, to| move |named| if named == from { to } else { named };
+        let sorted = renumbered(&binary, other(Named::User(5), Named::User(9))).unwrap();
+        assert_eq!(text(sorted), "user::rwx,user:7:rw-,user:9:r--,group::r-x,group:5:--x,mask::rwx,other::---");
+        let group = renumbered(&binary, other(Named::Group(5), Named::Group(1))).unwrap();
+        assert_eq!(text(group), "user::rwx,user:5:r--,user:7:rw-,group::r-x,group:1:--x,mask::rwx,other::---");
+        assert_eq!(renumbered(&binary, other(Named::User(5), Named::User(7))), Err(Clash(Named::User(7))));
+        let equal = acl("user::rwx,user:5:r--,user:7:r--,group::r-x,mask::rwx,other::---");
+        let one = renumbered(&equal, other(Named::User(5), Named::User(7))).unwrap();
+        assert_eq!(text(one), "user::rwx,user:7:r--,group::r-x,mask::rwx,other::---");
+        assert_eq!(renumbered(b"other", |_| Named::User(0)).unwrap(), b"other");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part, roots};
+use crate::owners::Told;
 use crate::request::Request;
 use crate::select::{Lenders, Selection};
 use backup_adapters::keys;
@@ -16,6 +17,7 @@ use backup_interface::Failed;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The generations to restore, one per stream, checked.
 pub(crate) fn choose(request: &Request, interrupt: &Interrupt, warnings: &mut Vec<String>) -> Result<Vec<Generation>> {
@@ -194,8 +196,9 @@ fn check(
             Some(base)
         }
     };
-    let (all, lenders) = (Selection::default(), Lenders::default());
-    Generation { stream: of.name, own, base, signed_by, selection: all, lenders }.select(selection)
+    let (all, lenders, told) = (Selection::default(), Lenders::default(), Told::default());
+    Generation { stream: of.name, own, base, signed_by, selection: all, lenders, told }
+        .select(selection, &request.owners)
 }
 
 fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
@@ -205,7 +208,7 @@ fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
         (Kind::Damaged, Some(newer)) => Failed::from(newer),
         _ => error.into(),
     })?;
-    Ok(Part { directory, stored })
+    Ok(Part { directory, stored, owners: Rc::default() })
 }
 
 fn newer(directory: &Path) -> Option<ManifestError> {

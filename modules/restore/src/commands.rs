@@ -3,6 +3,7 @@
 use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
 use crate::merge::Interrupted;
+use crate::owners::{OwnerReport, Whose};
 use crate::pipeline;
 use crate::recover::Rescue;
 use crate::report::{Available, DumpReport, Fate, RootReport, RunReport, ServiceReport, StatusReport, StreamReport};
@@ -132,8 +133,8 @@ fn raise_file_limit() {
 /// Results for the documentation.
 mod samples {
     use super::{
-        Available, Digest, DumpReport, Fate, GenerationKind, RootReport, RunReport, ServiceReport, StatusReport,
-        StreamName, StreamReport,
+        Available, Digest, DumpReport, Fate, GenerationKind, OwnerReport, RootReport, RunReport, ServiceReport,
+        StatusReport, StreamName, StreamReport, Whose,
     };
 
     pub(super) fn run() -> RunReport {
@@ -148,6 +149,13 @@ mod samples {
                 digest: Digest::of(b"sample"),
                 path: "/home/dataBackupSource/restore/shop/data/20261120T220000Z".into(),
                 signed_by: Some("sink1".into()),
+                owners: vec![OwnerReport {
+                    of: Whose::User,
+                    name: Some("shop".into()),
+                    number: 1001,
+                    becomes: 1003,
+                    name_here: Some("shop".into()),
+                }],
                 roots: vec![RootReport {
                     path: "/srv/shop".into(),
                     paths: 187_000,

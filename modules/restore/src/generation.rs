@@ -1,6 +1,7 @@
 //! A chosen generation with its base, opened for reading. What is read is compared with the sealed manifest.
 
 use crate::error::{RestoreError, Result};
+use crate::owners::{self, Owners, Told, Wish};
 use crate::select::{self, Lenders, Selection};
 use backup_adapters::store::Stored;
 use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
@@ -9,6 +10,7 @@ use backup_core::manifest::{Artifact, CATALOG, DATA, DELETED};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// One generation where it lies.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Part {
     pub directory: PathBuf,
     /// Seal, manifest, receipt.
     pub stored: Stored,
+    /// What its owners are on this host.
+    pub owners: Rc<Owners>,
 }
 
 impl Part {
@@ -47,7 +51,9 @@ impl Part {
 
     /// The catalog.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
-        Ok(Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?))
+        let owners = Rc::clone(&self.owners);
+        let catalog = Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?);
+        Ok(catalog.adapted(move |entry| owners.adapt(entry)))
     }
 
     /// The tar stream, if there is one.
@@ -78,12 +84,20 @@ pub(crate) struct Generation {
     pub selection: Selection,
     /// Who lends contents to the selection.
     pub lenders: Lenders,
+    /// What there is to tell of its owners.
+    pub told: Told,
 }
 
 impl Generation {
-    /// With what is wanted of it.
-    pub(crate) fn select(mut self, selection: Selection) -> Result<Self> {
+    /// With what is wanted of it, and its owners as they are to be here.
+    pub(crate) fn select(mut self, selection: Selection, wish: &Wish) -> Result<Self> {
         self.selection = selection;
+        let (owners, told) = owners::settle(wish, &self)?;
+        let owners = Rc::new(owners);
+        for part in [Some(&mut self.own), self.base.as_mut()].into_iter().flatten() {
+            part.owners = Rc::clone(&owners);
+        }
+        self.told = told;
         self.lenders = select::lenders(&self)?;
         Ok(self)
     }

@@ -14,6 +14,7 @@ mod fetch;
 mod generation;
 mod live;
 mod merge;
+mod owners;
 mod pipeline;
 mod recover;
 mod report;

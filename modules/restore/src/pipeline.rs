@@ -8,6 +8,7 @@ use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part};
 use crate::live::Live;
 use crate::merge::{self, Merging};
+use crate::owners;
 use crate::recover;
 use crate::report::{self, Fate, RunReport, ServiceReport};
 use crate::request::Request;
@@ -111,7 +112,10 @@ fn restore(
     warnings: &mut Vec<String>,
 ) -> Result<Outcome> {
     let mut tracks = Vec::new();
-    for generation in choose(request, interrupt, warnings)? {
+    let chosen = choose(request, interrupt, warnings)?;
+    warnings.extend(owners::unused(chosen.iter().map(|generation| &generation.told)));
+    for generation in chosen {
+        warnings.extend(generation.told.warnings.iter().cloned());
         let Some(of) = request.job.stream(generation.stream) else { continue };
         if generation.signed_by.is_none() {
             warnings.push(format!("generation {} is not signed by a pinned key", generation.own.stored.id));
@@ -141,7 +145,8 @@ fn restore(
         let what = if request.keep_old { "put aside" } else { "removed" };
         warnings.push(format!("{removed} paths that the generation does not have will be {what}, with what they hold"));
     }
-    let diffs: Vec<_> = work.iter().filter_map(|t| report::diff(&t.comparison.items, &t.dumps)).collect();
+    let diffs: Vec<_> =
+        work.iter().filter_map(|t| report::diff(&t.generation.told.owners, &t.comparison.items, &t.dumps)).collect();
     let with_diffs = |outcome| diffs.into_iter().fold(outcome, Outcome::with_diff);
 
     let places = places(request, &work)?;

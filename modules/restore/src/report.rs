@@ -3,6 +3,7 @@
 use crate::compare::{Change, Comparison, Item};
 use crate::dumps::{DumpPlan, Way};
 use crate::generation::Generation;
+use crate::owners::OwnerReport;
 use backup_archive::order;
 use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef, StreamName};
 use backup_interface::{Diff, report};
@@ -72,6 +73,8 @@ pub(crate) struct StreamReport {
     pub path: PathBuf,
     /// The sink whose pinned key signed the receipt; null if nobody did.
     pub signed_by: Option<String>,
+    /// Owners whose numbers change, and those whose names are unknown here.
+    pub owners: Vec<OwnerReport>,
     /// Each include path.
     pub roots: Vec<RootReport>,
     /// Each dump.
@@ -93,8 +96,8 @@ report! {
     pub struct RunReport {
         /// The job.
         pub job: String,
-        /// Each stream: what became of it (`planned`, `restored`, `equal`, `failed`), its generation, who signed it, what
-        /// changes in each include path, and its dumps.
+        /// Each stream: what became of it (`planned`, `restored`, `equal`, `failed`), its generation, who signed it, owners who
+        /// are others here or unknown, what changes in each include path, and its dumps.
         pub streams: Vec<StreamReport>,
         /// Another target than the live trees, or null.
         #[serde(serialize_with = "backup_interface::lossy_option")]
@@ -181,6 +184,7 @@ pub(crate) fn stream(generation: &Generation, comparison: &Comparison, dumps: &[
         digest: generation.own.stored.digest.clone(),
         path: generation.own.directory.clone(),
         signed_by: generation.signed_by.clone(),
+        owners: generation.told.owners.clone(),
         roots: roots.collect(),
         dumps: dumps.iter().map(dump).collect(),
     }
@@ -198,9 +202,11 @@ fn dump(plan: &DumpPlan) -> DumpReport {
 /// More lines than this help nobody; the counts say the rest.
 const MAX_LINES: usize = 10_000;
 
-/// Item by item what changes: `+` created, `~` changed and in what, `-` removed.
-pub(crate) fn diff(items: &[Item], dumps: &[DumpPlan]) -> Option<Diff> {
-    let mut lines: Vec<String> = items.iter().take(MAX_LINES).map(line).collect();
+/// Item by item what changes: `+` created, `~` changed and in what, `-` removed. Before it, `@`: who of the source is whom here.
+pub(crate) fn diff(owners: &[OwnerReport], items: &[Item], dumps: &[DumpPlan]) -> Option<Diff> {
+    let mut lines: Vec<String> =
+        if items.is_empty() { Vec::new() } else { owners.iter().map(ToString::to_string).collect() };
+    lines.extend(items.iter().take(MAX_LINES).map(line));
     if items.len() > MAX_LINES {
         lines.push(format!("… and {} more", items.len() - MAX_LINES));
     }

@@ -3,11 +3,13 @@
 use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
 use crate::merge::Interrupted;
+use crate::owners::{By, Wish};
 use crate::select::Selection;
 use backup_adapters::jobs::Named;
 use backup_common::{JobArgs, StreamArgs, StreamWish, recover};
 use backup_core::job::StreamOf;
 use backup_core::{Job, StreamName, Wanted};
+use backup_interface::scalar::Mapping;
 use backup_interface::{Call, OptionError};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +48,18 @@ pub(crate) struct RunArgs {
     /// in the generation. `wait`: nothing before somebody calls `recover` with `finish` or `undo`; the services stay off until then.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) interrupted: Interrupted,
+    /// Whose things are on this host. `name`: by the names of users and groups on the source, where this host knows them, and by number
+    /// where it does not, as GNU tar does it. `number`: by number, whatever it means here. In ACLs, which have numbers only, a number
+    /// means who has it as an owner.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) owners: By,
+    /// Users of the source that are others here: names or numbers, as `{shop: www-data, "1005": 1006}`. It counts before `owners`, also in
+    /// ACLs. Who is not on this host is refused before anything is changed.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) map_users: Option<Mapping>,
+    /// The same for groups.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) map_groups: Option<Mapping>,
     /// Restore also what no pinned key signed.
     #[arg(long)]
     pub(crate) allow_unsigned: bool,
@@ -91,6 +105,8 @@ pub(crate) struct Request {
     pub merge: Option<Merge>,
     /// Another place than the live one.
     pub target: Option<PathBuf>,
+    /// Whose things are here.
+    pub owners: Wish,
     /// Whether a signature is not needed.
     pub allow_unsigned: bool,
     /// Whether the old tree stays.
@@ -168,6 +184,7 @@ impl Request {
             }
         };
         let selection = Selection::parse(&args.path)?;
+        let owners = Wish::new(args.owners, args.map_users.as_ref(), args.map_groups.as_ref())?;
         let merge = merges(args, target.is_none(), !selection.is_all())?;
         let recover = recover::command(PROGRAM, call, &args.what.job.config, &job)
             .map_err(RestoreError::io("find", "/proc/self/exe"))?;
@@ -180,6 +197,7 @@ impl Request {
             selection,
             merge: merge.then_some(Merge { delete: args.delete, interrupted: args.interrupted }),
             target,
+            owners,
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,
             recover,

@@ -82,6 +82,11 @@ impl Selection {
         self.is_all() || self.paths.iter().any(|top| order::is_within(path, top))
     }
 
+    /// Whether a path is wanted, or on the way to what is.
+    pub(crate) fn touches(&self, path: &[u8]) -> bool {
+        self.covers(path) || self.leads_to(path)
+    }
+
     fn leads_to(&self, path: &[u8]) -> bool {
         self.paths.iter().any(|top| order::is_within(top, path))
     }

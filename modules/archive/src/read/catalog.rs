@@ -6,18 +6,30 @@ use crate::{Entry, EntryError, order};
 use std::cmp::Ordering;
 use std::io::{BufRead, BufReader, Read};
 
+/// Makes an entry what it is on this host.
+type Adapt = Box<dyn Fn(&mut Entry)>;
+
 /// Reads a catalog entry by entry. At its end the digest has been compared.
 pub struct Catalog {
     /// `None` after the end.
     source: Option<BufReader<Plain>>,
     line: Vec<u8>,
     last: Vec<u8>,
+    adapt: Option<Adapt>,
 }
 
 impl Catalog {
     /// Begins to read.
     pub fn new(source: Plain) -> Self {
-        Self { source: Some(BufReader::with_capacity(256 << 10, source)), line: Vec::new(), last: Vec::new() }
+        let source = Some(BufReader::with_capacity(256 << 10, source));
+        Self { source, line: Vec::new(), last: Vec::new(), adapt: None }
+    }
+
+    /// Gives every entry to `adapt` before it is handed out: owners and attributes may become those of this host.
+    #[must_use]
+    pub fn adapted(mut self, adapt: impl Fn(&mut Entry) + 'static) -> Self {
+        self.adapt = Some(Box::new(adapt));
+        self
     }
 
     /// The next entry, or `None` at the end, when the catalog is known to be whole.
@@ -41,12 +53,15 @@ impl Catalog {
         if count > MAX_LINE {
             return Err(EntryError::TooLong.into());
         }
-        let entry = Entry::parse(&self.line)?;
+        let mut entry = Entry::parse(&self.line)?;
         if !self.last.is_empty() && order::compare(&self.last, &entry.path) != Ordering::Less {
             let why = format!("{} is out of order", String::from_utf8_lossy(&entry.path));
             return Err(ReadError::damaged(&what, why));
         }
         self.last.clone_from(&entry.path);
+        if let Some(adapt) = &self.adapt {
+            adapt(&mut entry);
+        }
         Ok(Some(entry))
     }
 }

@@ -51,6 +51,8 @@ pub struct Stream {
     pub digest: String,
     pub path: PathBuf,
     pub signed_by: Option<String>,
+    #[serde(default)]
+    pub owners: Vec<serde_json::Value>,
     pub roots: Vec<Root>,
     pub dumps: Vec<Dump>,
 }
