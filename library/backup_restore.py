@@ -195,6 +195,34 @@ options:
       - >-
         The same for groups.
     type: dict
+  labels:
+    description:
+      - >-
+        Whose labels of SELinux restored files have. `host`: none is written from the generation; where
+        SELinux runs, `restorecon` gives live trees those that the host's policy has for them, before services
+        start. `kept`: those of the source, where it had any.
+      - >-
+        V(host): Those that this host's policy has for their places.
+      - >-
+        V(kept): Those that they had on the source.
+    type: str
+    choices:
+      - host
+      - kept
+    default: host
+  capabilities:
+    description:
+      - >-
+        Whether restored programs have the capabilities that they had (`kept`) or `none`.
+      - >-
+        V(kept): As on the source.
+      - >-
+        V(none): None at all.
+    type: str
+    choices:
+      - kept
+      - none
+    default: kept
   allow_unsigned:
     description:
       - >-

@@ -25,6 +25,7 @@ pub mod publish;
 pub mod rescue;
 pub mod rsync;
 pub mod secrets;
+pub mod selinux;
 pub mod services;
 pub mod signals;
 pub mod space;

@@ -3,6 +3,7 @@
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part, roots};
 use crate::owners::Told;
+use crate::policy::Policy;
 use crate::request::Request;
 use crate::select::{Lenders, Selection};
 use backup_adapters::keys;
@@ -197,8 +198,11 @@ fn check(
         }
     };
     let (all, lenders, told) = (Selection::default(), Lenders::default(), Told::default());
-    Generation { stream: of.name, own, base, signed_by, selection: all, lenders, told }
-        .select(selection, &request.owners)
+    Generation { stream: of.name, own, base, signed_by, selection: all, lenders, told }.select(
+        selection,
+        &request.owners,
+        request.policy,
+    )
 }
 
 fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
@@ -208,7 +212,7 @@ fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
         (Kind::Damaged, Some(newer)) => Failed::from(newer),
         _ => error.into(),
     })?;
-    Ok(Part { directory, stored, owners: Rc::default() })
+    Ok(Part { directory, stored, owners: Rc::default(), policy: Policy::default() })
 }
 
 fn newer(directory: &Path) -> Option<ManifestError> {

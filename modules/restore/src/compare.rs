@@ -6,6 +6,7 @@
 use crate::error::{RestoreError, Result};
 use crate::generation::Generation;
 use crate::merge::is_container;
+use crate::policy::is_hosts;
 use crate::select::View;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
@@ -256,7 +257,7 @@ impl Links {
         if contents {
             why.push("contents");
         }
-        if !matches!(entry.kind, EntryKind::Hardlink { .. }) && attributes(path)? != entry.xattrs {
+        if !matches!(entry.kind, EntryKind::Hardlink { .. }) && !same_attributes(entry, &attributes(path)?) {
             why.push("attributes");
         }
         Ok(why)
@@ -274,6 +275,12 @@ fn same_type(entry: &Entry, metadata: &Metadata) -> bool {
         EntryKind::Character { .. } => kind.is_char_device(),
         EntryKind::Block { .. } => kind.is_block_device(),
     }
+}
+
+fn same_attributes(entry: &Entry, found: &BTreeMap<String, Vec<u8>>) -> bool {
+    let extra = found.keys().filter(|name| !entry.xattrs.contains_key(*name));
+    entry.xattrs.iter().all(|(name, value)| found.get(name) == Some(value))
+        && extra.into_iter().all(|name| is_hosts(name))
 }
 
 fn digest(path: &Path) -> Result<[u8; 32]> {

@@ -144,6 +144,9 @@ pub(crate) enum RestoreError {
     /// An exclude pattern is malformed.
     #[error(transparent)]
     Pattern(#[from] BadPattern),
+    /// SELinux runs here, and nothing could give labels.
+    #[error("option labels: SELinux runs on this host, and restorecon is not installed")]
+    NoRelabelling,
     /// Not enough room.
     #[error("{} has room for {free} {unit}, {needed} are needed", path.display())]
     NoRoom {
@@ -203,6 +206,7 @@ impl Failure for RestoreError {
             Self::Unsigned { .. } => Kind::Unsigned,
             Self::Unsafe { .. } => Kind::UnsafeArchive,
             Self::NoRoom { .. } => Kind::NoSpace,
+            Self::NoRelabelling => Kind::MissingTool,
             Self::Undecided { .. } => Kind::Interrupted,
             Self::Dump { source, .. } if source.kind() == Kind::Interrupted => Kind::Interrupted,
             Self::Dump { .. } => Kind::CommandFailed,
@@ -244,6 +248,9 @@ impl Failure for RestoreError {
             Self::Approved => "Call `recover` without it, and restore an older generation if that is what you want.".into(),
             Self::AlreadyKept(_) => "Move it away, or remove it, or restore without `keep_old`.".into(),
             Self::Pattern(_) => BadPattern::REMEDY.into(),
+            Self::NoRelabelling => {
+                "Install it (the package is called policycoreutils), or restore the labels of the source with `labels: kept`.".into()
+            }
             Self::TargetNotEmpty(_) => "Name an empty or new directory.".into(),
             Self::NoRoom { path, .. } => {
                 format!("Free room on the file system of {}: old and new tree stand side by side until the end.", path.display())

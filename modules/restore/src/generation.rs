@@ -2,6 +2,7 @@
 
 use crate::error::{RestoreError, Result};
 use crate::owners::{self, Owners, Told, Wish};
+use crate::policy::Policy;
 use crate::select::{self, Lenders, Selection};
 use backup_adapters::store::Stored;
 use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
@@ -21,6 +22,8 @@ pub(crate) struct Part {
     pub stored: Stored,
     /// What its owners are on this host.
     pub owners: Rc<Owners>,
+    /// What of its attributes counts.
+    pub policy: Policy,
 }
 
 impl Part {
@@ -51,9 +54,12 @@ impl Part {
 
     /// The catalog.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
-        let owners = Rc::clone(&self.owners);
+        let (owners, policy) = (Rc::clone(&self.owners), self.policy);
         let catalog = Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?);
-        Ok(catalog.adapted(move |entry| owners.adapt(entry)))
+        Ok(catalog.adapted(move |entry| {
+            owners.adapt(entry);
+            policy.adapt(entry);
+        }))
     }
 
     /// The tar stream, if there is one.
@@ -89,13 +95,14 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// With what is wanted of it, and its owners as they are to be here.
-    pub(crate) fn select(mut self, selection: Selection, wish: &Wish) -> Result<Self> {
+    /// With what is wanted of it, and its owners and attributes as they are to be here.
+    pub(crate) fn select(mut self, selection: Selection, wish: &Wish, policy: Policy) -> Result<Self> {
         self.selection = selection;
         let (owners, told) = owners::settle(wish, &self)?;
         let owners = Rc::new(owners);
         for part in [Some(&mut self.own), self.base.as_mut()].into_iter().flatten() {
             part.owners = Rc::clone(&owners);
+            part.policy = policy;
         }
         self.told = told;
         self.lenders = select::lenders(&self)?;

@@ -16,6 +16,7 @@ mod live;
 mod merge;
 mod owners;
 mod pipeline;
+mod policy;
 mod recover;
 mod report;
 mod request;

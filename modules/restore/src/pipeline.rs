@@ -151,6 +151,7 @@ fn restore(
 
     let places = places(request, &work)?;
     let target = request.target.as_deref().map(|path| Target::inspect(path, &work[0].generation)).transpose()?;
+    let relabels = target.is_none() && request.policy.relabels()?;
     check_room(request, &work)?;
     if request.target.is_none() {
         for service in with_triggers(&declared::services(&request.job))? {
@@ -167,12 +168,13 @@ fn restore(
     } else {
         let live = Live::new(request, &work, interrupt);
         if let Some(how) = request.merge {
-            Merging::begin(&request.job, how, &work, &progress, interrupt)
+            Merging::begin(&request.job, how, relabels, &work, &progress, interrupt)
                 .and_then(|merging| live.replace(merging, report))
         } else {
             unpack_beside(&work, &places, &progress, interrupt)
                 .and_then(|()| {
-                    Swap::begin(&request.job.state_dir(), places.into_iter().flatten().collect(), request.keep_old)
+                    let places = places.into_iter().flatten().collect();
+                    Swap::begin(&request.job.state_dir(), places, request.keep_old, relabels)
                 })
                 .and_then(|swap| live.replace(swap, report))
         }

@@ -4,6 +4,7 @@ use crate::PROGRAM;
 use crate::error::{RestoreError, Result};
 use crate::merge::Interrupted;
 use crate::owners::{By, Wish};
+use crate::policy::{Capabilities, Labels, Policy};
 use crate::select::Selection;
 use backup_adapters::jobs::Named;
 use backup_common::{JobArgs, StreamArgs, StreamWish, recover};
@@ -60,6 +61,13 @@ pub(crate) struct RunArgs {
     /// The same for groups.
     #[arg(long, value_name = "JSON")]
     pub(crate) map_groups: Option<Mapping>,
+    /// Whose labels of SELinux restored files have. `host`: none is written from the generation; where SELinux runs, `restorecon` gives live
+    /// trees those that the host's policy has for them, before services start. `kept`: those of the source, where it had any.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) labels: Labels,
+    /// Whether restored programs have the capabilities that they had (`kept`) or `none`.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) capabilities: Capabilities,
     /// Restore also what no pinned key signed.
     #[arg(long)]
     pub(crate) allow_unsigned: bool,
@@ -107,6 +115,8 @@ pub(crate) struct Request {
     pub target: Option<PathBuf>,
     /// Whose things are here.
     pub owners: Wish,
+    /// What of attributes counts.
+    pub policy: Policy,
     /// Whether a signature is not needed.
     pub allow_unsigned: bool,
     /// Whether the old tree stays.
@@ -198,6 +208,7 @@ impl Request {
             merge: merge.then_some(Merge { delete: args.delete, interrupted: args.interrupted }),
             target,
             owners,
+            policy: Policy { labels: args.labels, capabilities: args.capabilities },
             allow_unsigned: args.allow_unsigned,
             keep_old: args.keep_old,
             recover,

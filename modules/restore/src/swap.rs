@@ -18,7 +18,7 @@ use crate::live::Replacement;
 use crate::merge;
 use crate::tree::{Room, drop_inherited};
 use backup_adapters::publish::{self, PublishError};
-use backup_adapters::{fault, space};
+use backup_adapters::{fault, selinux, space};
 use backup_core::GenerationId;
 use backup_core::state::RESTORE_JOURNAL;
 use nix::sys::stat::Mode;
@@ -218,6 +218,8 @@ fn exists(path: &Path) -> bool {
 pub(crate) struct Swap {
     state: PathBuf,
     journal: Journal,
+    /// Whether SELinux gives labels to the new trees.
+    relabels: bool,
 }
 
 fn journal_path(state: &Path) -> PathBuf {
@@ -226,13 +228,13 @@ fn journal_path(state: &Path) -> PathBuf {
 
 impl Swap {
     /// Notes the finished new trees. From here on [`recover`] knows what to do.
-    pub(crate) fn begin(state: &Path, mut places: Vec<Place>, keep_old: bool) -> Result<Self> {
+    pub(crate) fn begin(state: &Path, mut places: Vec<Place>, keep_old: bool, relabels: bool) -> Result<Self> {
         // A root inside another one (of another stream, which excludes it) goes first and comes back last: its container
         // lies in the tree that is exchanged around it.
         places.sort_by_key(|place| std::cmp::Reverse(place.live.components().count()));
         let mut journal = Journal { format: 1, phase: Phase::Swapping, keep_old, places };
         let noted = journal.places.iter_mut().try_for_each(Place::note_new);
-        let swap = Self { state: state.to_owned(), journal };
+        let swap = Self { state: state.to_owned(), journal, relabels };
         if let Err(error) = noted.and_then(|()| swap.write()) {
             for place in &swap.journal.places {
                 // The next run removes what this cannot.
@@ -258,6 +260,11 @@ impl Replacement for Swap {
             }
             fault::point("restore.swap.exchanged");
             place.carry(false)?;
+        }
+        if self.relabels {
+            let roots: Vec<_> = self.journal.places.iter().map(|place| place.live.clone()).collect();
+            selinux::relabel(&roots, true)?;
+            fault::point("restore.swap.labelled");
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::meta::Meta;
 use crate::error::{RestoreError, Result};
 use crate::staging::Staging;
 use crate::tree::{Room, Spot, lost};
-use backup_adapters::{fault, publish};
+use backup_adapters::{fault, publish, selinux};
 use backup_core::state::RESTORE_JOURNAL;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
@@ -111,6 +111,9 @@ pub(crate) struct Journal {
     /// The roots that are touched, as catalog names.
     pub roots: Vec<String>,
     pub containers: Vec<String>,
+    /// Whether what comes is given labels by SELinux.
+    #[serde(default)]
+    pub relabels: bool,
 }
 
 /// Tells this journal from that of an exchange of whole trees.
@@ -164,7 +167,7 @@ impl Steps {
 }
 
 /// Takes every step that is not taken yet, and makes it durable.
-pub(crate) fn forward(journal: &Journal, steps: &Steps) -> Result<()> {
+fn moved(journal: &Journal, steps: &Steps) -> Result<()> {
     let mut trees = Trees::open(journal)?;
     trees.settle(steps)?;
     for step in &steps.moves {
@@ -181,6 +184,18 @@ pub(crate) fn forward(journal: &Journal, steps: &Steps) -> Result<()> {
         fault::point("restore.merge.set");
     }
     trees.sync(journal)
+}
+
+/// Takes every step that is not taken yet, and lets SELinux give labels to what came.
+pub(crate) fn forward(journal: &Journal, steps: &Steps) -> Result<()> {
+    moved(journal, steps)?;
+    if journal.relabels {
+        let came = steps.moves.iter().filter(|step| step.new.is_some());
+        let came: Vec<_> = came.map(|step| crate::select::shown(&decoded(&step.path))).collect();
+        selinux::relabel(&came, false)?;
+        fault::point("restore.merge.labelled");
+    }
+    Ok(())
 }
 
 /// Takes every step back that was taken, the last one first, and makes it durable.
@@ -206,7 +221,7 @@ pub(crate) fn back(journal: &Journal, steps: &Steps) -> Result<()> {
     }
     for set in &steps.sets {
         if let Some(old) = &set.old {
-            old.set(&trees.live.find(&decoded(&set.path))?)?;
+            old.set_back(&trees.live.find(&decoded(&set.path))?)?;
         }
     }
     trees.sync(journal)
@@ -278,9 +293,11 @@ pub(crate) fn clean(journal: &Journal, state: &Path) -> Result<()> {
         let steps = Steps::read(state)?;
         let mut live = journal.live()?;
         for set in steps.sets.iter().filter(|set| set.holds_container) {
-            let meta = if journal.phase == Phase::Committed { Some(&set.new) } else { set.old.as_ref() };
-            if let Some(meta) = meta {
-                meta.set(&live.find(&decoded(&set.path))?)?;
+            let spot = live.find(&decoded(&set.path))?;
+            match &set.old {
+                _ if journal.phase == Phase::Committed => set.new.set(&spot)?,
+                Some(old) => old.set_back(&spot)?,
+                None => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Owner, mode, time and attributes of what is there: read, remembered, and set on a path without writing its contents.
 
 use crate::error::RestoreError;
+use crate::policy::is_hosts;
 use crate::tree::Spot;
 use backup_archive::{Entry, EntryKind};
 use nix::fcntl::AT_FDCWD;
@@ -62,9 +63,19 @@ impl Meta {
         }))
     }
 
-    /// Makes it so. The owner comes first, because changing it drops set-id bits and capabilities; the time comes last. What
-    /// is not there any more is left alone.
+    /// Makes it so, but for what is the host's own affair.
     pub(crate) fn set(&self, spot: &Spot) -> Result<()> {
+        self.put(spot, &is_hosts)
+    }
+
+    /// Makes it exactly so as it was read here.
+    pub(crate) fn set_back(&self, spot: &Spot) -> Result<()> {
+        self.put(spot, &|_| false)
+    }
+
+    /// The owner comes first, because changing it drops set-id bits and capabilities; the time comes last. What is not there any
+    /// more is left alone.
+    fn put(&self, spot: &Spot, stays: &dyn Fn(&str) -> bool) -> Result<()> {
         let Some(handle) = spot.handle()? else { return Ok(()) };
         let through = through(&handle);
         chown(&through, Some(self.uid), Some(self.gid)).map_err(spot.failed("set the owner of"))?;
@@ -77,7 +88,7 @@ impl Meta {
         }
         let failed = || spot.failed("set the attributes of");
         for name in names(&through).map_err(failed())? {
-            if !self.attributes.contains_key(&name) {
+            if !self.attributes.contains_key(&name) && !stays(&name) {
                 xattr::remove_deref(&through, &name).map_err(failed())?;
             }
         }

@@ -59,6 +59,7 @@ impl<'a> Merging<'a> {
     pub(crate) fn begin(
         job: &'a Job,
         how: Merge,
+        relabels: bool,
         work: &'a [Track<'a>],
         progress: &'a Progress,
         interrupt: &'a Interrupt,
@@ -77,6 +78,7 @@ impl<'a> Merging<'a> {
             interrupted: how.interrupted,
             roots: roots.iter().map(|root| encoded(root)).collect(),
             containers: Vec::new(),
+            relabels,
         };
         let put = work.iter().map(|track| track.comparison.items.clone()).collect();
         let (staged, last) = (HashMap::new(), 0);
