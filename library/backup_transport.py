@@ -135,7 +135,7 @@ options:
   login:
     description:
       - >-
-        Login at the sink; default: the sink's user.
+        Login at the sink; default: the sink's login.
       - >-
         Only with O(action=fetch).
     type: str

@@ -64,7 +64,7 @@ pub struct FetchArgs {
     /// Port of the sink's sshd; default: the peer's.
     #[arg(long)]
     pub port: Option<u16>,
-    /// Login at the sink; default: the sink's user.
+    /// Login at the sink; default: the sink's login.
     #[arg(long)]
     pub login: Option<String>,
     /// Private key of the access that was granted, readable for the stream's user only; default: the one that transport uses.

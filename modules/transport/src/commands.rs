@@ -309,7 +309,7 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
         return Err(wrong_side("fetch", &args.job.job, "this host is its sink"));
     }
     let mut place = place(&named, args.stream, &interrupt()?)?;
-    let (mode, login) = (place.of().stream.transport.mode, place.of().stream.sink.user.clone());
+    let (mode, login) = (place.of().stream.transport.mode, place.of().stream.sink.login.clone());
     if mode == Mode::Pull && args.address.is_none() {
         let error = backup_interface::OptionError::new("address", "missing")
             .with_hint("The job's peer is the source itself: name the host of the sink.");
@@ -389,6 +389,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Outcome> {
     let named = jobs::load(&args.config, &args.job)?;
     let interrupt = interrupt()?;
     let place = place(&named, args.stream, &interrupt)?;
+    if let Err(failed) = assume_user([user_here(&named, args.stream)]) {
+        return serve::complain(failed).map(|()| Outcome::silent());
+    }
     let _ = Niceness::from(named.job.priority).apply();
     serve::serve(&place, args.allow, std::env::var("SSH_ORIGINAL_COMMAND").ok().as_deref())?;
     Ok(Outcome::silent())

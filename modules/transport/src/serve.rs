@@ -187,7 +187,8 @@ fn read<A: DeserializeOwned>(subject: &Subject, input: impl Read) -> std::result
     Ok(request.body)
 }
 
-fn complain(failed: Failed) -> Result<()> {
+/// Answers that it was not done, and why.
+pub(crate) fn complain(failed: Failed) -> Result<()> {
     let error = Complaint::of(&failed);
     print(&Answer::<()> { protocol: PROTOCOL, tool: TOOL.into(), ok: None, error: Some(error) })?;
     Err(failed)

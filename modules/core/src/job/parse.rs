@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(logs.store_root().to_str(), Some("/home/logBackupSource/store"));
         assert_eq!(data.identity().to_str(), Some("/home/dataBackupSource/.ssh/handover-shop_ed25519"));
         assert_eq!(logs.identity().to_str(), Some("/home/dataBackupSink/.ssh/handover-web1--shop_ed25519"));
-        assert_eq!((data.peer_user(), logs.peer_user()), ("dataBackupSink", "logBackupSource"));
+        assert_eq!((data.peer_user(), logs.peer_user()), ("dataBackupLogin", "logBackupSource"));
         assert_eq!((data.store_retention().generations, logs.store_retention().generations), (Some(1), Some(0)));
         assert_eq!(data.sink_store_root().to_str(), Some("/home/dataBackupSink/store/web1"));
     }
@@ -121,6 +121,12 @@ mod tests {
             ("address: sink1", "address: -oProxyCommand=x", 12, "address"),
             ("name: sink1", "name: web1", 14, "streams.data.sink.name: web1 is the job's own source"),
             ("name: sink1", "name: sink1\n      quota: 100kB", 15, "streams.data.sink.quota: 100kB leaves no room"),
+            (
+                "name: sink1",
+                "name: sink1\n      login: dataBackupSink",
+                15,
+                "streams.data.sink.login: dataBackupSink owns the copies: who logs in shall own none",
+            ),
             ("{generations: 7, weekly: 5}", "{}", 15, "empty policy"),
             ("{generations: 7, weekly: 5}", "{generations: 0}", 15, "keeps nothing"),
             ("{generations: 7, weekly: 5}", "{generations: many}", 15, "streams.data.sink.retention.generations: "),

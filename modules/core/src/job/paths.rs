@@ -81,7 +81,7 @@ impl StreamOf<'_> {
     /// The login on the peer.
     pub fn peer_user(&self) -> &str {
         self.stream.transport.peer.user.as_deref().unwrap_or(match self.stream.transport.mode {
-            Mode::Push => &self.stream.sink.user,
+            Mode::Push => &self.stream.sink.login,
             Mode::Pull => self.user(),
         })
     }

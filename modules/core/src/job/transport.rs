@@ -104,6 +104,9 @@ pub struct Sink {
     /// Owner of everything on the sink.
     #[serde(default = "default_sink_user")]
     pub user: String,
+    /// Who logs in to the sink. Owns nothing there: [`Sink::user`] serves.
+    #[serde(default = "default_login")]
+    pub login: String,
     /// Holds `incoming`, `verifying` and `store`; default `/home/<user>`.
     pub home: Option<PathBuf>,
     /// What is kept.
@@ -127,6 +130,10 @@ pub struct Sink {
 
 fn default_sink_user() -> String {
     "dataBackupSink".into()
+}
+
+fn default_login() -> String {
+    "dataBackupLogin".into()
 }
 
 fn default_protect() -> Span {

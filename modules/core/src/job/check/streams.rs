@@ -152,6 +152,14 @@ impl Found {
             );
         }
         self.login(&format!("{key}.user"), &sink.user);
+        self.login(&format!("{key}.login"), &sink.login);
+        if sink.login == sink.user {
+            self.add(
+                format!("{key}.login"),
+                format!("{} owns the copies: who logs in shall own none", sink.login),
+                "Name an account of its own, or leave it out.",
+            );
+        }
         self.path(&format!("{key}.home"), &of.sink_home());
         self.path(&format!("{key}.receipt_key"), &sink.receipt_key);
         let derived = of.job.objectives.as_ref().is_some_and(|objectives| objectives.history.is_some());

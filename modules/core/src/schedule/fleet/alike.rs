@@ -124,6 +124,7 @@ fn plain(job: &Job, sinks: &[&str]) -> Job {
         sink: Sink {
             name: sink(sinks.iter().position(|name| *name == of.sink.name).unwrap_or_default()),
             user: of.sink.user.clone(),
+            login: of.sink.login.clone(),
             home: None,
             retention: of.sink.retention.clone(),
             quota: None,
