@@ -137,6 +137,14 @@ pub enum TransportError {
         /// Which.
         id: GenerationId,
     },
+    /// The store holds as many copies that no sink has as it may.
+    #[error("cannot let go of generation {id}: {kept} copies that no sink has lie in the store already")]
+    TooManyAlone {
+        /// Which.
+        id: GenerationId,
+        /// How many there are.
+        kept: usize,
+    },
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -162,6 +170,7 @@ impl Failure for TransportError {
             Self::WantFull { .. } => Kind::WantFull,
             Self::OtherReceipt { .. } => Kind::Unsigned,
             Self::NotWaiting { .. } => Kind::NotFound,
+            Self::TooManyAlone { .. } => Kind::HandoverFull,
             Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
         }
     }
@@ -192,6 +201,9 @@ impl Failure for TransportError {
             }
             Self::WantFull { .. } => "The next collection makes a full by itself.".into(),
             Self::OtherReceipt { .. } => "Find out who answers in the sink's name.".into(),
+            Self::TooManyAlone { .. } => {
+                "Remove those that you do not need from the source's store: `backup_transport status` names them.".into()
+            }
             Self::NotWaiting { .. } | Self::Io { .. } => return None,
         })
     }

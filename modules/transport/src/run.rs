@@ -218,8 +218,15 @@ impl<S: SourceEnd, K: SinkEnd> Session<'_, S, K> {
     fn release(&self, candidate: &Candidate, log: &mut Log) -> Result<()> {
         let mut moved = Moved::new(candidate, Action::Release);
         if !self.check {
-            self.source.handle(Release { generation: candidate.reference() })?;
-            moved.moved_to_store = true;
+            match self.source.handle(Release { generation: candidate.reference() }) {
+                Ok(_) => moved.moved_to_store = true,
+                // It waits on; the others need not.
+                Err(failed) if failed.failure().kind() == Kind::HandoverFull => {
+                    log.fail(moved, Action::Fail, failed);
+                    return Ok(());
+                }
+                Err(failed) => return Err(failed),
+            }
         }
         log.note(moved);
         Ok(())

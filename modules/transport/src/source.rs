@@ -75,6 +75,7 @@ impl Handle<Release> for LocalSource {
         match found {
             Some(stored) if stored.digest == wanted.digest => {
                 self.place.ensure(&self.place.store())?;
+                self.has_room_for_alone(wanted.id)?;
                 self.move_to_store(wanted.id)?;
                 Ok(Moved { moved: true })
             }
@@ -144,6 +145,18 @@ impl LocalSource {
             Some((field, found, _)) => Err(TransportError::OtherReceipt { id: stored.id, field, found }.into()),
             None => Ok(()),
         }
+    }
+
+    /// No rotation deletes what no sink has, so that a sink could fill this host by releasing night after night. As many may lie in
+    /// the store as may wait; then the rest waits, and collect refuses.
+    fn has_room_for_alone(&self, id: GenerationId) -> Result<()> {
+        let store = self.place.store();
+        let receipts = store.receipts()?;
+        let kept = store.list()?.generations.iter().filter(|stored| !receipts.contains(&stored.id)).count();
+        if kept < self.place.of().stream.handover.keep as usize {
+            return Ok(());
+        }
+        Err(TransportError::TooManyAlone { id, kept }.into())
     }
 
     /// From the handover point to the store, in this order of locks everywhere.

@@ -336,6 +336,35 @@ fn what_the_sink_expired_is_not_carried_again() {
 }
 
 #[test]
+fn a_sink_that_lets_go_of_everything_fills_the_source_no_further_than_what_may_wait() {
+    let lab = Lab::new(Way::Pull);
+    let ids = [FIRST, SECOND, THIRD, "20261113T020000Z"];
+    let kept = |id: &str| lab.path().join(format!("kept-{id}")).display().to_string();
+    for id in ids {
+        let folder = lab.generation(id, None, b"data");
+        sh(&format!("cp -a {} {}", folder.display(), kept(id)), lab.path());
+        lab.good();
+    }
+    // The sink has had them all, and has none: what it lets go of has no receipt.
+    fs::remove_dir_all(lab.source_store()).unwrap();
+    for id in ids {
+        // Or its own policy was faster.
+        let _ = fs::remove_dir_all(lab.sink_store().join(id));
+        sh(&format!("mv {} {id}", kept(id)), &lab.handover());
+    }
+    let answer = fails(&lab, "handover_full");
+    assert!(answer.msg.contains(ids[3]) && answer.msg.contains("3 copies that no sink has"), "{answer:?}");
+    let actions: Vec<_> = answer.generations.iter().map(|moved| &*moved.action).collect();
+    assert_eq!(actions, ["release", "release", "release", "fail"]);
+    assert_eq!(names(&lab.source_store()), ids[..3]);
+    assert_eq!(names(&lab.handover()), ids[3..]);
+    // Somebody looks at them and removes one.
+    fs::remove_dir_all(lab.source_store().join(FIRST)).unwrap();
+    lab.good();
+    assert_eq!(names(&lab.source_store()), ids[1..]);
+}
+
+#[test]
 fn a_copy_that_is_known_damaged_gets_no_receipt_again_and_is_replaced() {
     let lab = Lab::new(Way::Push);
     let folder = lab.generation(FIRST, None, &noise(11, 1 << 20));
