@@ -72,13 +72,22 @@ module_documentation() {
     [ "$(ansible-doc --json "${executables[@]}" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))')" -eq ${#executables[@]} ]
 }
 
-# scenarios_and STAGE...: all scenarios, and these before, several at once: scenarios wait for cron most of the time. The
-# longest first.
+# Those of the other processor against ours. Compiled already, if the unit tests are done.
+other_processor() {
+    if ! $built; then
+        warn "not run: the executables were not built"
+        return 1
+    fi
+    scripts/emulated.sh
+}
+
+# scenarios_and STAGE...: all scenarios, and these before, several at once: scenarios wait for cron, and for each other's hosts. The
+# longest first, so that none is left to run alone.
 scenarios_and() {
     local scenario
     local -a stages=("$@")
     $lab clean # what an interrupted run left
-    for scenario in objectives matrix failure default pull $(cd molecule && printf '%s\n' */molecule.yml | xargs dirname); do
+    for scenario in objectives grant jobs failure matrix default restore pull $(cd molecule && printf '%s\n' */molecule.yml | xargs dirname); do
         [ -f "molecule/$scenario/molecule.yml" ] || continue
         case ",${SCENARIO:-$scenario}," in *",$scenario,"*) ;; *) continue ;; esac
         case " ${stages[*]} " in *" scenario $scenario "*) ;; *) stages+=("scenario $scenario") ;; esac
@@ -110,7 +119,10 @@ for group in "$@"; do
         lint | build | ansible) "$group" ;;
         unit) stage "unit tests" unit_tests ;;
         molecule) scenarios_and ;;
-        tests) scenarios_and unit_tests ;;
+        tests)
+            scenarios_and unit_tests
+            stage "the other processor" other_processor
+            ;;
         *) die "unknown group \`$group\`: known are lint, unit, build, ansible, molecule, tests" ;;
     esac
 done

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-/// The variable that names the folder with executables of an earlier release.
+/// The variable that names the folder with executables of an earlier release, or of another processor.
 const EARLIER: &str = "HANDOVER_EARLIER";
 
 /// One of them.
@@ -40,7 +40,7 @@ impl Executable {
         }
     }
 
-    /// Where that of an earlier release lies, for the tests that `scripts/upgrade.sh` runs.
+    /// Where the other one lies, for the tests that `scripts/upgrade.sh` and `scripts/emulated.sh` run.
     pub fn earlier(self) -> PathBuf {
         let folder =
             std::env::var_os(EARLIER).unwrap_or_else(|| panic!("{EARLIER} is not set: scripts/upgrade.sh does"));
