@@ -95,6 +95,23 @@ fn unknown_sizes_are_said_and_known_ones_are_told_in_the_units_of_disks() {
 }
 
 #[test]
+fn what_a_store_becomes_has_to_fit_its_quota() {
+    let from: Timestamp = FROM.parse().unwrap();
+    let told = |size: &str, quota: &str| {
+        let mut job = quick(&format!("at: [\"22:00\"]{size}"));
+        job.streams.values_mut().for_each(|stream| stream.sink.quota = Some(quota.parse().unwrap()));
+        let plan = plan(&[job], &berlin(), from, from + SignedDuration::from_hours(24 * 10)).unwrap();
+        let found = plan.checks.iter().find(|check| check.check == "space" && check.job.is_some()).unwrap();
+        (found.outcome, found.text.clone())
+    };
+    let unknown = "what its store takes is unknown: `size` is neither declared nor measured; its quota is 5GB";
+    assert_eq!(told("", "5GB"), (Outcome::Unknown, unknown.into()));
+    let ten = |quota: &str| format!("its store on sink1 takes 10 GB at most; its quota is {quota}");
+    assert_eq!(told(", size: {full: 1GB}", "10GB"), (Outcome::Ok, ten("10GB")));
+    assert_eq!(told(", size: {full: 1GB}", "9GB"), (Outcome::Failed, ten("9GB")));
+}
+
+#[test]
 fn of_a_job_whose_size_is_unknown_the_name_is_told_once() {
     let mut mail = quick("at: [\"03:00\"]");
     mail.job = "mail".into();

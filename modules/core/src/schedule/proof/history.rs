@@ -167,5 +167,23 @@ fn space(case: &Case<'_, '_>) -> Vec<Check> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         Check::new("space", outcome, format!("{needed}; {there}")).and(sink).figure("bytes", bytes)
     };
-    sinks.into_iter().map(check).collect()
+    sinks.into_iter().map(check).chain(case.stores().filter_map(quota)).collect()
+}
+
+/// What a full quota does not take in is refused at the sink: then nothing arrives any more.
+fn quota((draft, line, stored): (&Draft<'_>, &Line, &Stored)) -> Option<Check> {
+    let quota = draft.job.streams[&line.stream].sink.quota?;
+    let bytes = draft.sizes.zip(stored.replay.as_ref()).map(|(sizes, replay)| replay.largest.bytes(sizes));
+    let (outcome, needed) = match bytes {
+        None => {
+            (Outcome::Unknown, "what its store takes is unknown: `size` is neither declared nor measured".to_owned())
+        }
+        Some(bytes) => {
+            let outcome = if bytes > quota.0 { Outcome::Failed } else { Outcome::Ok };
+            (outcome, format!("its store on {} takes {} at most", line.sink, Bytes(bytes).told()))
+        }
+    };
+    let check = Check::new("space", outcome, format!("{needed}; its quota is {quota}"));
+    let check = check.of(&draft.job.job).on(line.stream).and(&line.sink);
+    Some(bytes.into_iter().fold(check, |check, bytes| check.figure("bytes", i64::try_from(bytes).unwrap_or(i64::MAX))))
 }

@@ -70,6 +70,12 @@ fn kept(of: &StreamOf<'_>, history: Option<Span>) -> Vec<Setting> {
         let ways = either(max_age, |sink, value| sink.retention.max_age = Some(value), name);
         all.push(setting("sink.retention.max_age", ways));
     }
+    if let Some(quota) = of.stream.sink.quota {
+        let more = larger(quota.0, unit(quota.0), MOST_BYTES, move |job, _, value| {
+            sink(job, name).into_iter().for_each(|sink| sink.quota = Some(value));
+        });
+        all.push(Setting::new(format!("streams.{name}.sink.quota"), About::Room, vec![vec![more]]));
+    }
     all.push(setting("sink.protect", either(of.stream.sink.protect, |sink, value| sink.protect = value, name)));
     for (key, count) in COUNTS {
         let mut policy = policy.clone();

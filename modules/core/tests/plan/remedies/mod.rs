@@ -279,6 +279,18 @@ fn what_there_is_no_room_for_is_kept_shorter() {
 }
 
 #[test]
+fn a_quota_that_is_too_small_is_raised() {
+    let mut shop = job("shop", json!({"rpo": "26h", "size": {"full": "9876MB"}}));
+    shop["streams"]["data"]["sink"]["protect"] = json!("1d");
+    shop["streams"]["data"]["sink"]["quota"] = json!("50GB");
+    let world = World::new(vec![shop]);
+    let plan = world.advised();
+    let quota: Bytes = remedy(&plan, "space", "streams.data.sink.quota").parse().unwrap();
+    assert_eq!(quota.0, 98_800_000_000, "{plan}");
+    assert!(assert_nearest(&world, &plan) >= 1);
+}
+
+#[test]
 fn a_measured_duration_is_not_declared_away() {
     let mut world = World::new(vec![job("shop", json!({"rpo": "25h", "at": ["22:00"]}))]);
     let measured = Measured { transport: Some(Span(1200)), ..Measured::default() };
