@@ -72,7 +72,9 @@ fn kept(of: &StreamOf<'_>, history: Option<Span>) -> Vec<Setting> {
     }
     if let Some(quota) = of.stream.sink.quota {
         let more = larger(quota.0, unit(quota.0), MOST_BYTES, move |job, _, value| {
-            sink(job, name).into_iter().for_each(|sink| sink.quota = Some(value));
+            if let Some(sink) = sink(job, name) {
+                sink.quota = Some(value);
+            }
         });
         all.push(Setting::new(format!("streams.{name}.sink.quota"), About::Room, vec![vec![more]]));
     }
