@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the executables for each architecture into libexec/<name>_linux_<arch>, where the action plugins and the roles take them from,
-# and notes there which release they are. An architecture without a target here is reported and left out, unless it is this machine's own.
+# their man pages and completions into libexec/share.tar, and notes there which release they are. An architecture without a target here is
+# reported and left out, unless it is this machine's own.
 # Arguments: architectures, or `native`; default all.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -71,6 +72,19 @@ build() {
     done
 }
 
+# Man pages and completions as they lie below / on a host of any architecture; the same bytes from the same texts, so that no host is
+# changed without a reason. Made by a program that is built as the tests are, which is quick.
+share() {
+    local folder
+    say "writing man pages and completions"
+    folder=$(mktemp -d)
+    env --unset=HANDOVER_RELEASE cargo run --quiet --locked --package backup-manual -- "$folder"
+    (cd "$folder" && find . -type f -printf '%P\n' | LC_ALL=C sort) |
+        tar --create --file libexec/share.tar --directory "$folder" --format=ustar --owner=root:0 --group=root:0 --mode=0644 \
+            --mtime='2000-01-01 00:00:00 UTC' --files-from=-
+    rm -r "$folder"
+}
+
 # An executable of an earlier build must not pass for one of this.
 forget() { rm -f libexec/*_linux_"$1"; }
 
@@ -86,6 +100,7 @@ note_release() {
 
 mkdir -p libexec
 note_release
+share
 failed=()
 left_out=()
 for arch in "${arches[@]}"; do

@@ -25,7 +25,7 @@ pack() {
     [ -s libexec/RELEASE ] || die "nothing is built: run \`make build\`"
     install -d "$tree/libexec"
     install -m 0755 libexec/*_linux_* "$tree/libexec/"
-    install -m 0644 libexec/RELEASE "$tree/libexec/"
+    install -m 0644 libexec/RELEASE libexec/share.tar "$tree/libexec/"
     (cd "$tree" && ansible-galaxy collection build --force --output-path "$root/build")
 }
 

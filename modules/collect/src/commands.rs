@@ -8,7 +8,7 @@ use backup_adapters::host::{self, Niceness};
 use backup_adapters::signals::Interrupt;
 use backup_common::JobArgs;
 use backup_common::recover::{RecoverArgs, recover};
-use backup_interface::{Call, Module, Outcome, Returned};
+use backup_interface::{Call, Described, Module, Outcome, Returned};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +63,18 @@ const MODULE: Module = Module {
     job: shop
     missed: true
 ",
+    files: &[
+        ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
+        (
+            "/home/dataBackupSource/handover, /home/logBackupSource/handover",
+            "The handover points: generations that wait for transport.",
+        ),
+        (
+            "/var/lib/handover",
+            "What this host remembers of its jobs: their state, the index of the present base, which services were on.",
+        ),
+        ("/var/log/handover.log", "What the executables log, by way of syslog."),
+    ],
     returns: || {
         vec![
             Returned::new("actions run and plan", &samples::run()),
@@ -80,6 +92,11 @@ pub fn main() -> std::process::ExitCode {
         Command::Recover(args) => recover(&Guard(args.after.map(Duration::from_secs)), &args, call),
         Command::Validate(args) => status::validate(&args.file),
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 fn run(args: &RunArgs, call: &Call) -> error::Result<Outcome> {

@@ -28,7 +28,7 @@ mod sync;
 mod text;
 pub mod tree;
 
-pub use commands::main;
+pub use commands::{described, main};
 
 /// The executable, as log, mail and documentation name it.
 const PROGRAM: &str = "backup_collect";

@@ -131,6 +131,7 @@ const MODULE: Module = Module {
     summary: "Keep a text in a file",
     description: &["Writes the text if the file says something else: not twice, and not in check mode."],
     examples: "- name: Keep a word\n  backup_example:\n    path: /tmp/word\n    text: hello\n",
+    files: &[],
     returns: || {
         let run = RunReport { path: "/tmp/word".into(), mode: "0640".into(), lines: 1, excluded: vec!["bye".into()] };
         vec![Returned::new("action run", &run), Returned::new("action status", &StatusReport { bytes: 6 })]

@@ -22,6 +22,8 @@ pub struct Module {
     pub description: &'static [&'static str],
     /// Tasks, in YAML.
     pub examples: &'static str,
+    /// What the executable reads and keeps where nothing else is declared: path and meaning, for its man page.
+    pub files: &'static [(&'static str, &'static str)],
     /// What the actions return.
     pub returns: fn() -> Vec<Returned>,
 }
@@ -76,6 +78,22 @@ macro_rules! report {
             const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), concat!($($doc),+))),+];
         }
     };
+}
+
+/// What one executable can be told on a command line, for man pages and completions.
+#[derive(Debug)]
+pub struct Described {
+    /// The executable.
+    pub module: Module,
+    /// Its actions and options, without those that serve other programs.
+    pub grammar: Command,
+}
+
+impl Described {
+    /// From the declarations that the executable runs with.
+    pub fn of<C: Subcommand>(module: Module) -> Self {
+        Self { module, grammar: options::visible_grammar::<C>(&module) }
+    }
 }
 
 /// Compares the committed documentation `<library>/<name>.py` with what the executable would print.

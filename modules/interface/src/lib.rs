@@ -56,6 +56,7 @@
 //!     summary: "Collect a generation",
 //!     description: &["Stops, reads, starts again, seals."],
 //!     examples: "- name: Collect\n  backup_collect:\n    job: shop\n",
+//!     files: &[("/etc/handover/jobs", "The job documents")],
 //!     returns: || vec![Returned::new("action run", &RunReport { generation: "20261120T220000Z".into() })],
 //! };
 //!
@@ -101,7 +102,7 @@ mod release;
 pub mod scalar;
 mod yaml;
 
-pub use docs::{Module, Report, Returned};
+pub use docs::{Described, Module, Report, Returned};
 pub use invocation::Call;
 pub use options::OptionError;
 pub use outcome::{Diff, Failed, Outcome, lossy, lossy_all, lossy_option};

@@ -87,6 +87,22 @@ pub(crate) fn grammar<C: Subcommand>(module: &Module) -> Command {
         .subcommand_required(true)
 }
 
+/// [`grammar`] as people are told of it: without what is hidden from them.
+pub(crate) fn visible_grammar<C: Subcommand>(module: &Module) -> Command {
+    let shown: Vec<Command> = C::augment_subcommands(Command::new(module.name))
+        .get_subcommands()
+        .filter(|action| !action.is_hide_set())
+        .cloned()
+        .collect();
+    Common::augment_args(Command::new(module.name))
+        .subcommands(shown)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(module.summary)
+        .long_about(module.description.join("\n\n"))
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+}
+
 /// The subcommands that a task may name.
 pub(crate) fn actions(grammar: &Command) -> impl Iterator<Item = &Command> {
     grammar.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
@@ -271,7 +287,7 @@ mod tests {
     }
 
     const MODULE: Module =
-        Module { name: "sample", summary: "Sample", description: &[], examples: "", returns: Vec::new };
+        Module { name: "sample", summary: "Sample", description: &[], examples: "", files: &[], returns: Vec::new };
 
     fn taken(task: Value) -> Result<Taken, OptionError> {
         let mut grammar = grammar::<Sample>(&MODULE);

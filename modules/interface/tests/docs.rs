@@ -102,6 +102,7 @@ const fn module(returns: fn() -> Vec<Returned>) -> Module {
         summary: "Nothing",
         description: &["Does nothing."],
         examples: "- backup_none:\n",
+        files: &[],
         returns,
     }
 }

@@ -17,7 +17,7 @@ mod terminate;
 use backup_adapters::lifecycle;
 use backup_core::lifecycle::{Action, State};
 use backup_core::units::Span;
-use backup_interface::{Module, Outcome, Returned};
+use backup_interface::{Described, Module, Outcome, Returned};
 use change::{Wish, change};
 use report::{JobReport, Report};
 use select::{Target, Which};
@@ -115,6 +115,19 @@ const MODULE: Module = Module {
         "- name: See what would be deleted at the sink\n  backup_job:\n    job: web1/shop\n    state: inactive\n  check_mode: true\n  diff: true\n\n",
         "- name: Delete everything that this sink keeps of a stopped job\n  backup_job:\n    job: web1/shop\n    state: inactive\n    confirm: shop\n",
     ),
+    files: &[
+        ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
+        ("/var/lib/handover", "What this host remembers of its jobs: above all their state."),
+        (
+            "/home/dataBackupSource/handover, /home/logBackupSource/handover",
+            "The handover points: generations that wait for transport.",
+        ),
+        (
+            "/home/dataBackupSource/store, /home/logBackupSource/store, /home/dataBackupSink/store",
+            "The source stores and the sink store, each with a RESTORE.txt that tells how to restore without these executables.",
+        ),
+        ("/var/log/handover.log", "What the executables log, by way of syslog."),
+    ],
     returns: || vec![Returned::new("success", &Report::sample())],
 };
 
@@ -132,6 +145,11 @@ pub fn main() -> std::process::ExitCode {
             change(&args.which, Wish::Do(Action::Terminate), args.confirm.as_deref(), args.patience.wait, call)
         }
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 fn status(which: &Which) -> error::Result<Outcome> {

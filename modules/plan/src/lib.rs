@@ -14,7 +14,7 @@ mod report;
 use backup_core::schedule::{self, Calendar, FleetPlan};
 use backup_core::units::Span;
 use backup_interface::scalar::Mapping;
-use backup_interface::{Call, Diff, Failed, Module, Outcome, Returned};
+use backup_interface::{Call, Described, Diff, Failed, Module, Outcome, Returned};
 use error::Infeasible;
 use input::Input;
 use jiff::Timestamp;
@@ -114,6 +114,10 @@ const MODULE: Module = Module {
         "    action: measure\n",
         "  register: measured\n",
     ),
+    files: &[
+        ("/etc/handover/jobs", "The job documents, where no task and no file says what to plan."),
+        ("/etc/handover/facts.yml", "What is known of the hosts of these jobs."),
+    ],
     returns: || {
         vec![
             Returned::new("actions run and plan", &PlanReport::sample()),
@@ -128,6 +132,11 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(args) | Command::Plan(args) => run(&args, call),
         Command::Measure(args) => measure::measure(&args.config),
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 fn run(args: &RunArgs, call: &Call) -> Result<Outcome, Failed> {

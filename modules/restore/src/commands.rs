@@ -13,7 +13,7 @@ use backup_adapters::signals::Interrupt;
 use backup_common::JobArgs;
 use backup_common::recover::{self, RecoverArgs, RecoverReport};
 use backup_core::{Digest, GenerationKind, StreamName};
-use backup_interface::{Call, Module, Outcome, Returned};
+use backup_interface::{Call, Described, Module, Outcome, Returned};
 use std::time::Duration;
 
 #[global_allocator]
@@ -83,6 +83,20 @@ const MODULE: Module = Module {
     job: shop
     from: path:/mnt/returned/home/dataBackupSource/store
 ",
+    files: &[
+        ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
+        ("/etc/handover/signers", "The keys of the sinks, whose signed receipts are believed."),
+        ("/home/dataBackupSource/restore", "The restore folder, where copies are placed that are to be restored."),
+        (
+            "/home/dataBackupSource/store, /home/logBackupSource/store, /home/dataBackupSink/store",
+            "The source stores and the sink store, each with a RESTORE.txt that tells how to restore without these executables.",
+        ),
+        (
+            "/var/lib/handover",
+            "What this host remembers of its jobs: their state, the index of the present base, which services were on.",
+        ),
+        ("/var/log/handover.log", "What the executables log, by way of syslog."),
+    ],
     returns: || {
         vec![
             Returned::new("actions run and plan", &samples::run()),
@@ -99,6 +113,11 @@ pub fn main() -> std::process::ExitCode {
         Command::Status(args) => status(&args),
         Command::Recover(args) => recover(&args, call),
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 fn run(args: &RunArgs, call: &Call) -> Result<Outcome> {

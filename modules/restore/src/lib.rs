@@ -28,7 +28,7 @@ mod target;
 mod tree;
 mod unpack;
 
-pub use commands::main;
+pub use commands::{described, main};
 
 /// The executable, as log, mail and documentation name it.
 const PROGRAM: &str = "backup_restore";

@@ -18,7 +18,7 @@ use backup_adapters::users;
 use backup_common::{StreamArgs, gate, notify};
 use backup_core::Job;
 use backup_core::lifecycle::State;
-use backup_interface::{Call, Failed, Module, Outcome, Returned};
+use backup_interface::{Call, Described, Failed, Module, Outcome, Returned};
 use report::{RunReport, StatusReport};
 
 #[derive(clap::Subcommand)]
@@ -54,6 +54,14 @@ const MODULE: Module = Module {
         "- name: Rotate what this sink keeps for web1\n  backup_rotate:\n    job: web1/shop\n\n",
         "- name: See what rotation would do on the source, and why\n  backup_rotate:\n    job: shop\n    stream: data\n  check_mode: true\n  diff: true\n",
     ),
+    files: &[
+        ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
+        (
+            "/home/dataBackupSource/store, /home/logBackupSource/store, /home/dataBackupSink/store",
+            "The source stores and the sink store, each with a RESTORE.txt that tells how to restore without these executables.",
+        ),
+        ("/var/log/handover.log", "What the executables log, by way of syslog."),
+    ],
     returns: || {
         vec![
             Returned::new("actions run and plan", &RunReport::sample()),
@@ -69,6 +77,11 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(args) => run(&args, false, call),
         Command::Status(args) => status(&args),
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 /// Rotates one store now. For callers that have done something else first and must not fail for this.

@@ -33,7 +33,7 @@ pub mod sink;
 pub mod source;
 pub mod wire;
 
-use backup_interface::{Module, Returned};
+use backup_interface::{Described, Module, Returned};
 use cli::Command;
 
 /// What `ansible-doc` says beyond the options.
@@ -46,6 +46,22 @@ pub const MODULE: Module = Module {
         "A connection that fails is tried again within the job's window. With nothing outstanding nothing is changed.",
     ],
     examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Carry what waits if the scheduled run was missed while the host was off\n  backup_transport:\n    job: shop\n    missed: true\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n",
+    files: &[
+        ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
+        ("/etc/handover/known_hosts", "The host keys of the peers that are logged in to."),
+        ("/etc/handover/signers", "On a source: the keys of the sinks, which sign receipts."),
+        ("/etc/handover/receipt_ed25519", "On a sink: the key that signs its receipts."),
+        (
+            "/home/dataBackupSource/handover, /home/logBackupSource/handover",
+            "The handover points: generations that wait for transport.",
+        ),
+        (
+            "/home/dataBackupSource/store, /home/logBackupSource/store, /home/dataBackupSink/store",
+            "The source stores and the sink store, each with a RESTORE.txt that tells how to restore without these executables.",
+        ),
+        ("/home/dataBackupSource/restore", "The restore folder, where copies are placed that are to be restored."),
+        ("/var/log/handover.log", "What the executables log, by way of syslog."),
+    ],
     returns: || {
         vec![
             Returned::new("actions run and plan", &report::RunReport::sample()),
@@ -65,6 +81,11 @@ pub fn main() -> std::process::ExitCode {
         Command::Adopt(args) => commands::adopt(&args, call),
         Command::Serve(args) => commands::serve(&args),
     })
+}
+
+/// What it can be told on a command line, for man pages and completions.
+pub fn described() -> Described {
+    Described::of::<Command>(MODULE)
 }
 
 #[cfg(test)]
