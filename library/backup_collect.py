@@ -202,8 +202,179 @@ streams:
     - >-
       Each stream that was asked for: what became of it (`planned`, `sealed`, `fresh`, `failed`), its
       generation, why it is full or incremental, its base, digest, place and sizes.
+    - >-
+      Each stream: its newest generation and its age, the last failure, what waits for transport, what comes
+      next.
   returned: "actions run and plan, action status"
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          `data` or `logs`.
+      type: str
+    fate:
+      description:
+        - >-
+          What became of it.
+      returned: actions run and plan
+      type: str
+    id:
+      description:
+        - >-
+          The generation; for a fresh stream its newest.
+      returned: actions run and plan
+      type: str
+    kind:
+      description:
+        - >-
+          Full or incremental.
+      returned: actions run and plan
+      type: str
+    reason:
+      description:
+        - >-
+          Why it has this kind, or why nothing was done.
+        - >-
+          Why.
+      type: str
+    base:
+      description:
+        - >-
+          What an incremental differs from.
+      returned: actions run and plan
+      type: dict
+    digest:
+      description:
+        - >-
+          The digest of the seal.
+      returned: actions run and plan
+      type: str
+    path:
+      description:
+        - >-
+          Where it lies, or would.
+      returned: actions run and plan
+      type: str
+    paths:
+      description:
+        - >-
+          Paths that the source holds; a plan counts them at the moment it is made.
+      returned: actions run and plan
+      type: int
+    bytes:
+      description:
+        - >-
+          Plain bytes that the source holds.
+      returned: actions run and plan
+      type: int
+    files:
+      description:
+        - >-
+          Paths that the generation stores; in a plan those that would be read, which can be a few more.
+      returned: actions run and plan
+      type: int
+    stored_bytes:
+      description:
+        - >-
+          Stored bytes; in a plan as many as the last one of its kind had, or the plain bytes that would be
+          read.
+      returned: actions run and plan
+      type: int
+    deleted:
+      description:
+        - >-
+          Paths of the base that are gone.
+      returned: actions run and plan
+      type: int
+    patched:
+      description:
+        - >-
+          Large files stored as changed blocks.
+      returned: actions run and plan
+      type: int
+    dumps:
+      description:
+        - >-
+          Names of the dumps.
+      returned: actions run and plan
+      type: list
+    previous_transport_failed:
+      description:
+        - >-
+          Generations that the previous transport should have taken.
+      returned: actions run and plan
+      type: list
+    failure:
+      description:
+        - >-
+          Why it failed.
+      returned: actions run and plan
+      type: dict
+      contains:
+        kind:
+          description:
+            - >-
+              Class of the failure.
+          type: str
+        msg:
+          description:
+            - >-
+              What happened.
+          type: str
+    warnings:
+      description:
+        - >-
+          What the policy tolerated.
+      returned: actions run and plan
+      type: list
+    last_good:
+      description:
+        - >-
+          The newest generation that was sealed here.
+      returned: action status
+      type: str
+    age_seconds:
+      description:
+        - >-
+          Its age in seconds.
+      returned: action status
+      type: int
+    last_failure:
+      description:
+        - >-
+          Why the last attempt failed, if it did.
+      returned: action status
+      type: dict
+      contains:
+        kind:
+          description:
+            - >-
+              Class of the failure.
+          type: str
+        msg:
+          description:
+            - >-
+              What happened.
+          type: str
+    waiting:
+      description:
+        - >-
+          Generations that wait in the handover point.
+      returned: action status
+      type: list
+    keep:
+      description:
+        - >-
+          How many may wait.
+      returned: action status
+      type: int
+    next_kind:
+      description:
+        - >-
+          Kind of the next generation.
+      returned: action status
+      type: str
   sample:
     [
       {
@@ -230,6 +401,31 @@ streams:
         "stored_bytes": 41000000,
         "stream": "data",
         "warnings": []
+      },
+      {
+        "base": null,
+        "bytes": null,
+        "deleted": null,
+        "digest": null,
+        "dumps": [],
+        "failure": {
+          "kind": "handover_full",
+          "msg": "the handover point is full"
+        },
+        "fate": "failed",
+        "files": null,
+        "id": null,
+        "kind": null,
+        "patched": null,
+        "path": "/home/logBackupSource/handover/shop/logs",
+        "paths": null,
+        "previous_transport_failed": [
+          "20261115T220000Z"
+        ],
+        "reason": null,
+        "stored_bytes": null,
+        "stream": "logs",
+        "warnings": []
       }
     ]
 services:
@@ -238,6 +434,17 @@ services:
       What was stopped, or would be, in the order of stopping: also the units that trigger a service.
   returned: actions run and plan
   type: list
+  contains:
+    name:
+      description:
+        - >-
+          Its name.
+      type: str
+    was_on:
+      description:
+        - >-
+          Whether it was on before.
+      type: bool
   sample: [{"name":"shop.service","was_on":true}]
 previous_transport_failed:
   description:
@@ -250,6 +457,8 @@ recovered:
   description:
     - >-
       Services that an earlier, interrupted run had left stopped, and that are on again.
+    - >-
+      Services that were started, or found on; trees that were put back or finished; rests that were removed.
   returned: "actions run and plan, action recover"
   type: list
   sample: []

@@ -177,6 +177,131 @@ jobs:
       and what it `left` because it is not the job's.
   returned: success
   type: list
+  contains:
+    job:
+      description:
+        - >-
+          As it is called here.
+      type: str
+    group:
+      description:
+        - >-
+          Its group.
+      type: str
+    source:
+      description:
+        - >-
+          Its source.
+      type: str
+    side:
+      description:
+        - >-
+          `source` or `sink`: what this host is to it.
+      type: str
+    before:
+      description:
+        - >-
+          Its state before.
+      type: str
+    state:
+      description:
+        - >-
+          Its state.
+      type: str
+    since:
+      description:
+        - >-
+          Since when it is in it.
+      type: str
+    by:
+      description:
+        - >-
+          By whom it was brought there.
+      type: str
+    action:
+      description:
+        - >-
+          What led there; null: none was needed.
+      type: str
+    terminating:
+      description:
+        - >-
+          Whether its copies are still being deleted.
+      type: bool
+    stopping:
+      description:
+        - >-
+          Whether what was under way has not ended.
+      type: bool
+    legal:
+      description:
+        - >-
+          The actions that are possible now.
+      type: list
+    streams:
+      description:
+        - >-
+          For each `stream` the `phase` of its initial sync as far as this host sees it, how each of the
+          `phases` stands (`done`, `under_way`, `to_come`, or `no_work`: passed, since files have nothing to
+          do in it), `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes,
+          when it `began`, the `cause` of a resync, and why a `resync_required`.
+      type: list
+    deleted:
+      description:
+        - >-
+          What the action deleted or would, in the order of deletion.
+      type: list
+      contains:
+        stream:
+          description:
+            - >-
+              `data` or `logs`.
+          type: str
+        place:
+          description:
+            - >-
+              Of which kind the folder is that holds it.
+          type: str
+        what:
+          description:
+            - >-
+              What it is.
+          type: str
+        id:
+          description:
+            - >-
+              The generation; null: it is none.
+          type: str
+        kind:
+          description:
+            - >-
+              Full or incremental.
+          type: str
+        path:
+          description:
+            - >-
+              Where it lies.
+          type: str
+        bytes:
+          description:
+            - >-
+              Its bytes.
+          type: int
+        hold:
+          description:
+            - >-
+              Why it should not expire; null: nobody holds it.
+          type: str
+    deleted_bytes:
+      description:
+        - >-
+          Bytes of all that.
+      type: int
+    left:
+      description:
+        - >-
+          What it left because it is not the job's.
+      type: list
   sample:
     [
       {
@@ -186,7 +311,7 @@ jobs:
         "deleted": [
           {
             "bytes": 5242880,
-            "hold": null,
+            "hold": "audit",
             "id": "20261120T220000Z",
             "kind": "full",
             "path": "/home/dataBackupSink/store/web1/shop/data/20261120T220000Z",

@@ -319,21 +319,153 @@ streams:
       it, owners who are others here or unknown, what changes in each include path, and its dumps.
   returned: actions run and plan
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          `data` or `logs`.
+      type: str
+    fate:
+      description:
+        - >-
+          What became of it.
+      type: str
+    id:
+      description:
+        - >-
+          The generation.
+      type: str
+    kind:
+      description:
+        - >-
+          Full or incremental.
+      type: str
+    base:
+      description:
+        - >-
+          What an incremental differs from.
+      type: dict
+    digest:
+      description:
+        - >-
+          The digest of its seal.
+      type: str
+    path:
+      description:
+        - >-
+          Where it lies.
+      type: str
+    signed_by:
+      description:
+        - >-
+          The sink whose pinned key signed the receipt; null if nobody did.
+      type: str
+    owners:
+      description:
+        - >-
+          Owners whose numbers change, and those whose names are unknown here.
+      type: list
+      contains:
+        of:
+          description:
+            - >-
+              `user` or `group`.
+          type: str
+        name:
+          description:
+            - >-
+              The name on the source; null if it had none, or is named by an ACL only.
+          type: str
+        number:
+          description:
+            - >-
+              The number on the source.
+          type: int
+        becomes:
+          description:
+            - >-
+              The number here.
+          type: int
+        name_here:
+          description:
+            - >-
+              Who has that number here; null: nobody.
+          type: str
+    roots:
+      description:
+        - >-
+          Each include path.
+      type: list
+      contains:
+        path:
+          description:
+            - >-
+              The include path.
+          type: str
+        paths:
+          description:
+            - >-
+              Paths that the generation has here.
+          type: int
+        bytes:
+          description:
+            - >-
+              Bytes of its files.
+          type: int
+        created:
+          description:
+            - >-
+              Paths that are not there.
+          type: int
+        changed:
+          description:
+            - >-
+              Paths that differ.
+          type: int
+        removed:
+          description:
+            - >-
+              Paths, with all below them, that the generation does not have.
+          type: int
+    dumps:
+      description:
+        - >-
+          Each dump.
+      type: list
+      contains:
+        name:
+          description:
+            - >-
+              The artifact.
+          type: str
+        loaded:
+          description:
+            - >-
+              Whether a command of the job loads it.
+          type: bool
+        path:
+          description:
+            - >-
+              Where it is as a plain file.
+          type: str
   sample:
     [
       {
-        "base": null,
+        "base": {
+          "digest": "cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2",
+          "id": "20261115T220000Z"
+        },
         "digest": "af2bdbe1aa9b6ec1e2ade1d694f41fc71a831d0268e9891562113d8a62add1bf",
         "dumps": [
           {
-            "loaded": true,
+            "loaded": false,
             "name": "dump-orders.sql.zst",
-            "path": null
+            "path": "/srv/restored/dump-orders.sql"
           }
         ],
         "fate": "restored",
         "id": "20261120T220000Z",
-        "kind": "full",
+        "kind": "incremental",
         "owners": [
           {
             "becomes": 1003,
@@ -371,11 +503,24 @@ services:
       What was stopped, or would be, in the order of stopping: also the units that trigger a service.
   returned: actions run and plan
   type: list
+  contains:
+    name:
+      description:
+        - >-
+          Its name.
+      type: str
+    was_on:
+      description:
+        - >-
+          Whether it was on before.
+      type: bool
   sample: [{"name":"shop.service","was_on":true}]
 recovered:
   description:
     - >-
       What an earlier, interrupted restore had left, and what was done about it.
+    - >-
+      Services that were started, or found on; trees that were put back or finished; rests that were removed.
   returned: "actions run and plan, action recover"
   type: list
   sample: ["put back /srv/shop"]
@@ -413,15 +558,56 @@ generations:
       Every generation within reach, newest last.
   returned: action status
   type: list
+  contains:
+    from:
+      description:
+        - >-
+          `restore_folder`, `source_store` or `sink_store`.
+      type: str
+    stream:
+      description:
+        - >-
+          `data` or `logs`.
+      type: str
+    id:
+      description:
+        - >-
+          The generation.
+      type: str
+    kind:
+      description:
+        - >-
+          Full or incremental.
+      type: str
+    base:
+      description:
+        - >-
+          The base of an incremental.
+      type: str
+    complete:
+      description:
+        - >-
+          Whether that base lies beside it; true for a full.
+      type: bool
+    receipt_of:
+      description:
+        - >-
+          The sink that its receipt names; the signature is checked when it is restored.
+      type: str
+    bytes:
+      description:
+        - >-
+          Stored bytes.
+      type: int
   sample:
     [
       {
-        "base": null,
+        "base": "20261115T220000Z",
         "bytes": 1200000000,
         "complete": true,
         "from": "source_store",
         "id": "20261120T220000Z",
-        "kind": "full",
+        "kind": "incremental",
         "receipt_of": "sink1",
         "stream": "data"
       }

@@ -178,6 +178,88 @@ stores:
       (partials that were removed) and `oddities` (what is neither a generation nor known).
   returned: actions run and plan
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          `data` or `logs`.
+      type: str
+    path:
+      description:
+        - >-
+          Where the store lies.
+      type: str
+    missing:
+      description:
+        - >-
+          Whether there is none.
+      type: bool
+    generations:
+      description:
+        - >-
+          Each generation, oldest first.
+      type: list
+      contains:
+        id:
+          description:
+            - >-
+              The generation.
+          type: str
+        kind:
+          description:
+            - >-
+              Full or incremental.
+          type: str
+        bytes:
+          description:
+            - >-
+              Its stored bytes.
+          type: int
+        verdict:
+          description:
+            - >-
+              `keep`, `expire` or `postpone`.
+          type: str
+        reasons:
+          description:
+            - >-
+              Why.
+          type: list
+        relies_on:
+          description:
+            - >-
+              The copies on which its deletion relies.
+          type: list
+    deleted:
+      description:
+        - >-
+          Ids, in the order of deletion.
+      type: list
+    reread:
+      description:
+        - >-
+          What was re-read because a deletion relies on it, or because the job is stopped.
+      type: list
+    waiting:
+      description:
+        - >-
+          What must still be re-read before more can be deleted.
+      type: list
+    damaged:
+      description:
+        - >-
+          What re-reading found damaged.
+      type: list
+    rests:
+      description:
+        - >-
+          Partials that were removed.
+      type: list
+    oddities:
+      description:
+        - >-
+          What is neither a generation nor known.
+      type: list
   sample:
     [
       {
@@ -228,6 +310,88 @@ listings:
       and `oddities`.
   returned: action status
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          `data` or `logs`.
+      type: str
+    path:
+      description:
+        - >-
+          Where the store lies.
+      type: str
+    generations:
+      description:
+        - >-
+          Each generation, oldest first.
+      type: list
+      contains:
+        id:
+          description:
+            - >-
+              The generation.
+          type: str
+        kind:
+          description:
+            - >-
+              Full or incremental.
+          type: str
+        base:
+          description:
+            - >-
+              What an incremental differs from.
+          type: str
+        label:
+          description:
+            - >-
+              Its name, if it was made besides the schedule.
+          type: str
+        bytes:
+          description:
+            - >-
+              Its stored bytes.
+          type: int
+        received_at:
+          description:
+            - >-
+              When it arrived at the sink.
+          type: str
+        verified_at:
+          description:
+            - >-
+              When its digests were re-read there.
+          type: str
+        checked_at:
+          description:
+            - >-
+              When they were last re-read here.
+          type: str
+        intact:
+          description:
+            - >-
+              What that found.
+          type: bool
+        hold:
+          description:
+            - >-
+              Why it must not expire.
+          type: str
+        receipt_ignored:
+          description:
+            - >-
+              Why its receipt does not count.
+          type: str
+    partials:
+      description:
+        - >-
+          What is not sealed.
+      type: list
+    oddities:
+      description:
+        - >-
+          What is neither a generation nor known.
+      type: list
   sample:
     [
       {
@@ -235,11 +399,24 @@ listings:
           {
             "base": null,
             "bytes": 5242880,
-            "checked_at": null,
+            "checked_at": "2026-11-21T04:00:00Z",
+            "hold": "audit",
+            "id": "20261119T220000Z",
+            "intact": true,
+            "kind": "full",
+            "label": "before-upgrade",
+            "receipt_ignored": "it is of another generation",
+            "received_at": null,
+            "verified_at": null
+          },
+          {
+            "base": "20261119T220000Z",
+            "bytes": 5242880,
+            "checked_at": "2026-11-21T04:00:00Z",
             "hold": null,
             "id": "20261120T220000Z",
-            "intact": null,
-            "kind": "full",
+            "intact": true,
+            "kind": "incremental",
             "label": null,
             "receipt_ignored": null,
             "received_at": "2026-11-20T23:00:04Z",

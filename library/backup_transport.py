@@ -225,8 +225,126 @@ generations:
       meanwhile, and what has arrived stays for the next run); `wire_bytes` both ways; whether an earlier
       attempt was `resumed`; whether the sink `verified` it, and when it `received_at`; whether it was
       `moved_to_store`; what was `rotated` on each side; `duration_ms`.
+    - >-
+      What lies in the restore folder now, base first.
   returned: "actions run and plan, action fetch"
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          Its stream.
+      returned: actions run and plan
+      type: str
+    id:
+      description:
+        - >-
+          Its id.
+      returned: actions run and plan
+      type: str
+    kind:
+      description:
+        - >-
+          Full or incremental.
+      returned: actions run and plan
+      type: str
+    bytes:
+      description:
+        - >-
+          Bytes of its files.
+      returned: actions run and plan
+      type: int
+    action:
+      description:
+        - >-
+          What was done, or would be.
+      returned: actions run and plan
+      type: str
+    wire_bytes:
+      description:
+        - >-
+          Bytes on the connection, both ways.
+      returned: actions run and plan
+      type: int
+    resumed:
+      description:
+        - >-
+          An earlier attempt had carried a part.
+      returned: actions run and plan
+      type: bool
+    verified:
+      description:
+        - >-
+          The sink re-read every digest.
+      returned: actions run and plan
+      type: bool
+    received_at:
+      description:
+        - >-
+          When it arrived, by the sink's clock.
+      returned: actions run and plan
+      type: str
+    moved_to_store:
+      description:
+        - >-
+          It left the handover point.
+      returned: actions run and plan
+      type: bool
+    rotated:
+      description:
+        - >-
+          What rotation did afterwards.
+      returned: actions run and plan
+      type: dict
+      contains:
+        sink:
+          description:
+            - >-
+              In the sink's store.
+          type: dict
+          contains:
+            kept:
+              description:
+                - >-
+                  Generations that stay.
+              type: list
+            expired:
+              description:
+                - >-
+                  Generations that were deleted.
+              type: list
+            postponed:
+              description:
+                - >-
+                  Generations that are due, but whose deletion has to wait.
+              type: list
+        source:
+          description:
+            - >-
+              In the source's store.
+          type: dict
+          contains:
+            kept:
+              description:
+                - >-
+                  Generations that stay.
+              type: list
+            expired:
+              description:
+                - >-
+                  Generations that were deleted.
+              type: list
+            postponed:
+              description:
+                - >-
+                  Generations that are due, but whose deletion has to wait.
+              type: list
+    duration_ms:
+      description:
+        - >-
+          How long it took, milliseconds.
+      returned: actions run and plan
+      type: int
   sample:
     [
       {
@@ -267,6 +385,17 @@ outstanding:
       Generations that still wait in a handover point.
   returned: actions run and plan
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          Its stream.
+      type: str
+    id:
+      description:
+        - >-
+          Its id.
+      type: str
   sample: [{"id":"20261120T220000Z","stream":"logs"}]
 streams:
   description:
@@ -274,8 +403,111 @@ streams:
       For each stream: what is `outstanding`, what is `stored`, the `newest_verified` generation,
       `free_bytes`, on a sink with a `quota` its `limit` and what is `used`; the same of the `peer`, if it was
       asked; `certificate_until`, where this side logs in with one.
+    - >-
+      The streams for which this holds.
   returned: "action status, action adopt"
   type: list
+  contains:
+    stream:
+      description:
+        - >-
+          The stream.
+      returned: action status
+      type: str
+    here:
+      description:
+        - >-
+          This side.
+      returned: action status
+      type: dict
+      contains:
+        outstanding:
+          description:
+            - >-
+              Sealed generations in the handover point (source) or arriving (sink), oldest first.
+          type: list
+        stored:
+          description:
+            - >-
+              Sealed generations in the store, oldest first.
+          type: list
+        newest_verified:
+          description:
+            - >-
+              The newest one in the store with a receipt that says verified.
+          type: dict
+        free_bytes:
+          description:
+            - >-
+              Bytes free where generations arrive.
+          type: int
+        quota:
+          description:
+            - >-
+              On a sink that limits the source: what it may fill.
+          type: dict
+          contains:
+            limit:
+              description:
+                - >-
+                  So many bytes.
+              type: int
+            used:
+              description:
+                - >-
+                  Of these, so many are taken up: by generations stored, arrived and arriving, and by notes
+                  about them.
+              type: int
+    peer:
+      description:
+        - >-
+          The other side.
+      returned: action status
+      type: dict
+      contains:
+        outstanding:
+          description:
+            - >-
+              Sealed generations in the handover point (source) or arriving (sink), oldest first.
+          type: list
+        stored:
+          description:
+            - >-
+              Sealed generations in the store, oldest first.
+          type: list
+        newest_verified:
+          description:
+            - >-
+              The newest one in the store with a receipt that says verified.
+          type: dict
+        free_bytes:
+          description:
+            - >-
+              Bytes free where generations arrive.
+          type: int
+        quota:
+          description:
+            - >-
+              On a sink that limits the source: what it may fill.
+          type: dict
+          contains:
+            limit:
+              description:
+                - >-
+                  So many bytes.
+              type: int
+            used:
+              description:
+                - >-
+                  Of these, so many are taken up: by generations stored, arrived and arriving, and by notes
+                  about them.
+              type: int
+    certificate_until:
+      description:
+        - >-
+          The end of the certificate with which this side logs in, if it needs one.
+      returned: action status
+      type: str
   sample:
     [
       {

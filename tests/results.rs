@@ -1,5 +1,5 @@
-//! What the executables answer, and what their documentation declares of it: the same fields, in both directions. Every action is
-//! called for real. Ansible's own fields (`msg`, `kind` ...) are those of every executable.
+//! What the executables answer, and what their documentation declares of it: the same fields, in both directions, also of reports
+//! in reports. Every action is called for real. Ansible's own fields (`msg`, `kind` ...) are those of every executable.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use backup_tests::executables::{Done, Executable, sh};
@@ -13,11 +13,17 @@ use std::process::Command;
 /// Fields of every executable's answers that no report declares.
 const COMMON: [&str; 8] = ["changed", "failed", "msg", "kind", "hint", "rc", "warnings", "diff"];
 
+/// Those of inner fields that are left out where they do not apply.
+const OPTIONAL: [&str; 1] = ["quota"];
+
 #[derive(Deserialize)]
 struct Declared {
-    returned: String,
+    /// Of a field in another one: absent where it is there whenever that is.
+    returned: Option<String>,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(default)]
+    contains: BTreeMap<String, Self>,
 }
 
 /// What `library/<name>.py` declares beyond what all answers have.
@@ -31,7 +37,34 @@ fn declared(executable: Executable) -> BTreeMap<String, Declared> {
 }
 
 fn returned_by(declared: &Declared, action: &str) -> bool {
-    declared.returned == "success" || declared.returned.split([' ', ',']).any(|word| word == action)
+    let Some(returned) = &declared.returned else { return true };
+    returned == "success" || returned.split([' ', ',']).any(|word| word == action)
+}
+
+/// Says what differs between a value and what is declared of its fields, wherever something is.
+fn inner_differences(place: &str, action: &str, declared: &Declared, value: &Value) -> Vec<String> {
+    let wanted: BTreeMap<_, _> = declared.contains.iter().filter(|(_, inner)| returned_by(inner, action)).collect();
+    match value {
+        Value::Array(items) => items.iter().flat_map(|item| inner_differences(place, action, declared, item)).collect(),
+        Value::Object(fields) if !wanted.is_empty() => {
+            let optional = |name: &str| OPTIONAL.contains(&name);
+            let missing = wanted.keys().filter(|name| !fields.contains_key(name.as_str()) && !optional(name));
+            let mut wrong: Vec<_> = missing.map(|name| format!("{place} lacks {name}, which is declared")).collect();
+            for (name, value) in fields {
+                let place = format!("{place}.{name}");
+                match wanted.get(name) {
+                    None => wrong.push(format!("{place} is not declared")),
+                    Some(_) if value.is_null() => {}
+                    Some(inner) if inner.kind == kind(value) => {
+                        wrong.extend(inner_differences(&place, action, inner, value));
+                    }
+                    Some(inner) => wrong.push(format!("{place} is declared as {}: {value}", inner.kind)),
+                }
+            }
+            wrong
+        }
+        _ => Vec::new(),
+    }
 }
 
 const fn kind(value: &Value) -> &'static str {
@@ -62,6 +95,7 @@ impl Answers {
                     Some(_) if value.is_null() => {}
                     Some(declared) if declared.kind == kind(value) => {
                         found.insert((*action, field.clone()));
+                        wrong.extend(inner_differences(&format!("{name} {action}: {field}"), action, declared, value));
                     }
                     Some(declared) => {
                         wrong.push(format!("{name} {action}: {field} is declared as {}: {value}", declared.kind));

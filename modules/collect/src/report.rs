@@ -19,64 +19,70 @@ pub(crate) enum Fate {
     Failed,
 }
 
-/// Why something failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct FailureReport {
-    /// Class of the failure.
-    pub kind: Kind,
-    /// What happened.
-    pub msg: String,
+report! {
+    /// Why something failed.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct FailureReport {
+        /// Class of the failure.
+        pub kind: Kind,
+        /// What happened.
+        pub msg: String,
+    }
 }
 
-/// One stream. What is not known, or does not apply, is null.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct StreamReport {
-    /// `data` or `logs`.
-    pub stream: StreamName,
-    /// What became of it.
-    pub fate: Fate,
-    /// The generation; for a fresh stream its newest.
-    pub id: Option<GenerationId>,
-    /// Full or incremental.
-    pub kind: Option<GenerationKind>,
-    /// Why it has this kind, or why nothing was done.
-    pub reason: Option<String>,
-    /// What an incremental differs from.
-    pub base: Option<GenerationRef>,
-    /// The digest of the seal.
-    pub digest: Option<Digest>,
-    /// Where it lies, or would.
-    #[serde(serialize_with = "backup_interface::lossy")]
-    pub path: PathBuf,
-    /// Paths that the source holds; a plan counts them at the moment it is made.
-    pub paths: Option<u64>,
-    /// Plain bytes that the source holds.
-    pub bytes: Option<u64>,
-    /// Paths that the generation stores; in a plan those that would be read, which can be a few more.
-    pub files: Option<u64>,
-    /// Stored bytes; in a plan as many as the last one of its kind had, or the plain bytes that would be read.
-    pub stored_bytes: Option<u64>,
-    /// Paths of the base that are gone.
-    pub deleted: Option<u64>,
-    /// Large files stored as changed blocks.
-    pub patched: Option<u64>,
-    /// Names of the dumps.
-    pub dumps: Vec<String>,
-    /// Generations that the previous transport should have taken.
-    pub previous_transport_failed: Vec<GenerationId>,
-    /// Why it failed.
-    pub failure: Option<FailureReport>,
-    /// What the policy tolerated.
-    pub warnings: Vec<String>,
+report! {
+    /// One stream. What is not known, or does not apply, is null.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct StreamReport {
+        /// `data` or `logs`.
+        pub stream: StreamName,
+        /// What became of it.
+        pub fate: Fate,
+        /// The generation; for a fresh stream its newest.
+        pub id: Option<GenerationId>,
+        /// Full or incremental.
+        pub kind: Option<GenerationKind>,
+        /// Why it has this kind, or why nothing was done.
+        pub reason: Option<String>,
+        /// What an incremental differs from.
+        pub base: Option<GenerationRef>,
+        /// The digest of the seal.
+        pub digest: Option<Digest>,
+        /// Where it lies, or would.
+        #[serde(serialize_with = "backup_interface::lossy")]
+        pub path: PathBuf,
+        /// Paths that the source holds; a plan counts them at the moment it is made.
+        pub paths: Option<u64>,
+        /// Plain bytes that the source holds.
+        pub bytes: Option<u64>,
+        /// Paths that the generation stores; in a plan those that would be read, which can be a few more.
+        pub files: Option<u64>,
+        /// Stored bytes; in a plan as many as the last one of its kind had, or the plain bytes that would be read.
+        pub stored_bytes: Option<u64>,
+        /// Paths of the base that are gone.
+        pub deleted: Option<u64>,
+        /// Large files stored as changed blocks.
+        pub patched: Option<u64>,
+        /// Names of the dumps.
+        pub dumps: Vec<String>,
+        /// Generations that the previous transport should have taken.
+        pub previous_transport_failed: Vec<GenerationId>,
+        /// Why it failed.
+        pub failure: Option<FailureReport>,
+        /// What the policy tolerated.
+        pub warnings: Vec<String>,
+    }
 }
 
-/// A service and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ServiceReport {
-    /// Its name.
-    pub name: String,
-    /// Whether it was on before.
-    pub was_on: bool,
+report! {
+    /// A service and what was found.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct ServiceReport {
+        /// Its name.
+        pub name: String,
+        /// Whether it was on before.
+        pub was_on: bool,
+    }
 }
 
 report! {
@@ -103,25 +109,27 @@ report! {
     }
 }
 
-/// What is known of a stream between runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct StreamStatus {
-    /// `data` or `logs`.
-    pub stream: StreamName,
-    /// The newest generation that was sealed here.
-    pub last_good: Option<GenerationId>,
-    /// Its age in seconds.
-    pub age_seconds: Option<u64>,
-    /// Why the last attempt failed, if it did.
-    pub last_failure: Option<FailureReport>,
-    /// Generations that wait in the handover point.
-    pub waiting: Vec<GenerationId>,
-    /// How many may wait.
-    pub keep: u32,
-    /// Kind of the next generation.
-    pub next_kind: GenerationKind,
-    /// Why.
-    pub reason: String,
+report! {
+    /// What is known of a stream between runs.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct StreamStatus {
+        /// `data` or `logs`.
+        pub stream: StreamName,
+        /// The newest generation that was sealed here.
+        pub last_good: Option<GenerationId>,
+        /// Its age in seconds.
+        pub age_seconds: Option<u64>,
+        /// Why the last attempt failed, if it did.
+        pub last_failure: Option<FailureReport>,
+        /// Generations that wait in the handover point.
+        pub waiting: Vec<GenerationId>,
+        /// How many may wait.
+        pub keep: u32,
+        /// Kind of the next generation.
+        pub next_kind: GenerationKind,
+        /// Why.
+        pub reason: String,
+    }
 }
 
 report! {

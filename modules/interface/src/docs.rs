@@ -28,28 +28,80 @@ pub struct Module {
     pub returns: fn() -> Vec<Returned>,
 }
 
-/// The fields that an executable adds to the result. Made by [`report!`](crate::report), so that every field is documented.
+/// The fields that an executable adds to the result, or a part of one. Made by [`report!`](crate::report), so that every field is documented.
 pub trait Report: Serialize {
-    /// Name and documentation of every field.
-    const FIELDS: &'static [(&'static str, &'static str)];
+    /// Every field.
+    fn fields() -> Vec<Field>;
+}
+
+impl<R: Report> Report for Vec<R> {
+    fn fields() -> Vec<Field> {
+        R::fields()
+    }
+}
+
+impl<R: Report> Report for Option<R> {
+    fn fields() -> Vec<Field> {
+        R::fields()
+    }
+}
+
+/// One field of a report.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name in the result.
+    pub name: &'static str,
+    /// Its documentation.
+    pub text: &'static str,
+    /// The fields of the report that it is, or of those that it lists; empty for anything else.
+    pub contains: Vec<Field>,
+}
+
+/// The type of a field, of which [`report!`](crate::report) asks whether it is a report: of the two traits the compiler takes
+/// [`Nested`] where it can.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Of<T>(pub std::marker::PhantomData<T>);
+
+#[doc(hidden)]
+pub trait Nested {
+    fn contains(&self) -> Vec<Field>;
+}
+
+impl<R: Report> Nested for Of<R> {
+    fn contains(&self) -> Vec<Field> {
+        R::fields()
+    }
+}
+
+#[doc(hidden)]
+pub trait Plain {
+    fn contains(&self) -> Vec<Field>;
+}
+
+impl<T> Plain for &Of<T> {
+    fn contains(&self) -> Vec<Field> {
+        Vec::new()
+    }
 }
 
 /// One report with example values, from which types and samples of the documentation are taken.
 #[derive(Debug)]
 pub struct Returned {
     when: &'static str,
-    fields: &'static [(&'static str, &'static str)],
+    fields: Vec<Field>,
     sample: Result<Map<String, Value>, String>,
 }
 
 impl Returned {
     /// `when` completes "returned": `always`, `success`, `action status`.
     pub fn new<R: Report>(when: &'static str, sample: &R) -> Self {
-        Self { when, fields: R::FIELDS, sample: outcome::values(sample).map_err(|error| error.to_string()) }
+        Self { when, fields: R::fields(), sample: outcome::values(sample).map_err(|error| error.to_string()) }
     }
 }
 
-/// Declares a report: a plain struct whose fields must have documentation.
+/// Declares a report: a plain struct whose fields must have documentation. A field whose type is a report as well, or a list of some, is
+/// documented with the fields of that.
 ///
 /// ```
 /// backup_interface::report! {
@@ -75,7 +127,15 @@ macro_rules! report {
         }
 
         impl $crate::Report for $name {
-            const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), concat!($($doc),+))),+];
+            fn fields() -> Vec<$crate::docs::Field> {
+                #[allow(unused_imports, reason = "each report needs one of them at least")]
+                use $crate::docs::{Nested as _, Plain as _};
+                vec![$($crate::docs::Field {
+                    name: stringify!($field),
+                    text: concat!($($doc),+),
+                    contains: (&$crate::docs::Of::<$type>(std::marker::PhantomData)).contains(),
+                }),+]
+            }
         }
     };
 }
@@ -283,51 +343,116 @@ fn returned(yaml: &mut Yaml, reports: &[Returned]) -> Result<(), String> {
         ("hint", "What to do about the failure.", "failure", "str"),
         ("rc", "The exit status that the same call has on the command line.", "failure", "int"),
     ] {
-        entry(yaml, name, text, when, kind, None)?;
+        yaml.block(name, |yaml| {
+            yaml.texts("description", [text]);
+            yaml.scalar("returned", when);
+            yaml.scalar("type", kind);
+            Ok(())
+        })?;
     }
-    let mut seen = Vec::new();
-    let when = |name: &str| {
-        let all: Vec<&str> = reports
-            .iter()
-            .filter(|report| report.fields.iter().any(|(other, _)| *other == name))
-            .map(|report| report.when)
-            .collect();
-        all.join(", ")
-    };
+    let mut shown = Vec::new();
     for report in reports {
         let sample = report.sample.as_ref().map_err(|error| format!("a sample cannot be shown: {error}"))?;
-        if let Some(extra) = sample.keys().find(|key| !report.fields.iter().any(|(name, _)| name == key)) {
-            return Err(format!("the sample has a field {extra} that the report does not declare"));
+        shown.extend(matched(report.when, &report.fields, &[sample])?);
+    }
+    for same in by_name(&shown) {
+        let (name, sample) = (same[0].field.name, same[0].value);
+        if RESERVED.contains(&name) {
+            return Err(format!("the field {name} is reserved"));
         }
-        for &(name, text) in report.fields {
-            let value = sample.get(name).ok_or_else(|| format!("the sample has no field {name}"))?;
-            if RESERVED.contains(&name) {
-                return Err(format!("the field {name} is reserved"));
-            }
-            if !seen.contains(&name) {
-                seen.push(name);
-                let kind = json_type(value).ok_or_else(|| format!("the sample of {name} is null"))?;
-                entry(yaml, name, text, &when(name), kind, Some(value))?;
-            }
-        }
+        yaml.block(name, |yaml| {
+            yaml.texts("description", texts(&same).iter().map(String::as_str));
+            yaml.scalar("returned", &whens(&same));
+            contents(yaml, &same)?;
+            yaml.json("sample", sample);
+            Ok(())
+        })?;
     }
     Ok(())
 }
 
-fn entry(
-    yaml: &mut Yaml,
-    name: &str,
-    text: &str,
-    when: &str,
-    kind: &str,
-    sample: Option<&Value>,
-) -> Result<(), String> {
-    yaml.block(name, |yaml| {
-        yaml.texts("description", [sentence(text).as_str()]);
-        yaml.scalar("returned", when);
-        yaml.scalar("type", kind);
-        if let Some(sample) = sample {
-            yaml.json("sample", sample);
+/// A field of one report, with an example of its value.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    when: &'a str,
+    field: &'a Field,
+    value: &'a Value,
+}
+
+/// Each field with its value in the samples, which have all of them and no other.
+fn matched<'a>(
+    when: &'a str,
+    fields: &'a [Field],
+    samples: &[&'a Map<String, Value>],
+) -> Result<Vec<Shown<'a>>, String> {
+    let declared = |key: &String| fields.iter().any(|field| field.name == key);
+    if let Some(extra) = samples.iter().flat_map(|sample| sample.keys()).find(|key| !declared(key)) {
+        return Err(format!("the sample has a field {extra} that the report does not declare"));
+    }
+    let show = |field: &'a Field| {
+        let mut values = samples.iter().filter_map(|sample| sample.get(field.name));
+        let first = values.clone().next().ok_or_else(|| format!("the sample has no field {}", field.name))?;
+        // Of a list, one item may show what another has not.
+        Ok(Shown { when, field, value: values.find(|value| !is_blank(value)).unwrap_or(first) })
+    };
+    fields.iter().map(show).collect()
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// Several reports may have a field of one name: it is documented once, where it comes first.
+fn by_name<'a>(shown: &[Shown<'a>]) -> Vec<Vec<Shown<'a>>> {
+    let mut groups: Vec<Vec<Shown<'a>>> = Vec::new();
+    for one in shown {
+        match groups.iter_mut().find(|group| group[0].field.name == one.field.name) {
+            Some(group) => group.push(*one),
+            None => groups.push(vec![*one]),
+        }
+    }
+    groups
+}
+
+fn whens(same: &[Shown<'_>]) -> String {
+    same.iter().map(|one| one.when).collect::<Vec<_>>().join(", ")
+}
+
+/// What each report says of it, if they do not all say the same.
+fn texts(same: &[Shown<'_>]) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for text in same.iter().map(|one| sentence(one.field.text)) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
+/// The type of a field and, if it is a report or lists some, their fields. These have no sample: the outermost field shows it all.
+fn contents(yaml: &mut Yaml, same: &[Shown<'_>]) -> Result<(), String> {
+    let kind = json_type(same[0].value).ok_or_else(|| format!("the sample of {} is null", same[0].field.name))?;
+    yaml.scalar("type", kind);
+    let mut inner = Vec::new();
+    for one in same.iter().filter(|one| !one.field.contains.is_empty()) {
+        let items: Vec<_> = match one.value {
+            Value::Array(items) => items.iter().filter_map(Value::as_object).collect(),
+            other => other.as_object().into_iter().collect(),
+        };
+        inner.extend(matched(one.when, &one.field.contains, &items)?);
+    }
+    if inner.is_empty() {
+        return Ok(());
+    }
+    yaml.block("contains", |yaml| {
+        for group in by_name(&inner) {
+            yaml.block(group[0].field.name, |yaml| {
+                yaml.texts("description", texts(&group).iter().map(String::as_str));
+                if group.len() < same.len() {
+                    yaml.scalar("returned", &whens(&group));
+                }
+                contents(yaml, &group)
+            })?;
         }
         Ok(())
     })

@@ -21,40 +21,68 @@ pub(crate) enum Side {
     Sink,
 }
 
-/// Something that terminate deletes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ItemReport {
-    stream: StreamName,
-    place: Place,
-    what: What,
-    id: Option<GenerationId>,
-    kind: Option<GenerationKind>,
-    #[serde(serialize_with = "backup_interface::lossy")]
-    path: PathBuf,
-    bytes: u64,
-    hold: Option<String>,
+report! {
+    /// Something that terminate deletes.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct ItemReport {
+        /// `data` or `logs`.
+        stream: StreamName,
+        /// Of which kind the folder is that holds it.
+        place: Place,
+        /// What it is.
+        what: What,
+        /// The generation; null: it is none.
+        id: Option<GenerationId>,
+        /// Full or incremental.
+        kind: Option<GenerationKind>,
+        /// Where it lies.
+        #[serde(serialize_with = "backup_interface::lossy")]
+        path: PathBuf,
+        /// Its bytes.
+        bytes: u64,
+        /// Why it should not expire; null: nobody holds it.
+        hold: Option<String>,
+    }
 }
 
-/// One job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct JobReport {
-    pub(crate) job: String,
-    pub(crate) group: String,
-    pub(crate) source: String,
-    pub(crate) side: Side,
-    pub(crate) before: State,
-    pub(crate) state: State,
-    pub(crate) since: Option<Timestamp>,
-    pub(crate) by: Option<String>,
-    pub(crate) action: Option<Action>,
-    pub(crate) terminating: bool,
-    pub(crate) stopping: bool,
-    pub(crate) legal: Vec<Action>,
-    pub(crate) streams: Vec<StreamStanding>,
-    pub(crate) deleted: Vec<ItemReport>,
-    pub(crate) deleted_bytes: u64,
-    #[serde(serialize_with = "backup_interface::lossy_all")]
-    pub(crate) left: Vec<PathBuf>,
+report! {
+    /// One job.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct JobReport {
+        /// As it is called here.
+        pub(crate) job: String,
+        /// Its group.
+        pub(crate) group: String,
+        /// Its source.
+        pub(crate) source: String,
+        /// `source` or `sink`: what this host is to it.
+        pub(crate) side: Side,
+        /// Its state before.
+        pub(crate) before: State,
+        /// Its state.
+        pub(crate) state: State,
+        /// Since when it is in it.
+        pub(crate) since: Option<Timestamp>,
+        /// By whom it was brought there.
+        pub(crate) by: Option<String>,
+        /// What led there; null: none was needed.
+        pub(crate) action: Option<Action>,
+        /// Whether its copies are still being deleted.
+        pub(crate) terminating: bool,
+        /// Whether what was under way has not ended.
+        pub(crate) stopping: bool,
+        /// The actions that are possible now.
+        pub(crate) legal: Vec<Action>,
+        /// For each `stream` the `phase` of its initial sync as far as this host sees it, how each of the `phases` stands (`done`, `under_way`, `to_come`, or `no_work`: passed, since files have nothing to do in it), `bytes` of `bytes_total` and `slices` of `slices_total`, the `generation` that it makes, when it `began`, the `cause` of a resync, and why a `resync_required`.
+        pub(crate) streams: Vec<StreamStanding>,
+        /// What the action deleted or would, in the order of deletion.
+        pub(crate) deleted: Vec<ItemReport>,
+        /// Bytes of all that.
+        pub(crate) deleted_bytes: u64,
+        /// What it left because it is not the job's.
+        #[serde(serialize_with = "backup_interface::lossy_all")]
+        pub(crate) left: Vec<PathBuf>,
+    }
 }
 
 report! {
@@ -204,7 +232,7 @@ impl Report {
             kind: Some(GenerationKind::Full),
             path: "/home/dataBackupSink/store/web1/shop/data/20261120T220000Z".into(),
             bytes: 5_242_880,
-            hold: None,
+            hold: Some("audit".into()),
         };
         let stream = StreamStanding {
             stream: StreamName::Data,

@@ -12,7 +12,7 @@ use crate::status::status;
 use backup_adapters::signals::Interrupt;
 use backup_common::JobArgs;
 use backup_common::recover::{self, RecoverArgs, RecoverReport};
-use backup_core::{Digest, GenerationKind, StreamName};
+use backup_core::{Digest, GenerationKind, GenerationRef, StreamName};
 use backup_interface::{Call, Described, Module, Outcome, Returned};
 use std::time::Duration;
 
@@ -152,8 +152,8 @@ fn raise_file_limit() {
 /// Results for the documentation.
 mod samples {
     use super::{
-        Available, Digest, DumpReport, Fate, GenerationKind, OwnerReport, RootReport, RunReport, ServiceReport,
-        StatusReport, StreamName, StreamReport, Whose,
+        Available, Digest, DumpReport, Fate, GenerationKind, GenerationRef, OwnerReport, RootReport, RunReport,
+        ServiceReport, StatusReport, StreamName, StreamReport, Whose,
     };
 
     pub(super) fn run() -> RunReport {
@@ -163,8 +163,11 @@ mod samples {
                 stream: StreamName::Data,
                 fate: Fate::Restored,
                 id: "20261120T220000Z".parse().expect("a sample id"),
-                kind: GenerationKind::Full,
-                base: None,
+                kind: GenerationKind::Incremental,
+                base: Some(GenerationRef {
+                    id: "20261115T220000Z".parse().expect("a sample id"),
+                    digest: Digest::of(b"base"),
+                }),
                 digest: Digest::of(b"sample"),
                 path: "/home/dataBackupSource/restore/shop/data/20261120T220000Z".into(),
                 signed_by: Some("sink1".into()),
@@ -183,7 +186,11 @@ mod samples {
                     changed: 3,
                     removed: 1,
                 }],
-                dumps: vec![DumpReport { name: "dump-orders.sql.zst".into(), loaded: true, path: None }],
+                dumps: vec![DumpReport {
+                    name: "dump-orders.sql.zst".into(),
+                    loaded: false,
+                    path: Some("/srv/restored/dump-orders.sql".into()),
+                }],
             }],
             target: Some("/srv/restored".into()),
             services: vec![ServiceReport { name: "shop.service".into(), was_on: true }],
@@ -202,8 +209,8 @@ mod samples {
                 from: "source_store",
                 stream: StreamName::Data,
                 id: "20261120T220000Z".parse().expect("a sample id"),
-                kind: GenerationKind::Full,
-                base: None,
+                kind: GenerationKind::Incremental,
+                base: Some("20261115T220000Z".parse().expect("a sample id")),
                 complete: true,
                 receipt_of: Some("sink1".into()),
                 bytes: 1_200_000_000,

@@ -24,70 +24,78 @@ pub(crate) enum Fate {
     Failed,
 }
 
-/// What changes in one root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct RootReport {
-    /// The include path.
-    pub path: String,
-    /// Paths that the generation has here.
-    pub paths: u64,
-    /// Bytes of its files.
-    pub bytes: u64,
-    /// Paths that are not there.
-    pub created: u64,
-    /// Paths that differ.
-    pub changed: u64,
-    /// Paths, with all below them, that the generation does not have.
-    pub removed: u64,
+report! {
+    /// What changes in one root.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct RootReport {
+        /// The include path.
+        pub path: String,
+        /// Paths that the generation has here.
+        pub paths: u64,
+        /// Bytes of its files.
+        pub bytes: u64,
+        /// Paths that are not there.
+        pub created: u64,
+        /// Paths that differ.
+        pub changed: u64,
+        /// Paths, with all below them, that the generation does not have.
+        pub removed: u64,
+    }
 }
 
-/// What becomes of a dump.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct DumpReport {
-    /// The artifact.
-    pub name: String,
-    /// Whether a command of the job loads it.
-    pub loaded: bool,
-    /// Where it is as a plain file.
-    #[serde(serialize_with = "backup_interface::lossy_option")]
-    pub path: Option<PathBuf>,
+report! {
+    /// What becomes of a dump.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct DumpReport {
+        /// The artifact.
+        pub name: String,
+        /// Whether a command of the job loads it.
+        pub loaded: bool,
+        /// Where it is as a plain file.
+        #[serde(serialize_with = "backup_interface::lossy_option")]
+        pub path: Option<PathBuf>,
+    }
 }
 
-/// One stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct StreamReport {
-    /// `data` or `logs`.
-    pub stream: StreamName,
-    /// What became of it.
-    pub fate: Fate,
-    /// The generation.
-    pub id: GenerationId,
-    /// Full or incremental.
-    pub kind: GenerationKind,
-    /// What an incremental differs from.
-    pub base: Option<GenerationRef>,
-    /// The digest of its seal.
-    pub digest: Digest,
-    /// Where it lies.
-    #[serde(serialize_with = "backup_interface::lossy")]
-    pub path: PathBuf,
-    /// The sink whose pinned key signed the receipt; null if nobody did.
-    pub signed_by: Option<String>,
-    /// Owners whose numbers change, and those whose names are unknown here.
-    pub owners: Vec<OwnerReport>,
-    /// Each include path.
-    pub roots: Vec<RootReport>,
-    /// Each dump.
-    pub dumps: Vec<DumpReport>,
+report! {
+    /// One stream.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct StreamReport {
+        /// `data` or `logs`.
+        pub stream: StreamName,
+        /// What became of it.
+        pub fate: Fate,
+        /// The generation.
+        pub id: GenerationId,
+        /// Full or incremental.
+        pub kind: GenerationKind,
+        /// What an incremental differs from.
+        pub base: Option<GenerationRef>,
+        /// The digest of its seal.
+        pub digest: Digest,
+        /// Where it lies.
+        #[serde(serialize_with = "backup_interface::lossy")]
+        pub path: PathBuf,
+        /// The sink whose pinned key signed the receipt; null if nobody did.
+        pub signed_by: Option<String>,
+        /// Owners whose numbers change, and those whose names are unknown here.
+        pub owners: Vec<OwnerReport>,
+        /// Each include path.
+        pub roots: Vec<RootReport>,
+        /// Each dump.
+        pub dumps: Vec<DumpReport>,
+    }
 }
 
-/// A service and what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct ServiceReport {
-    /// Its name.
-    pub name: String,
-    /// Whether it was on before.
-    pub was_on: bool,
+report! {
+    /// A service and what was found.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct ServiceReport {
+        /// Its name.
+        pub name: String,
+        /// Whether it was on before.
+        pub was_on: bool,
+    }
 }
 
 report! {
@@ -118,25 +126,27 @@ report! {
     }
 }
 
-/// A generation that can be restored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Available {
-    /// `restore_folder`, `source_store` or `sink_store`.
-    pub from: &'static str,
-    /// `data` or `logs`.
-    pub stream: StreamName,
-    /// The generation.
-    pub id: GenerationId,
-    /// Full or incremental.
-    pub kind: GenerationKind,
-    /// The base of an incremental.
-    pub base: Option<GenerationId>,
-    /// Whether that base lies beside it; true for a full.
-    pub complete: bool,
-    /// The sink that its receipt names; the signature is checked when it is restored.
-    pub receipt_of: Option<String>,
-    /// Stored bytes.
-    pub bytes: u64,
+report! {
+    /// A generation that can be restored.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct Available {
+        /// `restore_folder`, `source_store` or `sink_store`.
+        pub from: &'static str,
+        /// `data` or `logs`.
+        pub stream: StreamName,
+        /// The generation.
+        pub id: GenerationId,
+        /// Full or incremental.
+        pub kind: GenerationKind,
+        /// The base of an incremental.
+        pub base: Option<GenerationId>,
+        /// Whether that base lies beside it; true for a full.
+        pub complete: bool,
+        /// The sink that its receipt names; the signature is checked when it is restored.
+        pub receipt_of: Option<String>,
+        /// Stored bytes.
+        pub bytes: u64,
+    }
 }
 
 report! {

@@ -28,29 +28,51 @@ report! {
     }
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct StoreReport {
-    stream: String,
-    #[serde(serialize_with = "backup_interface::lossy")]
-    path: PathBuf,
-    missing: bool,
-    generations: Vec<Item>,
-    deleted: Vec<String>,
-    reread: Vec<String>,
-    waiting: Vec<String>,
-    damaged: Vec<String>,
-    rests: Vec<String>,
-    oddities: Vec<String>,
+report! {
+    /// One store of a stream.
+    #[derive(Debug, Serialize)]
+    pub(crate) struct StoreReport {
+        /// `data` or `logs`.
+        stream: String,
+        /// Where the store lies.
+        #[serde(serialize_with = "backup_interface::lossy")]
+        path: PathBuf,
+        /// Whether there is none.
+        missing: bool,
+        /// Each generation, oldest first.
+        generations: Vec<Item>,
+        /// Ids, in the order of deletion.
+        deleted: Vec<String>,
+        /// What was re-read because a deletion relies on it, or because the job is stopped.
+        reread: Vec<String>,
+        /// What must still be re-read before more can be deleted.
+        waiting: Vec<String>,
+        /// What re-reading found damaged.
+        damaged: Vec<String>,
+        /// Partials that were removed.
+        rests: Vec<String>,
+        /// What is neither a generation nor known.
+        oddities: Vec<String>,
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct Item {
-    id: String,
-    kind: String,
-    bytes: u64,
-    verdict: &'static str,
-    reasons: Vec<String>,
-    relies_on: Vec<String>,
+report! {
+    /// What retention says of a generation.
+    #[derive(Debug, Serialize)]
+    struct Item {
+        /// The generation.
+        id: String,
+        /// Full or incremental.
+        kind: String,
+        /// Its stored bytes.
+        bytes: u64,
+        /// `keep`, `expire` or `postpone`.
+        verdict: &'static str,
+        /// Why.
+        reasons: Vec<String>,
+        /// The copies on which its deletion relies.
+        relies_on: Vec<String>,
+    }
 }
 
 fn strings<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
@@ -218,29 +240,51 @@ report! {
     }
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct StoreStatus {
-    stream: String,
-    #[serde(serialize_with = "backup_interface::lossy")]
-    path: PathBuf,
-    generations: Vec<GenerationStatus>,
-    partials: Vec<String>,
-    oddities: Vec<String>,
+report! {
+    /// What one store keeps.
+    #[derive(Debug, Serialize)]
+    pub(crate) struct StoreStatus {
+        /// `data` or `logs`.
+        stream: String,
+        /// Where the store lies.
+        #[serde(serialize_with = "backup_interface::lossy")]
+        path: PathBuf,
+        /// Each generation, oldest first.
+        generations: Vec<GenerationStatus>,
+        /// What is not sealed.
+        partials: Vec<String>,
+        /// What is neither a generation nor known.
+        oddities: Vec<String>,
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct GenerationStatus {
-    id: String,
-    kind: String,
-    base: Option<String>,
-    label: Option<String>,
-    bytes: u64,
-    received_at: Option<String>,
-    verified_at: Option<String>,
-    checked_at: Option<String>,
-    intact: Option<bool>,
-    hold: Option<String>,
-    receipt_ignored: Option<String>,
+report! {
+    /// What is known of a generation. What is not known is null.
+    #[derive(Debug, Serialize)]
+    struct GenerationStatus {
+        /// The generation.
+        id: String,
+        /// Full or incremental.
+        kind: String,
+        /// What an incremental differs from.
+        base: Option<String>,
+        /// Its name, if it was made besides the schedule.
+        label: Option<String>,
+        /// Its stored bytes.
+        bytes: u64,
+        /// When it arrived at the sink.
+        received_at: Option<String>,
+        /// When its digests were re-read there.
+        verified_at: Option<String>,
+        /// When they were last re-read here.
+        checked_at: Option<String>,
+        /// What that found.
+        intact: Option<bool>,
+        /// Why it must not expire.
+        hold: Option<String>,
+        /// Why its receipt does not count.
+        receipt_ignored: Option<String>,
+    }
 }
 
 impl From<&Stored> for GenerationStatus {
@@ -281,24 +325,32 @@ impl GenerationStatus {
 impl StatusReport {
     /// For the documentation.
     pub(crate) fn sample() -> Self {
-        let generation = GenerationStatus {
-            id: "20261120T220000Z".into(),
-            kind: "full".into(),
-            base: None,
+        let generation = |id: &str, base: Option<&str>| GenerationStatus {
+            id: id.into(),
+            kind: base.map_or("full", |_| "incremental").into(),
+            base: base.map(Into::into),
             label: None,
             bytes: 5_242_880,
             received_at: Some("2026-11-20T23:00:04Z".into()),
             verified_at: Some("2026-11-20T23:00:09Z".into()),
-            checked_at: None,
-            intact: None,
+            checked_at: Some("2026-11-21T04:00:00Z".into()),
+            intact: Some(true),
             hold: None,
             receipt_ignored: None,
+        };
+        let kept = GenerationStatus {
+            label: Some("before-upgrade".into()),
+            hold: Some("audit".into()),
+            receipt_ignored: Some("it is of another generation".into()),
+            received_at: None,
+            verified_at: None,
+            ..generation("20261119T220000Z", None)
         };
         Self {
             listings: vec![StoreStatus {
                 stream: "data".into(),
                 path: "/home/dataBackupSink/store/web1/shop/data".into(),
-                generations: vec![generation],
+                generations: vec![kept, generation("20261120T220000Z", Some("20261119T220000Z"))],
                 partials: Vec::new(),
                 oddities: Vec::new(),
             }],

@@ -19,13 +19,15 @@ backup_interface::report! {
     }
 }
 
-/// A generation that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Waiting {
-    /// Its stream.
-    pub stream: StreamName,
-    /// Its id.
-    pub id: GenerationId,
+backup_interface::report! {
+    /// A generation that waits.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub struct Waiting {
+        /// Its stream.
+        pub stream: StreamName,
+        /// Its id.
+        pub id: GenerationId,
+    }
 }
 
 /// What happened to a generation.
@@ -48,42 +50,46 @@ pub enum Action {
     Stop,
 }
 
-/// A generation and what was done with it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Moved {
-    /// Its stream.
-    pub stream: StreamName,
-    /// Its id.
-    pub id: GenerationId,
-    /// Full or incremental.
-    pub kind: GenerationKind,
-    /// Bytes of its files.
-    pub bytes: u64,
-    /// What was done, or would be.
-    pub action: Action,
-    /// Bytes on the connection, both ways.
-    pub wire_bytes: u64,
-    /// An earlier attempt had carried a part.
-    pub resumed: bool,
-    /// The sink re-read every digest.
-    pub verified: bool,
-    /// When it arrived, by the sink's clock.
-    pub received_at: Option<Timestamp>,
-    /// It left the handover point.
-    pub moved_to_store: bool,
-    /// What rotation did afterwards.
-    pub rotated: Rotated,
-    /// How long it took, milliseconds.
-    pub duration_ms: u64,
+backup_interface::report! {
+    /// A generation and what was done with it.
+    #[derive(Debug, Clone, Serialize)]
+    pub struct Moved {
+        /// Its stream.
+        pub stream: StreamName,
+        /// Its id.
+        pub id: GenerationId,
+        /// Full or incremental.
+        pub kind: GenerationKind,
+        /// Bytes of its files.
+        pub bytes: u64,
+        /// What was done, or would be.
+        pub action: Action,
+        /// Bytes on the connection, both ways.
+        pub wire_bytes: u64,
+        /// An earlier attempt had carried a part.
+        pub resumed: bool,
+        /// The sink re-read every digest.
+        pub verified: bool,
+        /// When it arrived, by the sink's clock.
+        pub received_at: Option<Timestamp>,
+        /// It left the handover point.
+        pub moved_to_store: bool,
+        /// What rotation did afterwards.
+        pub rotated: Rotated,
+        /// How long it took, milliseconds.
+        pub duration_ms: u64,
+    }
 }
 
-/// What rotation did on each side; absent: it did not run, or failed (then there is a warning).
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Rotated {
-    /// In the sink's store.
-    pub sink: Option<Rotation>,
-    /// In the source's store.
-    pub source: Option<Rotation>,
+backup_interface::report! {
+    /// What rotation did on each side; absent: it did not run, or failed (then there is a warning).
+    #[derive(Debug, Clone, Default, Serialize)]
+    pub struct Rotated {
+        /// In the sink's store.
+        pub sink: Option<Rotation>,
+        /// In the source's store.
+        pub source: Option<Rotation>,
+    }
 }
 
 impl Moved {
@@ -146,17 +152,19 @@ backup_interface::report! {
     }
 }
 
-/// How one stream stands.
-#[derive(Debug, Clone, Serialize)]
-pub struct StreamStatus {
-    /// The stream.
-    pub stream: StreamName,
-    /// This side.
-    pub here: Standing,
-    /// The other side.
-    pub peer: Option<Standing>,
-    /// The end of the certificate with which this side logs in, if it needs one.
-    pub certificate_until: Option<Timestamp>,
+backup_interface::report! {
+    /// How one stream stands.
+    #[derive(Debug, Clone, Serialize)]
+    pub struct StreamStatus {
+        /// The stream.
+        pub stream: StreamName,
+        /// This side.
+        pub here: Standing,
+        /// The other side.
+        pub peer: Option<Standing>,
+        /// The end of the certificate with which this side logs in, if it needs one.
+        pub certificate_until: Option<Timestamp>,
+    }
 }
 
 backup_interface::report! {

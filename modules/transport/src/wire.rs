@@ -290,16 +290,18 @@ pub struct Rechecked {
 #[serde(deny_unknown_fields)]
 pub struct Rotate {}
 
-/// Answers [`Rotate`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rotation {
-    /// Generations that stay.
-    pub kept: Vec<GenerationId>,
-    /// Generations that were deleted.
-    pub expired: Vec<GenerationId>,
-    /// Generations that are due, but whose deletion has to wait.
-    pub postponed: Vec<GenerationId>,
+backup_interface::report! {
+    /// Answers [`Rotate`].
+    #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Rotation {
+        /// Generations that stay.
+        pub kept: Vec<GenerationId>,
+        /// Generations that were deleted.
+        pub expired: Vec<GenerationId>,
+        /// Generations that are due, but whose deletion has to wait.
+        pub postponed: Vec<GenerationId>,
+    }
 }
 
 /// Asks a side how it stands.
@@ -307,29 +309,33 @@ pub struct Rotation {
 #[serde(deny_unknown_fields)]
 pub struct Status {}
 
-/// Answers [`Status`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Standing {
-    /// Sealed generations in the handover point (source) or arriving (sink), oldest first.
-    pub outstanding: Vec<GenerationId>,
-    /// Sealed generations in the store, oldest first.
-    pub stored: Vec<GenerationId>,
-    /// The newest one in the store with a receipt that says verified.
-    pub newest_verified: Option<GenerationRef>,
-    /// Bytes free where generations arrive.
-    pub free_bytes: u64,
-    /// On a sink that limits the source: what it may fill.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quota: Option<Quota>,
+backup_interface::report! {
+    /// Answers [`Status`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Standing {
+        /// Sealed generations in the handover point (source) or arriving (sink), oldest first.
+        pub outstanding: Vec<GenerationId>,
+        /// Sealed generations in the store, oldest first.
+        pub stored: Vec<GenerationId>,
+        /// The newest one in the store with a receipt that says verified.
+        pub newest_verified: Option<GenerationRef>,
+        /// Bytes free where generations arrive.
+        pub free_bytes: u64,
+        /// On a sink that limits the source: what it may fill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub quota: Option<Quota>,
+    }
 }
 
-/// What a source may fill on a sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quota {
-    /// So many bytes.
-    pub limit: u64,
-    /// Of these, so many are taken up: by generations stored, arrived and arriving, and by notes about them.
-    pub used: u64,
+backup_interface::report! {
+    /// What a source may fill on a sink.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Quota {
+        /// So many bytes.
+        pub limit: u64,
+        /// Of these, so many are taken up: by generations stored, arrived and arriving, and by notes about them.
+        pub used: u64,
+    }
 }

@@ -27,19 +27,21 @@ pub(crate) enum Whose {
     Group,
 }
 
-/// An owner whose number changes, or whose name this host does not know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct OwnerReport {
-    /// `user` or `group`.
-    pub of: Whose,
-    /// The name on the source; null if it had none, or is named by an ACL only.
-    pub name: Option<String>,
-    /// The number on the source.
-    pub number: u32,
-    /// The number here.
-    pub becomes: u32,
-    /// Who has that number here; null: nobody.
-    pub name_here: Option<String>,
+backup_interface::report! {
+    /// An owner whose number changes, or whose name this host does not know.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+    pub(crate) struct OwnerReport {
+        /// `user` or `group`.
+        pub of: Whose,
+        /// The name on the source; null if it had none, or is named by an ACL only.
+        pub name: Option<String>,
+        /// The number on the source.
+        pub number: u32,
+        /// The number here.
+        pub becomes: u32,
+        /// Who has that number here; null: nobody.
+        pub name_here: Option<String>,
+    }
 }
 
 /// What becomes of all owners of a generation.
