@@ -40,7 +40,7 @@ for core in oldest newest; do
             *) die "$transfers transfers in $log" ;;
         esac
         ! grep -n "$secret" "$log" >&2 || die "what no_log should hide is in $log"
-        [ "$form" = installed ] || play "$room/$core-refused.txt" molecule/matrix/refused.yml
+        [ "$form" = installed ] || play "$room/$core-refused.txt" --extra-vars "other=$other" molecule/matrix/refused.yml
     done
     ANSIBLE_KEEP_REMOTE_FILES=1 play "$room/$core-processors.txt" --extra-vars "own=$own other=$other" molecule/matrix/processors.yml
     say "each host was sent the executable for its own processor: one of them said $other, and the bytes were compared"

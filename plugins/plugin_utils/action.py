@@ -42,13 +42,16 @@ class ExecutableAction(ActionBase):
 
     def _work(self, name: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         release = executable.release()
+        # Where the task is done, which may be another host than the one that it is for.
+        host = str(self._task.delegate_to or task_vars.get("inventory_hostname", "the host"))
         if self._one_round_trip():
-            answer, machine = self._run_installed(name, release)
+            answer, machine = self._run_installed(name, release, host)
             if answer is not None:
                 return answer
         else:
             machine = self._ask_processor()
-        return self._transfer(executable.for_processor(name, machine), task_vars)
+        result = self._transfer(executable.for_processor(name, machine), task_vars)
+        return remedy.for_transfer_result(name, host, machine, result)
 
     def _one_round_trip(self) -> bool:
         """Whether arguments can go to standard input. Some ways to become another user need a terminal there; a task that is
@@ -61,9 +64,10 @@ class ExecutableAction(ActionBase):
             and (become is None or (become.name != "su" and getattr(become, "pipelining", True)))
         )
 
-    def _run_installed(self, name: str, release: str) -> tuple[dict[str, t.Any] | None, str]:
+    def _run_installed(self, name: str, release: str, host: str) -> tuple[dict[str, t.Any] | None, str]:
         """The answer of the installed executable; or None and the host's processor where it is another release or not there."""
-        call = "%s/%s module - --release %s" % (INSTALLED, name, shlex.quote(release))
+        path = "%s/%s" % (INSTALLED, name)
+        call = "%s module - --release %s" % (path, shlex.quote(release))
         command = COMMAND.format(
             call=" ".join(filter(None, (self._compute_environment_string(), call))),
             not_run="|".join(map(str, NOT_RUN)),
@@ -79,7 +83,7 @@ class ExecutableAction(ActionBase):
                     return json.loads(line), ""
                 except ValueError:
                     break
-        return remedy.no_answer(name, done), ""
+        return remedy.no_answer(path, host, done), ""
 
     def _arguments(self) -> dict[str, t.Any]:
         """The task's options, and of Ansible's settings those that the executables read."""
@@ -99,7 +103,7 @@ class ExecutableAction(ActionBase):
         # One name per processor: Ansible's loader remembers where it found a name.
         self._shared_loader_obj.module_loader.add_directory(str(path.parent))
         try:
-            result = self._execute_module(
+            return self._execute_module(
                 module_name="ansible.legacy.%s" % path.name,
                 module_args=dict(self._task.args),
                 task_vars=task_vars,
@@ -107,4 +111,3 @@ class ExecutableAction(ActionBase):
             )
         except AnsibleError as problem:
             return remedy.for_transfer_error(problem)
-        return remedy.for_transfer_result(result)

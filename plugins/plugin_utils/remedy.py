@@ -19,19 +19,28 @@ ACL = (
 )
 
 
+KILLED = "Look into the host's log for who ended it (`journalctl -k` tells where memory was short), and repeat the task."
+GARBAGE = "Run `%s --version` on the host: if it does not answer, let playbooks/site.yml install it anew. If it does, this is a defect of Handover."
+FORMAT = (
+    "Its `uname -m` says %s, for which this executable was built; its kernel runs something else. "
+    "Let `uname -m` tell the processor that programs are run for, or take the host out of the play."
+)
+
+
 def failure(kind: str, message: str, hint: str) -> dict[str, t.Any]:
     """A result that says what is wrong and what to do about it; nothing was done."""
     return {"failed": True, "changed": False, "kind": kind, "msg": message, "hint": hint, "rc": EXIT_STATUS[kind]}
 
 
-def no_answer(name: str, done: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The installed executable, or what should have started it, said nothing that could be understood; it may have done something."""
-    result = failure(
-        "internal",
-        "%s ended with exit status %s and without a result" % (name, done["rc"]),
-        "What it printed is in module_stdout and module_stderr.",
-    )
-    result.update(changed=True, module_stdout=done["stdout"], module_stderr=done.get("stderr", ""))
+def no_answer(name: str, host: str, done: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The executable, or what should have started it, said nothing that could be understood; it may have done something."""
+    status, out, err = done.get("rc", "unknown"), done.get("stdout", ""), done.get("stderr", "")
+    # What a shell tells of a child that a signal ended.
+    killed = isinstance(status, int) and 128 < status < 160
+    how = "was killed by signal %d" % (status - 128) if killed else "ended with exit status %s" % status
+    hint = "%s What was printed is in module_stdout and module_stderr." % (KILLED if killed else GARBAGE % name)
+    result = failure("internal", "%s on %s %s and without a result" % (name, host, how), hint)
+    result.update(changed=True, module_stdout=out, module_stderr=err)
     return result
 
 
@@ -42,9 +51,14 @@ def for_transfer_error(problem: AnsibleError) -> dict[str, t.Any]:
     return failure("permission", "the executable cannot be handed to an unprivileged user", ACL)
 
 
-def for_transfer_result(result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Explains an executable that the host would not start."""
-    said = "%s%s" % (result.get("module_stdout", ""), result.get("module_stderr", ""))
+def for_transfer_result(name: str, host: str, machine: str, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Explains an executable that the host would not start, or that did not answer."""
+    if "module_stdout" not in result:
+        return result
+    said = "%s%s" % (result["module_stdout"], result.get("module_stderr", ""))
     if result.get("rc") == 126 and "Permission denied" in said:
-        return failure("permission", "the host does not let a transferred executable be run: %s" % said.strip(), NOEXEC)
-    return result
+        return failure("permission", "%s does not let a transferred executable be run: %s" % (host, said.strip()), NOEXEC)
+    if result.get("rc") == 126 and "Exec format error" in said:
+        return failure("missing_tool", "%s cannot run the executable %s: %s" % (host, name, said.strip()), FORMAT % machine)
+    done = {"rc": result.get("rc"), "stdout": result["module_stdout"], "stderr": result.get("module_stderr", "")}
+    return no_answer(name, host, done)
