@@ -48,6 +48,9 @@ options:
       - >-
         V(fetch): Bring a generation back from the sink into the restore folder, with its base and receipts.
       - >-
+        V(deliver): On a sink: place a generation in the restore folder of its source, with its base and
+        receipts.
+      - >-
         V(adopt): On a sink: accept generations of another source installation from here on.
     type: str
     default: run
@@ -56,6 +59,7 @@ options:
       - plan
       - status
       - fetch
+      - deliver
       - adopt
   job:
     description:
@@ -115,7 +119,7 @@ options:
         a warning. Or a day of UTC (`2026-11-20`) or a time with its zone (`2026-11-20T22:00Z`): the same
         among those that are not after it.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
     type: str
     default: newest
   address:
@@ -123,21 +127,21 @@ options:
       - >-
         The sink's host; default: the job's peer, where the source pushes.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
     type: str
   port:
     description:
       - >-
         Port of the sink's sshd; default: the peer's.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
     type: int
   login:
     description:
       - >-
         Login at the sink; default: the sink's login.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
     type: str
   identity:
     description:
@@ -145,14 +149,16 @@ options:
         Private key of the access that was granted, readable for the stream's user only; default: the one that
         transport uses.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
+      - >-
+        Required with O(action=deliver).
     type: path
   known_hosts:
     description:
       - >-
         Pinned host keys; default: those that transport uses.
       - >-
-        Only with O(action=fetch).
+        Only with O(action=fetch), O(action=deliver).
     type: path
   instance:
     description:
@@ -188,6 +194,14 @@ EXAMPLES = r"""
     address: sink1
     identity: /run/restore_key
     known_hosts: /run/restore_key.known_hosts
+
+- name: Place the newest copy in the restore folder of its source, on the sink
+  backup_transport:
+    action: deliver
+    job: web1/shop
+    address: web1
+    identity: /run/deliver_key
+    known_hosts: /run/deliver_key.known_hosts
 """
 
 RETURN = r"""
@@ -227,7 +241,7 @@ generations:
       `moved_to_store`; what was `rotated` on each side; `duration_ms`.
     - >-
       What lies in the restore folder now, base first.
-  returned: "actions run and plan, action fetch"
+  returned: "actions run and plan, action fetch, action deliver"
   type: list
   contains:
     stream:
@@ -561,7 +575,7 @@ generation:
   description:
     - >-
       The generation that was asked for.
-  returned: action fetch
+  returned: "action fetch, action deliver"
   type: str
   sample: "20261120T220000Z"
 folder:
@@ -575,9 +589,23 @@ wire_bytes:
   description:
     - >-
       Bytes on the connection, both ways.
-  returned: action fetch
+  returned: "action fetch, action deliver"
   type: int
   sample: 54012345
+delivered:
+  description:
+    - >-
+      Of these, what this run brought.
+  returned: action deliver
+  type: list
+  sample: ["20261120T220000Z"]
+host:
+  description:
+    - >-
+      The source's host.
+  returned: action deliver
+  type: str
+  sample: "web1"
 instance:
   description:
     - >-

@@ -168,6 +168,7 @@ fn every_answer_is_declared_and_every_declared_field_is_answered() {
         call(source, transport, &["run"]),
         call(source, transport, &["status"]),
         call(sink, transport, &["status"]),
+        ("deliver", lab.deliver(&[]).good()),
         ("fetch", lab.fetch(&[]).good()),
         call(sink, transport, &["adopt", "--instance", "fedcba9876543210fedcba9876543210"]),
     ];

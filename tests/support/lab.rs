@@ -119,7 +119,7 @@ impl Lab {
         let at = |name: &str| room.path().join(name);
         fs::create_dir_all(at("source/srv")).unwrap();
         sh(&format!(
-            "cd {}; for k in host push pull logs fetch receipt; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done",
+            "cd {}; for k in host push pull logs fetch deliver receipt; do ssh-keygen -q -t ed25519 -N '' -C $k -f $k; done",
             room.path().display()
         ));
         let public = fs::read_to_string(at("receipt.pub")).unwrap();
@@ -208,6 +208,7 @@ impl Lab {
             ("pull", Host::Source, "--job shop --stream data --allow pull"),
             ("logs", Host::Source, "--job shop --stream logs --allow pull"),
             ("fetch", Host::Sink, "--job web1/shop --stream data --allow fetch"),
+            ("deliver", Host::Source, "--job shop --stream data --allow deliver"),
         ] {
             let (transport, host) = (self.path(host, Executable::Transport), folder(host));
             let forced = format!(
@@ -288,8 +289,13 @@ impl Lab {
 
     /// The call that brings a generation of the data from the sink into the restore folder.
     pub fn fetch_command(&self, words: &[&str]) -> Command {
-        let (port, identity, known) = (self.port.to_string(), self.at("fetch"), self.at("known_hosts"));
-        let mut command = self.command(Host::Source, Executable::Transport, &[&["fetch"], words].concat());
+        self.granted(Host::Source, "fetch", words)
+    }
+
+    /// A call that needs access of its own, which the key of the same name has.
+    fn granted(&self, host: Host, action: &'static str, words: &[&str]) -> Command {
+        let (port, identity, known) = (self.port.to_string(), self.at(action), self.at("known_hosts"));
+        let mut command = self.command(host, Executable::Transport, &[&[action], words].concat());
         command.args(["--address", "127.0.0.1", "--port", &port, "--login", "root", "--identity"]).arg(identity);
         command.arg("--known-hosts").arg(known);
         command
@@ -298,6 +304,11 @@ impl Lab {
     /// Brings a generation of the data from the sink into the restore folder.
     pub fn fetch(&self, words: &[&str]) -> Done {
         Done::of(&mut self.fetch_command(words))
+    }
+
+    /// Has the sink place a generation of the data in the restore folder.
+    pub fn deliver(&self, words: &[&str]) -> Done {
+        Done::of(&mut self.granted(Host::Sink, "deliver", words))
     }
 
     /// A place of the job's generations on the source: `handover`, `store` or `restore`.

@@ -68,6 +68,12 @@ impl Line<'_> {
         Ok(self.transfer(RECEIVE, candidate, &folder, None)?)
     }
 
+    /// Sink → restore folder, begun by the sink.
+    pub fn deliver(&self, candidate: &Candidate) -> Result<u64> {
+        let folder = self.place.store().dir().generation(candidate.id());
+        Ok(self.transfer(RECEIVE, candidate, &folder, None)?)
+    }
+
     /// Source → sink, begun by the sink.
     pub fn pull(&self, candidate: &Candidate) -> Result<u64> {
         let previous = LocalSink { place: self.place.clone() }.previous(candidate)?;

@@ -16,6 +16,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Bring a generation back from the sink into the restore folder, with its base and receipts.
     Fetch(FetchArgs),
+    /// On a sink: place a generation in the restore folder of its source, with its base and receipts.
+    Deliver(DeliverArgs),
     /// On a sink: accept generations of another source installation from here on.
     Adopt(AdoptArgs),
     /// Serve one request of a peer, as the forced command of its key.
@@ -70,6 +72,36 @@ pub struct FetchArgs {
     /// Private key of the access that was granted, readable for the stream's user only; default: the one that transport uses.
     #[arg(long)]
     pub identity: Option<PathBuf>,
+    /// Pinned host keys; default: those that transport uses.
+    #[arg(long)]
+    pub known_hosts: Option<PathBuf>,
+}
+
+/// Options of `deliver`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DeliverArgs {
+    /// Which job, as it is named on the sink.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Which stream.
+    #[arg(long, value_parser = parse_stream, default_value = "data")]
+    pub stream: StreamName,
+    /// The id of a generation, or `newest`: the newest verified one; where none is verified, the newest, with a warning. Or a day of UTC
+    /// (`2026-11-20`) or a time with its zone (`2026-11-20T22:00Z`): the same among those that are not after it.
+    #[arg(long, default_value = "newest")]
+    pub generation: Wanted,
+    /// The source's host; default: the job's peer, where the sink pulls.
+    #[arg(long)]
+    pub address: Option<String>,
+    /// Port of the source's sshd; default: the peer's where the sink pulls, else 22.
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Login at the source; default: the stream's user.
+    #[arg(long)]
+    pub login: Option<String>,
+    /// Private key of the access that was granted, readable for the sink's user only. What transports log in with delivers nothing.
+    #[arg(long)]
+    pub identity: PathBuf,
     /// Pinned host keys; default: those that transport uses.
     #[arg(long)]
     pub known_hosts: Option<PathBuf>,

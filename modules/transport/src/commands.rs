@@ -3,7 +3,7 @@
 use crate::access;
 use crate::attempt;
 use crate::carry::{self, Line};
-use crate::cli::{AdoptArgs, FetchArgs, RunArgs, ServeArgs, StatusArgs};
+use crate::cli::{AdoptArgs, DeliverArgs, FetchArgs, RunArgs, ServeArgs, StatusArgs};
 use crate::ends::{Handle, Remote, SinkEnd, SourceEnd};
 use crate::error::{Result, TransportError};
 use crate::place::{Place, assume_user, own_streams};
@@ -12,7 +12,7 @@ use crate::run::{Carry, Log, Session};
 use crate::sink::LocalSink;
 use crate::source::LocalSource;
 use crate::wire::Status;
-use crate::{fetch, notify, retry, serve};
+use crate::{deliver, fetch, notify, retry, serve};
 use backup_adapters::confine::Force;
 use backup_adapters::host::{self, Niceness};
 use backup_adapters::jobs::{self, Named};
@@ -26,7 +26,11 @@ use backup_core::job::{Mode, Step};
 use backup_core::{Kind, StreamName};
 use backup_interface::{Call, Failed, Outcome};
 use jiff::Timestamp;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// Where sshd listens unless somebody says otherwise.
+const SSH: u16 = 22;
 
 const AT_WORK: &str = "another run is at work";
 
@@ -302,6 +306,32 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
     Ok(warnings.into_iter().fold(outcome, Outcome::with_warning).with_report(&report))
 }
 
+/// Where a person grants access, if not where the job's transport goes.
+struct Granted<'a> {
+    address: Option<&'a String>,
+    port: Option<u16>,
+    login: Option<&'a String>,
+    identity: Option<&'a PathBuf>,
+    known_hosts: Option<&'a PathBuf>,
+}
+
+impl Granted<'_> {
+    /// Puts it in the place of the job's own peer, where one logs in as `login` if nobody says otherwise.
+    fn replaces_peer(&self, place: &mut Place, login: String) {
+        let stream = place.job.streams.get_mut(&place.name).expect("a place is of a declared stream");
+        let declared = &mut stream.transport.peer;
+        if let Some(address) = self.address {
+            declared.address.clone_from(address);
+        }
+        declared.port = self.port.unwrap_or(declared.port);
+        declared.user = self.login.cloned().or_else(|| declared.user.take()).or(Some(login));
+        declared.identity = self.identity.cloned().or_else(|| declared.identity.take());
+        if let Some(known_hosts) = self.known_hosts {
+            declared.known_hosts.clone_from(known_hosts);
+        }
+    }
+}
+
 /// Brings a generation back from the sink.
 pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
     let named = args.job.load()?;
@@ -315,18 +345,14 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
             .with_hint("The job's peer is the source itself: name the host of the sink.");
         return Err(error.into());
     }
-    {
-        let declared = &mut place.job.streams.get_mut(&args.stream).expect("looked up above").transport.peer;
-        if let Some(address) = &args.address {
-            declared.address.clone_from(address);
-        }
-        declared.port = args.port.unwrap_or(declared.port);
-        declared.user = args.login.clone().or_else(|| declared.user.take()).or(Some(login));
-        declared.identity = args.identity.clone().or_else(|| declared.identity.take());
-        if let Some(known_hosts) = &args.known_hosts {
-            declared.known_hosts.clone_from(known_hosts);
-        }
-    }
+    let granted = Granted {
+        address: args.address.as_ref(),
+        port: args.port,
+        login: args.login.as_ref(),
+        identity: args.identity.as_ref(),
+        known_hosts: args.known_hosts.as_ref(),
+    };
+    granted.replaces_peer(&mut place, login);
     // Its user may put links into the restore folder: root must not follow them.
     assume_user([user_here(&named, args.stream)])?;
     let plan = fetch::plan(&place, &remote(&place), args.generation.into())?;
@@ -346,6 +372,58 @@ pub(crate) fn fetch(args: &FetchArgs, call: &Call) -> Result<Outcome> {
         outcome
     } else {
         outcome.with_warning(format!("generation {} was never verified at the sink", report.generation))
+    };
+    Ok(outcome.with_report(&report))
+}
+
+/// Places a generation in the restore folder of its source.
+pub(crate) fn deliver(args: &DeliverArgs, call: &Call) -> Result<Outcome> {
+    let named = args.job.load()?;
+    if !named.is_sink {
+        return Err(wrong_side("deliver", &args.job.job, "this host is its source"));
+    }
+    let mut place = place(&named, args.stream, &interrupt()?)?;
+    let (mode, login) = (place.of().stream.transport.mode, place.of().user().to_owned());
+    if mode == Mode::Push && args.address.is_none() {
+        let error = backup_interface::OptionError::new("address", "missing")
+            .with_hint("The job's peer is the sink itself: name the host of the source.");
+        return Err(error.into());
+    }
+    if mode == Mode::Push {
+        // What is declared is how the source reaches this sink.
+        let declared = &mut place.job.streams.get_mut(&args.stream).expect("looked up above").transport.peer;
+        (declared.port, declared.user) = (SSH, None);
+    }
+    let granted = Granted {
+        address: args.address.as_ref(),
+        port: args.port,
+        login: args.login.as_ref(),
+        identity: Some(&args.identity),
+        known_hosts: args.known_hosts.as_ref(),
+    };
+    granted.replaces_peer(&mut place, login);
+    assume_user([user_here(&named, args.stream)])?;
+    let remote = remote(&place);
+    let plan = deliver::plan(&place, &remote, args.generation.into())?;
+    let Some(mut report) = plan.report(&remote) else { return Ok(Outcome::unchanged("nothing is to be delivered")) };
+    let changed = plan.is_change();
+    if changed && !call.check {
+        let line = Line { place: &place, peer: carry::peer(&place), call };
+        if let Err(failed) = plan.run(&remote, &line, &mut report) {
+            let failed = if report.delivered.is_empty() { failed } else { failed.with_changes() };
+            return Err(failed.with_report(&report));
+        }
+    }
+    let msg = format!("generation {} lies in the restore folder of {}", report.generation, report.host);
+    let outcome = match (changed, call.check) {
+        (false, _) => Outcome::unchanged(msg),
+        (true, false) => Outcome::changed(msg),
+        (true, true) => Outcome::changed(format!("generation {} would be delivered", report.generation)),
+    };
+    let outcome = if plan.is_verified() {
+        outcome
+    } else {
+        outcome.with_warning(format!("generation {} was never verified at this sink", report.generation))
     };
     Ok(outcome.with_report(&report))
 }

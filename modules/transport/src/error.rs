@@ -145,6 +145,44 @@ pub enum TransportError {
         /// How many there are.
         kept: usize,
     },
+    /// The sink's store has nothing to deliver.
+    #[error("this sink holds no such generation of {subject}")]
+    NothingHere {
+        /// Source, job and stream.
+        subject: String,
+    },
+    /// Nobody vouches for what is to be restored.
+    #[error("cannot take generation {id} into the restore folder: no receipt comes with it")]
+    WithoutReceipt {
+        /// Which.
+        id: GenerationId,
+    },
+    /// An incremental alone is of no use.
+    #[error("cannot take generation {id} into the restore folder: its base {base} is not there")]
+    WithoutBase {
+        /// The incremental.
+        id: GenerationId,
+        /// Its base.
+        base: GenerationId,
+    },
+    /// It would be the newest for long.
+    #[error(
+        "cannot take generation {id} into the restore folder: it is more than five minutes ahead of this host's clock"
+    )]
+    FromTheFuture {
+        /// Which.
+        id: GenerationId,
+    },
+    /// The restore folder's disk is full.
+    #[error("generation {id} needs {needed} bytes, and the restore folder has {free} free")]
+    NoRoom {
+        /// Which.
+        id: GenerationId,
+        /// What it takes up at the most, what is set aside included.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -163,13 +201,14 @@ impl Failure for TransportError {
             Self::WrongSide { .. } | Self::SeveralUsers(_) => Kind::InvalidOption,
             Self::WrongUser { .. } => Kind::Permission,
             Self::NotServed(_) | Self::InUse { .. } | Self::Overfilled { .. } => Kind::Refused,
-            Self::QuotaFull { .. } => Kind::NoSpace,
+            Self::QuotaFull { .. } | Self::NoRoom { .. } => Kind::NoSpace,
+            Self::FromTheFuture { .. } => Kind::Quarantined,
             Self::NotHandover { .. } | Self::Version { .. } => Kind::VersionMismatch,
             Self::Peer { kind, .. } => *kind,
             Self::Damaged { .. } | Self::SetAside { .. } | Self::Unusable { .. } => Kind::Damaged,
             Self::WantFull { .. } => Kind::WantFull,
-            Self::OtherReceipt { .. } => Kind::Unsigned,
-            Self::NotWaiting { .. } => Kind::NotFound,
+            Self::OtherReceipt { .. } | Self::WithoutReceipt { .. } => Kind::Unsigned,
+            Self::NotWaiting { .. } | Self::NothingHere { .. } | Self::WithoutBase { .. } => Kind::NotFound,
             Self::TooManyAlone { .. } => Kind::HandoverFull,
             Self::Io { source, .. } => backup_adapters::publish::kind_of(source),
         }
@@ -203,6 +242,13 @@ impl Failure for TransportError {
             Self::OtherReceipt { .. } => "Find out who answers in the sink's name.".into(),
             Self::TooManyAlone { .. } => {
                 "Remove those that you do not need from the source's store: `backup_transport status` names them.".into()
+            }
+            Self::NothingHere { .. } => "`backup_rotate status` lists what there is.".into(),
+            Self::WithoutReceipt { .. } => "A sink signs what it accepts: let its rotation re-read the copy, or choose another one.".into(),
+            Self::WithoutBase { base, .. } => format!("Deliver {base} as well, from the same store."),
+            Self::FromTheFuture { .. } => "Set the clock of this host, or choose another generation.".into(),
+            Self::NoRoom { .. } => {
+                "Make room there: remove older copies from the restore folder; nothing is deleted to take a new one in.".into()
             }
             Self::NotWaiting { .. } | Self::Io { .. } => return None,
         })

@@ -10,15 +10,12 @@ use crate::ends::{Handle, Remote};
 use crate::error::{Result, TransportError};
 use crate::place::Place;
 use crate::report::FetchReport;
+use crate::restored::incoming;
 use crate::wire::{List, Select};
 use backup_adapters::rsync::basis;
 use backup_adapters::store::{Limits, Reread, StoreError, StreamStore};
 use backup_adapters::{fault, publish};
-use backup_core::layout::StreamDir;
 use backup_core::receipt::Receipt;
-
-/// Where fetched generations arrive, below the restore folder.
-const INCOMING: &str = ".incoming";
 
 /// What was found at the sink and what is missing here.
 pub struct Plan {
@@ -91,8 +88,7 @@ impl Plan {
 
     /// Carries what is missing; returns the bytes on the wire.
     pub fn run(&self, place: &Place, line: &Line<'_>) -> Result<u64> {
-        let incoming =
-            StreamStore::open(StreamDir::new(&place.of().restore_root().join(INCOMING), &place.job.job, place.name));
+        let incoming = incoming(place);
         let mut wire = 0;
         for candidate in &self.missing {
             wire += one(place, line, &incoming, candidate)?;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Room that stays free whatever arrives, in bytes: receipts, journals and directories need some.
-const RESERVE: u64 = 16 << 20;
+pub(crate) const RESERVE: u64 = 16 << 20;
 
 /// What the sink holds of one stream.
 #[derive(Debug, Clone, Default)]

@@ -16,6 +16,7 @@ pub mod candidate;
 pub mod carry;
 pub mod cli;
 mod commands;
+pub mod deliver;
 pub mod ends;
 pub mod error;
 pub mod fetch;
@@ -23,6 +24,7 @@ pub mod judge;
 mod notify;
 pub mod place;
 pub mod report;
+pub mod restored;
 pub mod retry;
 mod rotation;
 pub mod run;
@@ -45,7 +47,7 @@ pub const MODULE: Module = Module {
         "Runs on the source (push) or on the sink (pull), as the job says. An interrupted transfer goes on where it was cut, and only differences to the previous copy travel.",
         "A connection that fails is tried again within the job's window. With nothing outstanding nothing is changed.",
     ],
-    examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Carry what waits if the scheduled run was missed while the host was off\n  backup_transport:\n    job: shop\n    missed: true\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n",
+    examples: "- name: Carry what waits in the handover point of the job shop\n  backup_transport:\n    job: shop\n\n- name: Pull on the sink\n  backup_transport:\n    job: web1/shop\n    stream: logs\n\n- name: Carry what waits if the scheduled run was missed while the host was off\n  backup_transport:\n    job: shop\n    missed: true\n\n- name: Bring the newest copy back into the restore folder\n  backup_transport:\n    action: fetch\n    job: shop\n    address: sink1\n    identity: /run/restore_key\n    known_hosts: /run/restore_key.known_hosts\n\n- name: Place the newest copy in the restore folder of its source, on the sink\n  backup_transport:\n    action: deliver\n    job: web1/shop\n    address: web1\n    identity: /run/deliver_key\n    known_hosts: /run/deliver_key.known_hosts\n",
     files: &[
         ("/etc/handover/jobs", "The job documents. The other paths here are what they and the roles say by default."),
         ("/etc/handover/known_hosts", "The host keys of the peers that are logged in to."),
@@ -67,6 +69,7 @@ pub const MODULE: Module = Module {
             Returned::new("actions run and plan", &report::RunReport::sample()),
             Returned::new("action status", &report::StatusReport::sample()),
             Returned::new("action fetch", &report::FetchReport::sample()),
+            Returned::new("action deliver", &report::DeliverReport::sample()),
             Returned::new("action adopt", &report::AdoptReport::sample()),
         ]
     },
@@ -78,6 +81,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Run(args) | Command::Plan(args) => commands::run(&args, call),
         Command::Status(args) => commands::status(&args),
         Command::Fetch(args) => commands::fetch(&args, call),
+        Command::Deliver(args) => commands::deliver(&args, call),
         Command::Adopt(args) => commands::adopt(&args, call),
         Command::Serve(args) => commands::serve(&args),
     })

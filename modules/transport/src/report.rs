@@ -142,6 +142,23 @@ backup_interface::report! {
 }
 
 backup_interface::report! {
+    /// What was placed in the restore folder of the source.
+    #[derive(Debug, Serialize)]
+    pub struct DeliverReport {
+        /// The generation that was asked for.
+        pub generation: GenerationId,
+        /// What lies in the restore folder now, base first.
+        pub generations: Vec<GenerationId>,
+        /// Of these, what this run brought.
+        pub delivered: Vec<GenerationId>,
+        /// The source's host.
+        pub host: String,
+        /// Bytes on the connection, both ways.
+        pub wire_bytes: u64,
+    }
+}
+
+backup_interface::report! {
     /// How each stream stands on this host.
     #[derive(Debug, Serialize)]
     pub struct StatusReport {
@@ -224,8 +241,8 @@ impl StatusReport {
 /// Example values for the documentation.
 mod samples {
     use super::{
-        Action, AdoptReport, FetchReport, GenerationId, GenerationKind, Moved, Rotated, Rotation, RunReport, Standing,
-        StatusReport, StreamName, StreamStatus, Timestamp, Waiting,
+        Action, AdoptReport, DeliverReport, FetchReport, GenerationId, GenerationKind, Moved, Rotated, Rotation,
+        RunReport, Standing, StatusReport, StreamName, StreamStatus, Timestamp, Waiting,
     };
     use crate::wire::Quota;
     use backup_adapters::confine::Force;
@@ -275,6 +292,18 @@ mod samples {
             let peer = Some(here.clone());
             let streams = vec![StreamStatus { stream: StreamName::Data, here, peer, certificate_until }];
             Self { streams, confinement: Force::Full }
+        }
+    }
+
+    impl DeliverReport {
+        pub(crate) fn sample() -> Self {
+            Self {
+                generation: id(NEWEST),
+                generations: vec![id(OLDER), id(NEWEST)],
+                delivered: vec![id(NEWEST)],
+                host: "web1".into(),
+                wire_bytes: 54_012_345,
+            }
         }
     }
 

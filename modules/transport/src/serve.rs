@@ -11,6 +11,7 @@ use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::notify;
 use crate::place::Place;
+use crate::restored::RestoreFolder;
 use crate::sink::alarm::{Alarmed, tell};
 use crate::sink::{LocalSink, offered};
 use crate::source::LocalSource;
@@ -38,6 +39,8 @@ pub enum Allow {
     Pull,
     /// The peer restores: it may read generations from this sink's store.
     Fetch,
+    /// The peer is the sink and places generations in this source's restore folder.
+    Deliver,
 }
 
 /// The peer's command, as far as it is one.
@@ -70,6 +73,7 @@ pub fn serve(place: &Place, allow: Allow, original: Option<&str>) -> Result<()> 
             let lock = place.lock_to_send(&waiting, &format!("sending {id}"));
             lock.and_then(|lock| send(place, &waiting, id, &command.rest, Some(&lock)))
         }
+        (Allow::Deliver, RECEIVE) => restored(place)?.receive(id, &command.rest),
         (Allow::Fetch, SEND) => send(place, &place.store(), id, &command.rest, None),
         (_, verb) => Err(not_allowed(verb, allow).into()),
     };
@@ -91,7 +95,7 @@ fn needs_active(allow: Allow, verb: &str) -> bool {
     match allow {
         Allow::Push => [Offer::VERB, Commit::VERB, RECEIVE].contains(&verb),
         Allow::Pull => [List::VERB, SEND].contains(&verb),
-        Allow::Fetch => false,
+        Allow::Fetch | Allow::Deliver => false,
     }
 }
 
@@ -115,8 +119,18 @@ fn speak((place, allow): (&Place, Allow), verb: &str, input: impl Read) -> Resul
         (Allow::Pull, Rotate::VERB) => reply::<Rotate>(&source(), &subject, input),
         (Allow::Pull, Status::VERB) => reply::<Status>(&source(), &subject, input),
         (Allow::Fetch, List::VERB) => reply::<List>(&sink(), &subject, input),
+        (Allow::Deliver, Offer::VERB) => reply::<Offer>(&restored(place)?, &subject, input),
+        (Allow::Deliver, Commit::VERB) => reply::<Commit>(&restored(place)?, &subject, input),
         _ => complain(not_allowed(verb, allow).into()),
     }
+}
+
+/// The restore folder; only a source has one.
+fn restored(place: &Place) -> Result<RestoreFolder> {
+    if place.is_sink {
+        return Err(TransportError::NotServed("this host is the sink: it delivers, and takes nothing".into()).into());
+    }
+    Ok(RestoreFolder { place: place.clone() })
 }
 
 fn not_allowed(verb: &str, allow: Allow) -> TransportError {
@@ -124,6 +138,7 @@ fn not_allowed(verb: &str, allow: Allow) -> TransportError {
         Allow::Push => "push",
         Allow::Pull => "pull",
         Allow::Fetch => "fetch",
+        Allow::Deliver => "deliver",
     };
     TransportError::NotServed(format!("{verb:?} is not a request that a key for {direction} may make"))
 }

@@ -11,8 +11,9 @@ use crate::wire::{
 };
 use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, keys, publish};
+use backup_core::manifest::Manifest;
 use backup_core::receipt::Receipt;
-use backup_core::{GenerationId, GenerationKind, GenerationRef};
+use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef};
 use std::collections::BTreeSet;
 
 /// This host as the source of one stream.
@@ -51,7 +52,7 @@ impl Handle<Acknowledge> for LocalSource {
         let Some(stored) = waits.map_or_else(|| find(&store, receipt.id), |stored| Ok(Some(stored)))? else {
             return Err(TransportError::NotWaiting { id: receipt.id }.into());
         };
-        self.is_about(&receipt, &stored)?;
+        about(&self.place, &receipt, &stored.manifest, &stored.digest)?;
         fault::point("transport.acknowledge.checked");
         self.place.ensure(&store)?;
         {
@@ -130,23 +131,6 @@ impl LocalSource {
         }
     }
 
-    /// A receipt frees a generation only if it is about this very one.
-    fn is_about(&self, receipt: &Receipt, stored: &Stored) -> Result<()> {
-        let manifest = &stored.manifest;
-        let pairs = [
-            ("source", receipt.source.clone(), manifest.source.clone()),
-            ("job", receipt.job.clone(), manifest.job.clone()),
-            ("stream", receipt.stream.to_string(), manifest.stream.to_string()),
-            ("digest", receipt.digest.to_string(), stored.digest.to_string()),
-            ("instance", receipt.instance.to_string(), manifest.instance.to_string()),
-            ("sink", receipt.sink.clone(), self.place.of().stream.sink.name.clone()),
-        ];
-        match pairs.into_iter().find(|(_, found, expected)| found != expected) {
-            Some((field, found, _)) => Err(TransportError::OtherReceipt { id: stored.id, field, found }.into()),
-            None => Ok(()),
-        }
-    }
-
     /// No rotation deletes what no sink has, so that a sink could fill this host by releasing night after night. As many may lie in
     /// the store as may wait; then the rest waits, and collect refuses.
     fn has_room_for_alone(&self, id: GenerationId) -> Result<()> {
@@ -179,5 +163,22 @@ fn find(store: &StreamStore, id: GenerationId) -> Result<Option<Stored>> {
         Ok(stored) => Ok(Some(stored)),
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes sure that a receipt is this stream's sink's, and about this very generation.
+pub(crate) fn about(place: &Place, receipt: &Receipt, manifest: &Manifest, digest: &Digest) -> Result<()> {
+    let pairs = [
+        ("source", receipt.source.clone(), manifest.source.clone()),
+        ("job", receipt.job.clone(), manifest.job.clone()),
+        ("stream", receipt.stream.to_string(), manifest.stream.to_string()),
+        ("id", receipt.id.to_string(), manifest.id.to_string()),
+        ("digest", receipt.digest.to_string(), digest.to_string()),
+        ("instance", receipt.instance.to_string(), manifest.instance.to_string()),
+        ("sink", receipt.sink.clone(), place.of().stream.sink.name.clone()),
+    ];
+    match pairs.into_iter().find(|(_, found, expected)| found != expected) {
+        Some((field, found, _)) => Err(TransportError::OtherReceipt { id: manifest.id, field, found }.into()),
+        None => Ok(()),
     }
 }

@@ -583,3 +583,191 @@ fn a_stolen_sink_changes_nothing_that_the_source_holds() {
     lab.good();
     assert_eq!(lab.sink_is_whole(), [FIRST, SECOND]);
 }
+
+/// A third generation, made apart from the handover point and changed in its manifest.
+fn theirs(lab: &Lab, change: &dyn Fn(&mut Value)) -> std::path::PathBuf {
+    let folder = lab.path().join("theirs");
+    let _ = fs::remove_dir_all(&folder);
+    fs::rename(lab.generation(THIRD, None, b"evil"), &folder).unwrap();
+    let mut manifest: Value = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+    change(&mut manifest);
+    write(&folder.join("manifest.json"), manifest.to_string(), 0o640);
+    sh("rm SHA256SUMS; LC_ALL=C; export LC_ALL; sha256sum -- * > S; mv S SHA256SUMS", &folder);
+    folder
+}
+
+/// What comes of an offer of one: the kind of a refusal, or the verdict.
+fn came(verdict: &Value) -> String {
+    match verdict["refused"]["kind"].as_str().or_else(|| verdict["error"]["kind"].as_str()) {
+        Some(kind) => kind.to_owned(),
+        None => verdict.as_object().map_or_else(|| verdict.to_string(), |it| it.keys().next().unwrap().clone()),
+    }
+}
+
+/// What is offered to a restore folder, and signed with the key that the sink has.
+fn deliveries(lab: &Lab) -> Vec<Attempt<'_>> {
+    let mut all = Vec::new();
+    let set = |key: &'static str, value: Value| -> Change { Box::new(move |it| it[key] = value.clone()) };
+    let offers: Vec<(&str, &'static str, Change)> = vec![
+        ("of another job", "refused", set("job", json!("mail"))),
+        ("of another source", "refused", set("source", json!("web2"))),
+        ("of another stream", "refused", set("stream", json!("logs"))),
+        ("from the future", "quarantined", set("id", json!("29991231T235959Z"))),
+        ("with a name that is taken", "quarantined", set("id", json!(FIRST))),
+        ("with a path for an id", "damaged", set("id", json!("../../../../etc"))),
+        ("of a later format", "version_mismatch", set("format", json!(2))),
+        ("of the whole quota", "no_space", Box::new(|it| it["artifacts"]["data.tar.zst"]["bytes"] = json!(8 << 20))),
+        (
+            "of more bytes than there are",
+            "no_space",
+            Box::new(|it| it["artifacts"]["data.tar.zst"]["bytes"] = json!(u64::MAX)),
+        ),
+        (
+            "on a base that is not there",
+            "not_found",
+            Box::new(|it| {
+                it["kind"] = json!("incremental");
+                it["base"] = json!({"id": SECOND, "digest": "0".repeat(64)});
+            }),
+        ),
+    ];
+    for (what, expected, change) in offers {
+        all.push(attempt(format!("a generation {what}"), expected, move || {
+            came(&lab.offer_signed(&theirs(lab, &*change), "receipt", |_| {}))
+        }));
+    }
+    for (what, key, change) in [
+        ("by another key", "other", set("tool", json!("x"))),
+        ("about another digest", "receipt", set("digest", json!("0".repeat(64)))),
+        ("about another generation", "receipt", set("id", json!(SECOND))),
+        ("in another sink's name", "receipt", set("sink", json!("sink2"))),
+        ("about another installation", "receipt", set("instance", json!("f".repeat(32)))),
+    ] {
+        all.push(attempt(format!("a receipt {what}"), "unsigned", move || {
+            came(&lab.offer_signed(&theirs(lab, &|_| {}), key, |it| change(it)))
+        }));
+    }
+    all.push(attempt("no receipt", "unsigned", move || came(&lab.offer(&theirs(lab, &|_| {})))));
+    let (zeros, many) =
+        ("0".repeat(64), json!({"generations": vec![json!({"manifest": "", "seal": ""}); 3], "check": false}));
+    for (what, verb, body, expected) in [
+        ("many at once", "offer", many, "refused"),
+        (
+            "another digest for what is there",
+            "commit",
+            json!({"generation": {"id": FIRST, "digest": zeros}}),
+            "quarantined",
+        ),
+        ("what never came", "commit", json!({"generation": {"id": SECOND, "digest": zeros}}), "refused"),
+        ("a path", "commit", json!({"generation": {"id": "../x", "digest": zeros}}), "refused"),
+    ] {
+        all.push(attempt(format!("a commit or an offer of {what}"), expected, move || ask(lab, verb, &body)));
+    }
+    all
+}
+
+/// What is carried into a restore folder otherwise than it was announced.
+fn carried<'a>(lab: &'a Lab, evil: &'a Path) -> Vec<Attempt<'a>> {
+    let mut all = Vec::new();
+    // What was announced, in other ways than that.
+    let (loot, there) =
+        (format!("{}/loot", lab.path().display()), lab.path().join("source/restore/shop/data").join(FIRST));
+    let store = there.display().to_string();
+    let here = format!("{HOST}:.");
+    let mut tries: Vec<Vec<String>> = vec![
+        vec!["-a".into(), "--delete".into(), ".".into(), format!("{HOST}:/")],
+        vec!["-a".into(), "--delete".into(), ".".into(), format!("{HOST}:../../../../shop/data/")],
+        vec!["-RI".into(), "one".into(), format!("{HOST}:../{FIRST}/")],
+        vec!["-RI".into(), "one".into(), format!("{HOST}:{store}/")],
+        vec!["-a".into(), "escape".into(), "link".into(), here.clone()],
+        vec!["-aK".into(), "escape".into(), here.clone()],
+        vec!["-aH".into(), ".".into(), here.clone()],
+        vec!["-r".into(), format!("{HOST}:/etc/passwd"), loot.clone()],
+    ];
+    for option in
+        ["--inplace", "--write-devices", "--remove-source-files", "-M--daemon", "-M--sender", "-M--write-devices"]
+    {
+        tries.push(vec!["-RI".into(), option.into(), "one".into(), here.clone()]);
+    }
+    for option in ["--backup-dir", "--partial-dir", "--temp-dir", "--link-dest", "--copy-dest", "-M--log-file"] {
+        for place in [&loot, &store] {
+            tries.push(vec!["-RIb".into(), format!("{option}={place}"), "one".into(), here.clone()]);
+        }
+    }
+    for words in tries {
+        all.push(attempt(format!("rsync {}", words.join(" ")), "harmless", move || {
+            assert!(lab.offer_signed(&theirs(lab, &|_| {}), "receipt", |_| {})["send"].is_object());
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            lab.rsync(&format!("receive {THIRD}"), &words, evil);
+            said(
+                &lab.ssh(
+                    "handover/1 commit",
+                    request("web1", "shop", &json!({"generation": {"id": THIRD, "digest": "0".repeat(64)}}))
+                        .to_string()
+                        .as_bytes(),
+                ),
+            )
+        }));
+    }
+    for (what, change) in [
+        ("other contents", "echo other > data.tar.zst"),
+        ("another seal", "echo >> SHA256SUMS"),
+        ("no seal", "rm SHA256SUMS"),
+        ("something that is not sealed", "echo x > extra"),
+        ("another manifest", "sed -i s/web1/web2/ manifest.json"),
+    ] {
+        all.push(attempt(format!("{what} than was announced"), "damaged", move || {
+            let folder = theirs(lab, &|_| {});
+            assert!(lab.offer_signed(&folder, "receipt", |_| {})["send"].is_object());
+            let copy = lab.path().join("copy");
+            let _ = fs::remove_dir_all(&copy);
+            sh(&format!("cp -a {} {}; cd {1}; {change}", folder.display(), copy.display()), lab.path());
+            lab.bring(THIRD, &copy);
+            lab.commit(THIRD, &folder).1["error"]["kind"].as_str().unwrap_or("ok").to_owned()
+        }));
+    }
+    all
+}
+
+/// A sink in other hands, while a grant to deliver lasts: with its receipt key it may bring a generation of its own making, and nothing
+/// else. What lies on the source, and in its restore folder, stays what it is.
+#[test]
+fn a_stolen_sink_with_a_grant_to_deliver_changes_nothing_that_is_there() {
+    let mut lab = Lab::new(Way::Push);
+    lab.quota = Some("8MiB".into());
+    lab.declare();
+    for id in [FIRST, SECOND] {
+        lab.generation(id, None, id.as_bytes());
+        lab.good();
+    }
+    lab.authorize("--job shop --stream data --allow deliver");
+    let first = lab.sink_store().join(FIRST);
+    assert!(lab.offer_signed(&first, "receipt", |_| {})["send"].is_object());
+    lab.bring(FIRST, &first);
+    assert!(lab.commit(FIRST, &first).1["ok"].is_object());
+    lab.before_each_request(&format!("env > {}/seen", lab.path().display()));
+    let (lab, evil) = (&lab, lab.path().join("evil"));
+    fs::create_dir(&evil).unwrap();
+    sh("ln -s / escape; ln -s /etc/passwd link; mkfifo pipe; echo x > one; ln one two", &evil);
+    let mut all = beside_the_protocol(lab);
+    for verb in
+        ["list", "acknowledge", "release", "want-full", "recheck", "rotate", "status", "delete", "send", "place"]
+    {
+        all.push(attempt(verb, "refused", move || ask(lab, verb, &json!({}))));
+    }
+    all.extend(deliveries(lab));
+    all.extend(carried(lab, &evil));
+    assert!(all.len() >= 90, "{}", all.len());
+    none_of_them_changes(lab, &all, &|| {
+        let list = "find source/handover source/store source/restore/shop ! -type d ! -name '.*' -printf '%p %y %m %U %G %s %l\\n' | sort
+            find source/handover source/store source/restore/shop -type f ! -name '.*' -exec sha256sum {} + | sort";
+        sh(list, lab.path())
+    });
+    drop(all);
+    // The honest one goes on.
+    let second = lab.sink_store().join(SECOND);
+    assert!(lab.offer_signed(&second, "receipt", |_| {})["send"].is_object());
+    lab.bring(SECOND, &second);
+    assert!(lab.commit(SECOND, &second).1["ok"].is_object());
+    sh(&format!("diff -r source/restore/shop/data/{SECOND} {}", second.display()), lab.path());
+}

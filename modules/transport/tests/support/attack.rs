@@ -55,6 +55,29 @@ impl Lab {
         answer["ok"]["verdicts"][0].take()
     }
 
+    /// The same with a receipt for it that this key has signed, after `change`; returns the verdict, or the failure.
+    pub fn offer_signed(&self, folder: &Path, key: &str, change: impl FnOnce(&mut Value)) -> Value {
+        let text = |path: &Path| fs::read_to_string(path).unwrap();
+        let manifest: Value = serde_json::from_str(&text(&folder.join("manifest.json"))).unwrap_or_default();
+        let mut receipt = json!({
+            "format": 1, "source": "web1", "job": "shop", "stream": "data", "id": manifest["id"], "instance": manifest["instance"],
+            "digest": sh("sha256sum SHA256SUMS | cut -d' ' -f1", folder).trim(), "sink": "sink1",
+            "received_at": "2026-11-20T23:00:00Z", "verified_at": "2026-11-20T23:01:00Z", "tool": "mine",
+        });
+        change(&mut receipt);
+        let path = self.path().join("mine");
+        fs::write(&path, receipt.to_string()).unwrap();
+        sh(
+            &format!("rm -f mine.sig; ssh-keygen -q -Y sign -f {key} -n handover-receipt mine 2>/dev/null"),
+            self.path(),
+        );
+        let signed = json!({"receipt": text(&path), "signature": text(&path.with_extension("sig"))});
+        let one = json!({"manifest": text(&folder.join("manifest.json")), "seal": text(&folder.join("SHA256SUMS")), "receipt": signed});
+        let (_, mut answer) =
+            self.ask("offer", &request("web1", "shop", &json!({"generations": [one], "check": false})));
+        if answer["ok"].is_null() { answer } else { answer["ok"]["verdicts"][0].take() }
+    }
+
     /// rsync with these words, in `directory`, for 20 s at the most (with some it waits for ever), where `--rsync-path` says what the sink shall do.
     pub fn rsync(&self, verb: &str, words: &[&str], directory: &Path) -> Output {
         let rsh = format!("ssh {} -p {}", self.ssh_words().join(" "), self.port);

@@ -169,7 +169,8 @@ impl Lab {
     pub fn authorize(&self, serve: &str) {
         let room = self.path().display();
         // A served request is on the other host than the one that begins.
-        let side = if self.way == Way::Push || serve.contains("fetch") { "sink" } else { "source" };
+        let at_sink = (self.way == Way::Push || serve.contains("fetch")) && !serve.contains("deliver");
+        let side = if at_sink { "sink" } else { "source" };
         let script = format!(
             "#!/bin/sh\nset -a; . {room}/env; set +a\n[ ! -x {room}/before ] || {room}/before\n\
              exec {TRANSPORT} serve --config {room}/{side}/etc {serve}\n"
