@@ -42,26 +42,37 @@ fn fish(made: &Made, line: &str) -> Vec<String> {
     offered.iter().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
 }
 
-/// What becomes of an unfinished line in an interactive zsh when its user presses the key for completion.
+/// What becomes of an unfinished line in an interactive zsh that completes it before it reads anything.
 fn zsh(made: &Made, line: &str) -> String {
-    let script = r"
-        zmodload zsh/zpty
-        zpty shell zsh -f -i
-        zpty -w shell 'fpath=($FUNCTIONS $fpath); autoload -Uz compinit; compinit -u -D'
-        zpty -w shell 'press() { zle complete-word; print -r -- $BUFFER >$ANSWER; print -r -- EN''DED; exit }'
-        zpty -w shell 'zle -N press; bindkey ^X press; print REA''DY'
-        zpty -r shell said '*READY*'
-        zpty -w -n shell $1$'\x18'
-        zpty -r shell said '*ENDED*'
-    ";
-    let answer = made.at("answer");
     let functions = made.at("usr/local/share/zsh/site-functions");
-    said(
-        "zsh",
-        &["-f", "-c", script, "zsh", line],
-        &[("FUNCTIONS", functions.to_str().unwrap()), ("ANSWER", answer.to_str().unwrap()), ("TERM", "dumb")],
-    );
-    std::fs::read_to_string(answer).unwrap().trim_end_matches('\n').to_owned()
+    let answer = made.at("answer");
+    std::fs::write(
+        made.at(".zshrc"),
+        "fpath=($FUNCTIONS $fpath); autoload -Uz compinit; compinit -u -D
+        zle-line-init() {
+            BUFFER=$UNFINISHED CURSOR=$#UNFINISHED
+            zle complete-word
+            print -r -- $BUFFER >$ANSWER
+            exit
+        }
+        zle -N zle-line-init
+        ",
+    )
+    .unwrap();
+    // It wants a terminal; what it draws there is read until it has gone.
+    let script = "zmodload zsh/zpty; zpty shell zsh -d -i; while zpty -r shell drawn; do :; done; zpty -d shell";
+    let environment = [
+        ("ZDOTDIR", made.at("").into_os_string()),
+        ("FUNCTIONS", functions.into_os_string()),
+        ("UNFINISHED", line.into()),
+        ("ANSWER", answer.clone().into_os_string()),
+        ("TERM", "dumb".into()),
+    ];
+    let environment = environment.each_ref().map(|(name, value)| (*name, value.to_str().unwrap()));
+    said("zsh", &["-f", "-c", script], &environment);
+    let completed = std::fs::read_to_string(&answer).unwrap();
+    std::fs::remove_file(answer).unwrap();
+    completed.trim_end_matches('\n').to_owned()
 }
 
 #[test]
@@ -84,7 +95,7 @@ fn bash_completes_actions_options_values_and_jobs() {
 fn fish_completes_actions_options_values_and_jobs() {
     let made = Made::new();
     with_jobs(&made);
-    assert_eq!(fish(&made, "backup_transport "), ["adopt", "fetch", "plan", "run", "status"]);
+    assert_eq!(fish(&made, "backup_transport "), ["adopt", "deliver", "fetch", "plan", "run", "status"]);
     assert_eq!(fish(&made, "backup_transport fetch shop --gen"), ["--generation"]);
     assert_eq!(fish(&made, "backup_restore run shop --mode "), ["merge", "replace"]);
     assert_eq!(fish(&made, "backup_rotate run "), ["shop", "web1/mail"]);
