@@ -36,6 +36,7 @@ fn an_executable_has_a_page_and_each_of_its_actions_has_one() {
         of("backup_transport"),
         [
             "backup_transport-adopt.1",
+            "backup_transport-deliver.1",
             "backup_transport-fetch.1",
             "backup_transport-plan.1",
             "backup_transport-run.1",
