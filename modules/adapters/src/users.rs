@@ -113,9 +113,7 @@ pub fn acting_as<T>(account: &Account, work: impl FnOnce() -> T) -> Result<T, Us
 
 /// The numeric id of the group called `name`.
 pub fn group_id(name: &str) -> Result<u32, UserError> {
-    let failed = |source| UserError::Lookup { name: name.into(), source };
-    let group = Group::from_name(name).map_err(failed)?.ok_or_else(|| UserError::NoGroup(name.into()))?;
-    Ok(group.gid.as_raw())
+    group_number(name)?.ok_or_else(|| UserError::NoGroup(name.into()))
 }
 
 /// The number that a user of this name has here, if there is one.

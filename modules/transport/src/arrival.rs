@@ -4,13 +4,14 @@
 
 use crate::candidate::Candidate;
 use crate::error::{Result, TransportError};
+use crate::notify;
 use crate::place::Place;
 use crate::sink::quota;
 use crate::wire::{Offered, Subject};
 use backup_adapters::publish;
 use backup_adapters::rsync::basis;
 use backup_adapters::space::counted;
-use backup_adapters::store::StreamStore;
+use backup_adapters::store::{Exclusive, StreamStore};
 use backup_adapters::{fault, lock::Lock};
 use backup_core::GenerationId;
 use backup_core::layout::Entry;
@@ -118,6 +119,22 @@ impl<'a> Arrival<'a> {
     pub fn clear(&self) -> Result<()> {
         self.empty()?;
         Ok(publish::remove_file(&self.offer())?)
+    }
+}
+
+/// Refuses what somebody can still write to: what is hashed next must stay what it is. Returns what is wrong if a file has a second
+/// name, by which it could be written.
+pub fn exclude_others(place: &Place, store: &StreamStore, id: GenerationId) -> Result<Option<String>> {
+    match store.exclusive(id)? {
+        Exclusive::Yes => Ok(None),
+        Exclusive::Unknown => {
+            let subject = place.subject();
+            let why = "the file system has no leases, so a file that is still open for writing would not be noticed";
+            notify::log(&format!("{subject} {id}: {why}"));
+            Ok(None)
+        }
+        Exclusive::Open(name) => Err(TransportError::InUse { id, name }.into()),
+        Exclusive::Linked(name) => Ok(Some(format!("{name} has a second name"))),
     }
 }
 

@@ -8,7 +8,6 @@ use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::judge::RESERVE;
-use crate::notify;
 use crate::place::Place;
 use crate::sink::{offered, shelf};
 use crate::source::about;
@@ -16,7 +15,7 @@ use crate::wire::{Commit, Complaint, Offer, Offered, SignedReceipt, Verdict, Ver
 use backup_adapters::command::CommandError;
 use backup_adapters::rsync::{self, basis};
 use backup_adapters::space::Tally;
-use backup_adapters::store::{Exclusive, Limits, Reread, StoreError, StreamStore};
+use backup_adapters::store::{Limits, Reread, StoreError, StreamStore};
 use backup_adapters::{fault, host, keys, publish};
 use backup_core::layout::{Entry, StreamDir};
 use backup_core::receipt::Receipt;
@@ -213,19 +212,10 @@ impl RestoreFolder {
         basis::clear(&arrival.folder())?;
         candidate.tidy(&arrival.folder())?;
         publish::sync_tree(&arrival.folder())?;
-        match incoming.exclusive(id)? {
-            Exclusive::Open(name) => return Err(TransportError::InUse { id, name }.into()),
-            Exclusive::Linked(name) => {
-                // It could be written by its other name: it comes anew.
-                publish::remove_tree(&arrival.folder(), &[])?;
-                return Err(damaged(format!("{name} has a second name")).into());
-            }
-            Exclusive::Unknown => {
-                let why =
-                    "the file system has no leases, so a file that is still open for writing would not be noticed";
-                notify::log(&format!("{} {id}: {why}", self.place.subject()));
-            }
-            Exclusive::Yes => {}
+        if let Some(why) = arrival::exclude_others(&self.place, incoming, id)? {
+            // It comes anew.
+            publish::remove_tree(&arrival.folder(), &[])?;
+            return Err(damaged(why).into());
         }
         let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
         match incoming.reread(id, &limits) {

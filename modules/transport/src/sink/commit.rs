@@ -2,15 +2,14 @@
 //! any point, does what is left to do and gives the same answer.
 
 use super::{LocalSink, is_damaged, offered, shelf};
-use crate::arrival::{Arrival, arriving};
+use crate::arrival::{Arrival, arriving, exclude_others};
 use crate::candidate::Candidate;
 use crate::ends::Handle;
 use crate::error::{Result, TransportError};
 use crate::judge;
-use crate::notify;
 use crate::wire::{Commit, SignedReceipt, TOOL, Verdict};
 use backup_adapters::rsync::basis;
-use backup_adapters::store::{Exclusive, Limits, Reread, StoreError, Stored, StreamStore};
+use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
 use backup_adapters::{fault, host, keys, publish};
 use backup_core::accepted::{Accepted, Took};
 use backup_core::job::Verify;
@@ -93,7 +92,10 @@ impl LocalSink {
         let id = wanted.id;
         self.begin_verifying(id)?;
         fault::point("transport.commit.moved");
-        self.exclude_others(id)?;
+        // What is open waits in `verifying` until the other one has ended; what has a second name goes back and is carried anew.
+        if let Some(why) = exclude_others(&self.place, &verifying, id)? {
+            return Err(self.damaged(id, why)?.into());
+        }
         match verifying.get(id) {
             Ok(arrived) if arrived.digest == wanted.digest => self.accept(id)?,
             Ok(arrived) => {
@@ -135,23 +137,6 @@ impl LocalSink {
             return Ok(());
         }
         Err(TransportError::NotServed(format!("nothing of generation {id} has arrived")).into())
-    }
-
-    /// Refuses what somebody can still write to: what is hashed next must stay what it is. It waits in `verifying` until the
-    /// other one has ended; a file with a second name goes back and is carried anew.
-    fn exclude_others(&self, id: GenerationId) -> Result<()> {
-        match self.place.verifying().exclusive(id)? {
-            Exclusive::Yes => Ok(()),
-            Exclusive::Unknown => {
-                let subject = self.place.subject();
-                let why =
-                    "the file system has no leases, so a file that is still open for writing would not be noticed";
-                notify::log(&format!("{subject} {id}: {why}"));
-                Ok(())
-            }
-            Exclusive::Open(name) => Err(TransportError::InUse { id, name }.into()),
-            Exclusive::Linked(name) => Err(self.damaged(id, format!("{name} has a second name"))?.into()),
-        }
     }
 
     /// Judges again what was judged when it was offered: another generation may have been accepted meanwhile.
