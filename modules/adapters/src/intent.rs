@@ -348,12 +348,13 @@ pub enum Recovery {
 
 /// Closes a window whose owner died, whose time is over, or which a reboot cut off (`force`: any window): starts what
 /// was on. Safe at any time, any number of times, next to a living owner, and as often as cron likes. On an error the
-/// intent stays, so that the next call tries again.
+/// intent stays, so that the next call tries again. Whether the owner lives may not be known, if its lock cannot be read: that
+/// is an error, too, until the window's time is over.
 pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
     let Some(seen) = pending(state)? else { return Ok(Recovery::Nothing) };
     let same_boot = host::boot_id().map_err(IntentError::Host)? == seen.boot_id;
     let left = seen.deadline().saturating_sub(host::now().boottime);
-    if same_boot && !left.is_zero() && !force && !owner_is_gone(state) {
+    if same_boot && !left.is_zero() && !force && !Lock::is_free(&state.join("window.lock"))? {
         return Ok(Recovery::Running(left));
     }
     let what = format!("recover of {}", seen.job);
@@ -372,8 +373,4 @@ pub fn recover(state: &Path, force: bool) -> Result<Recovery> {
     publish::remove_file(&file(state))?;
     drop(step);
     Ok(Recovery::Restored(started))
-}
-
-fn owner_is_gone(state: &Path) -> bool {
-    Lock::is_free(&state.join("window.lock")).unwrap_or(false)
 }

@@ -33,6 +33,14 @@ pub enum RotateError {
     /// The account cannot be used.
     #[error(transparent)]
     User(#[from] UserError),
+    /// The system could not read everything. Nothing was deleted: what cannot be seen may be what a deletion relies on, or needs.
+    #[error("cannot read all of {store}: {}", list(found))]
+    Unreadable {
+        /// Job and stream.
+        store: String,
+        /// Each generation of which something could not be read, and what the system said.
+        found: Vec<(GenerationId, String)>,
+    },
     /// Re-reading found damage. What could be deleted safely all the same was deleted.
     #[error("damaged in {store}: {}", list(found))]
     Damaged {
@@ -55,6 +63,7 @@ impl Failure for RotateError {
             Self::Store(error) => error.kind(),
             Self::State(error) => error.kind(),
             Self::User(error) => error.kind(),
+            Self::Unreadable { .. } => Kind::Io,
             Self::Damaged { .. } => Kind::Damaged,
         }
     }
@@ -66,6 +75,9 @@ impl Failure for RotateError {
             Self::Store(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::User(error) => error.hint(),
+            Self::Unreadable { .. } => Some(
+                "Check the disk. Nothing is deleted before everything can be read again, or what cannot is moved out of the store.".into(),
+            ),
             Self::Damaged { .. } => Some(
                 "Find out what damaged the medium, and make a new full. A damaged generation no longer counts and displaces nothing."
                     .into(),

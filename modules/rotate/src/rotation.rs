@@ -12,6 +12,7 @@ use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// Nobody holds a store's lock for longer than a few renames and removals.
@@ -100,7 +101,7 @@ impl Rotation {
 
     /// What [`Self::run`] would do, provided that what it re-reads is intact. Changes nothing.
     pub fn preview(&self, now: Timestamp) -> Result<Rotated, RotateError> {
-        let listing = self.store.list()?;
+        let listing = self.listing()?;
         let rests: BTreeSet<_> = listing.deleting.iter().chain(&listing.partials).copied().collect();
         let mut candidates = candidates(&listing);
         candidates.retain(|candidate| !listing.deleting.contains(&candidate.id));
@@ -175,12 +176,21 @@ impl Rotation {
         Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() }
     }
 
+    /// What is there, if all of it can be read.
+    fn listing(&self) -> Result<Listing, RotateError> {
+        let listing = self.store.list()?;
+        if listing.unreadable.is_empty() {
+            return Ok(listing);
+        }
+        Err(RotateError::Unreadable { store: self.place(), found: listing.unreadable })
+    }
+
     /// Damage that was found is a failure.
     fn judge(&self, done: &Rotated) -> Result<(), RotateError> {
         if done.damaged.is_empty() {
             return Ok(());
         }
-        Err(RotateError::Damaged { store: format!("{} {}", self.job, self.stream), found: done.damaged.clone() })
+        Err(RotateError::Damaged { store: self.place(), found: done.damaged.clone() })
     }
 
     fn rotate(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
@@ -199,14 +209,14 @@ impl Rotation {
             let cleaned = self.store.clean_partials(None)?;
             done.rests.extend(cleaned.ids);
             done.freed += cleaned.bytes;
-            let listing = self.store.list()?;
+            let listing = self.listing()?;
             done.plan = plan(&candidates(&listing), &self.policy, &self.rules(host::now().timestamp()))?;
             done.oddities.clone_from(&listing.oddities);
             let due: Vec<_> = done.plan.needs_reread.iter().copied().filter(|id| tried.insert(*id)).collect();
             if due.is_empty() || !in_time {
                 let base = self.base(&listing.generations)?;
                 self.delete(interrupt, done)?;
-                self.remember(base, &listing.generations)?;
+                self.remember(base)?;
                 break;
             }
             drop(lock);
@@ -258,18 +268,26 @@ impl Rotation {
 
     /// Keeps the receipt of a base that is deleted here: incrementals may still differ from what the sink has. Those of
     /// older bases go. A crash before this costs a full instead of an incremental, and nothing else.
-    fn remember(&self, base: Option<SignedReceipt>, generations: &[Stored]) -> Result<(), RotateError> {
+    fn remember(&self, base: Option<SignedReceipt>) -> Result<(), RotateError> {
         let Some(SignedReceipt { id, receipt, signature }) = base else { return Ok(()) };
         let dir = self.store.dir();
         if !dir.receipt(id).exists() {
             self.store.write_receipt(id, &receipt, signature.as_deref(), None)?;
         }
-        let was_here = |id| generations.iter().any(|stored| stored.id == id);
-        for old in self.store.receipts()?.into_iter().filter(|old| *old < id && !was_here(*old)) {
+        for old in self.store.receipts()?.into_iter().filter(|old| *old < id) {
+            // Whatever lies there under its name, whole or not, may be what the receipt is about.
+            if !dir.generation(old).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+                continue;
+            }
             publish::remove_file(&dir.receipt(old)).map_err(StoreError::from)?;
             publish::remove_file(&dir.signature(old)).map_err(StoreError::from)?;
         }
         Ok(())
+    }
+
+    /// Job and stream, in messages.
+    fn place(&self) -> String {
+        format!("{} {}", self.job, self.stream)
     }
 
     fn is_missing(&self) -> bool {

@@ -3,7 +3,11 @@
 use super::{DIR_MODE, FILE_MODE, Result, StoreError, StreamStore};
 use crate::{fault, publish, publish::Owner};
 use backup_core::{GenerationId, manifest::SEAL};
-use std::{fs, path::Path};
+use std::{
+    fs::{self, Metadata},
+    io::ErrorKind,
+    path::Path,
+};
 
 /// What tells people with plain tools how to restore: lies in the root of every store.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +96,7 @@ impl StreamStore {
     pub fn delete(&self, id: GenerationId) -> Result<()> {
         let dir = self.dir();
         let (receipt, mark) = (dir.receipt(id), dir.deleting(id));
-        if receipt.symlink_metadata().is_ok() {
+        if is_there(&receipt)? {
             publish::remove_file(&mark)?;
             publish::move_dir(&receipt, &mark)?;
             fault::point("store.delete.receipt");
@@ -100,7 +104,7 @@ impl StreamStore {
         publish::remove_file(&dir.signature(id))?;
         publish::remove_file(&dir.checked(id))?;
         let generation = dir.generation(id);
-        if is_dir(&generation) {
+        if is_dir(&generation)? {
             publish::remove_file(&generation.join(SEAL))?;
             fault::point("store.delete.seal");
         }
@@ -129,7 +133,7 @@ impl StreamStore {
             cleaned.ids.push(id);
         }
         for directory in [self.dir().path().to_owned(), self.dir().receipts()] {
-            if is_dir(&directory) {
+            if is_dir(&directory)? {
                 publish::remove_temporaries(&directory)?;
             }
         }
@@ -140,7 +144,7 @@ impl StreamStore {
     pub fn remove_rest(&self, id: GenerationId) -> Result<()> {
         let (named, partial) = (self.dir().generation(id), self.dir().partial(id));
         publish::remove_tree(&partial, &[])?;
-        if is_dir(&named) {
+        if is_dir(&named)? {
             publish::move_dir(&named, &partial)?;
             fault::point("store.delete.renamed");
             publish::remove_tree(&partial, &[])?;
@@ -149,9 +153,22 @@ impl StreamStore {
     }
 }
 
-/// Whether a directory lies there itself, not a link to one.
-fn is_dir(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+/// What lies there itself, not what a link to it leads to. That it cannot be asked does not mean that there is nothing: what is deleted
+/// in steps must not leave one out.
+fn look(path: &Path) -> Result<Option<Metadata>> {
+    match path.symlink_metadata() {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
+}
+
+fn is_there(path: &Path) -> Result<bool> {
+    Ok(look(path)?.is_some())
+}
+
+fn is_dir(path: &Path) -> Result<bool> {
+    Ok(look(path)?.is_some_and(|found| found.is_dir()))
 }
 
 /// Bytes of file contents below a directory, as far as they can be counted; 0 if there is none.

@@ -105,6 +105,8 @@ pub struct Listing {
     pub deleting: BTreeSet<GenerationId>,
     /// Sealed but contradictory, or foreign. Nothing of ours deletes them.
     pub oddities: Vec<Oddity>,
+    /// Those of the oddities of which the system could not read something, and what it said: they may be whole, and count.
+    pub unreadable: Vec<(GenerationId, String)>,
 }
 
 impl Stored {
@@ -163,6 +165,9 @@ impl StreamStore {
                     Ok(None) => listing.partials.push(id),
                     Err(StoreError::Damaged { why, .. }) => listing.oddities.push(Oddity { name, why }),
                     Err(error @ StoreError::Read { .. }) => {
+                        if read::is_systems(&error) {
+                            listing.unreadable.push((id, error.to_string()));
+                        }
                         listing.oddities.push(Oddity { name, why: error.to_string() });
                     }
                     Err(error) => return Err(error),
@@ -216,12 +221,15 @@ impl StreamStore {
             Some(Err(why)) => return Err(self.damaged(id, why)),
             Some(Ok(head)) => head,
         };
-        let (receipt, receipt_ignored) = match notes.receipts.contains(&id).then(|| self.receipt(id, &head)) {
-            None => (None, None),
-            Some(Ok(receipt)) => (Some(receipt), None),
-            Some(Err(why)) => (None, Some(why)),
+        let (receipt, receipt_ignored) = if notes.receipts.contains(&id) {
+            match self.receipt(id, &head)? {
+                Ok(receipt) => (Some(receipt), None),
+                Err(why) => (None, Some(why)),
+            }
+        } else {
+            (None, None)
         };
-        let checked = notes.checked.contains(&id).then(|| note::<Checked>(&self.dir.checked(id)).ok()).flatten();
+        let checked = if notes.checked.contains(&id) { note::<Checked>(&self.dir.checked(id))?.ok() } else { None };
         let hold = if notes.holds.contains(&id) {
             let text = read::small(&self.dir.hold(id), MAX_NOTE_BYTES)?.unwrap_or_default();
             Some(String::from_utf8_lossy(&text).trim().to_owned())
@@ -240,19 +248,26 @@ impl StreamStore {
         }))
     }
 
-    /// The receipt, if it is about this very generation.
-    fn receipt(&self, id: GenerationId, head: &read::Head) -> std::result::Result<Receipt, String> {
-        let bytes = read::small(&self.dir.receipt(id), MAX_NOTE_BYTES).map_err(|error| error.to_string())?;
-        let receipt = Receipt::parse(&bytes.unwrap_or_default()).map_err(|error| error.to_string())?;
-        let manifest = &head.manifest;
-        let about = (&receipt.source, &receipt.job, receipt.stream, receipt.id, &receipt.instance);
-        if receipt.digest != head.digest {
-            Err(format!("the receipt names digest {}, the generation has {}", receipt.digest, head.digest))
-        } else if about != (&manifest.source, &manifest.job, manifest.stream, id, &manifest.instance) {
-            Err("the receipt is about another generation".into())
-        } else {
-            Ok(receipt)
-        }
+    /// The receipt, or why it is none of this very generation.
+    ///
+    /// # Errors
+    /// The system could not read it: then nothing is known.
+    fn receipt(&self, id: GenerationId, head: &read::Head) -> Result<std::result::Result<Receipt, String>> {
+        let bytes = match read::note(&self.dir.receipt(id), MAX_NOTE_BYTES)? {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(Receipt::parse(&bytes).map_err(|error| error.to_string()).and_then(|receipt| {
+            let manifest = &head.manifest;
+            let about = (&receipt.source, &receipt.job, receipt.stream, receipt.id, &receipt.instance);
+            if receipt.digest != head.digest {
+                Err(format!("the receipt names digest {}, the generation has {}", receipt.digest, head.digest))
+            } else if about != (&manifest.source, &manifest.job, manifest.stream, id, &manifest.instance) {
+                Err("the receipt is about another generation".into())
+            } else {
+                Ok(receipt)
+            }
+        }))
     }
 
     fn not_found(&self, id: GenerationId) -> StoreError {
@@ -299,9 +314,9 @@ impl Notes {
     }
 }
 
-fn note<T: DeserializeOwned>(path: &Path) -> std::result::Result<T, String> {
-    let bytes = read::small(path, MAX_NOTE_BYTES).map_err(|error| error.to_string())?;
-    serde_json::from_slice(&bytes.unwrap_or_default()).map_err(|error| error.to_string())
+fn note<T: DeserializeOwned>(path: &Path) -> Result<std::result::Result<T, String>> {
+    let bytes = read::note(path, MAX_NOTE_BYTES)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string())))
 }
 
 /// The names in a directory and whether each is a directory (links are not). None, if there is no such directory.

@@ -37,6 +37,24 @@ pub(super) fn small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErr
     }
 }
 
+/// The whole file, empty if there is none; or why it is not one that we wrote.
+///
+/// # Errors
+/// The system could not read it.
+pub(super) fn note(path: &Path, limit: u64) -> Result<Result<Vec<u8>, String>, StoreError> {
+    match small(path, limit) {
+        Err(error) if !is_systems(&error) => Ok(Err(error.to_string())),
+        bytes => Ok(Ok(bytes?.unwrap_or_default())),
+    }
+}
+
+/// Whether the system could not read something, for whatever reason: what cannot be read now may be whole. A link, a folder or too
+/// much in the place of a file is none of ours.
+pub(super) fn is_systems(error: &StoreError) -> bool {
+    let StoreError::Read { source, .. } = error else { return false };
+    source.raw_os_error().is_some_and(|number| number != nix::libc::ELOOP)
+}
+
 /// What makes a directory a generation, read and compared: everything but the artifacts.
 pub(super) struct Head {
     pub(super) digest: Digest,
