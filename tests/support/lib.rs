@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 pub mod answer;
+pub mod calls;
 pub mod executables;
 pub mod generation;
 pub mod kill;

@@ -1,7 +1,8 @@
-//! `kill -9` at every named point of restore and of rotate: the application runs again, trees are old or new and never
-//! half, what is verified stays, the next run ends well.
+//! `kill -9` at every named point of restore and of rotate, and faults at their numbered calls: the application runs again,
+//! trees are old or new and never half, what is verified stays, the next run ends well.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use backup_tests::calls::{End, Suite};
 use backup_tests::executables::{Executable, sh};
 use backup_tests::kill::{self, Point, Whom};
 use backup_tests::lab::{Host, Lab, Way};
@@ -111,44 +112,128 @@ fn undoing_a_restore_may_be_killed_anywhere() {
     }
 }
 
-#[test]
-fn rotation_may_be_killed_anywhere() {
-    let mut lab = Lab::in_memory(Way::Push);
-    let keep = |lab: &mut Lab, n: u32| {
-        lab.change(&json!({"streams": {"data": {"full": {"every": "0s"}, "sink": {"retention": {"generations": n}}}}}));
-    };
-    let store = lab.there("data", "store");
-    let rotate = |lab: &Lab| lab.command(Host::Sink, Executable::Rotate, &["run"]);
-    let another = |lab: &mut Lab| {
-        keep(lab, 9);
+/// A sink that is to delete two of four fulls.
+struct Rotating {
+    lab: Lab,
+}
+
+impl Rotating {
+    fn new() -> Self {
+        let mut rotating = Self { lab: Lab::in_memory(Way::Push) };
+        rotating.another();
+        rotating
+    }
+
+    fn keep(&mut self, n: u32) {
+        let sink = json!({"retention": {"generations": n}});
+        self.lab.change(&json!({"streams": {"data": {"full": {"every": "0s"}, "sink": sink}}}));
+    }
+
+    /// Brings two more; those that are there then.
+    fn another(&mut self) -> Vec<String> {
+        self.keep(9);
         for _ in 0..2 {
-            sh(&format!("date +%N > {}/new", lab.srv().display()));
-            lab.collect(&["--kind", "full"]);
-            lab.transport().good();
+            sh(&format!("date +%N > {}/new", self.lab.srv().display()));
+            self.lab.collect(&["--kind", "full"]);
+            self.lab.transport().good();
         }
-        keep(lab, 2);
-        oracle::generations(&store)
-    };
-    another(&mut lab);
-    another(&mut lab);
-    let points = kill::points(&lab.at("list"), &mut rotate(&lab));
-    kill::tell("rotate", &points);
-    assert!(points.len() >= 5, "{points:?}");
-    for point in &points {
-        let ids = another(&mut lab);
+        self.keep(2);
+        oracle::generations(&self.store())
+    }
+
+    fn store(&self) -> std::path::PathBuf {
+        self.lab.there("data", "store")
+    }
+
+    fn rotate(&self) -> Command {
+        self.lab.command(Host::Sink, Executable::Rotate, &["run"])
+    }
+
+    /// What counts is whole, and the next rotation does what this one was to do.
+    fn is_unharmed(&self, at: &str, ids: &[String]) {
+        let (store, signers) = (self.store(), self.lab.at("signers"));
         assert_eq!(ids.len(), 4, "{ids:?}");
-        point.kill(Whom::Group, &mut rotate(&lab));
         for id in &ids[2..] {
-            oracle::whole_one(&store, id, Some(&lab.at("signers")));
+            oracle::whole_one(&store, id, Some(&signers));
         }
         // What is left of the others has lost its receipt, or is whole.
         for id in oracle::generations(&store) {
             if store.join(format!("receipts/{id}.json")).exists() {
-                oracle::whole_one(&store, &id, Some(&lab.at("signers")));
+                oracle::whole_one(&store, &id, Some(&signers));
             }
         }
-        kill::good(&mut rotate(&lab), &point.to_string());
-        assert_eq!(oracle::whole(&store, Some(&lab.at("signers"))), &ids[2..], "{point}");
-        lab.restores_to(&ids[3], &lab.srv(), &point.to_string());
+        kill::good(&mut self.rotate(), at);
+        assert_eq!(oracle::whole(&store, Some(&signers)), &ids[2..], "{at}");
+        self.lab.restores_to(&ids[3], &self.lab.srv(), at);
     }
+}
+
+#[test]
+fn rotation_may_be_killed_anywhere() {
+    let mut rotating = Rotating::new();
+    rotating.another();
+    let points = kill::points(&rotating.lab.at("list"), &mut rotating.rotate());
+    kill::tell("rotate", &points);
+    assert!(points.len() >= 5, "{points:?}");
+    for point in &points {
+        let ids = rotating.another();
+        point.kill(Whom::Group, &mut rotating.rotate());
+        rotating.is_unharmed(&point.to_string(), &ids);
+    }
+}
+
+#[test]
+fn any_call_of_rotation_may_fail() {
+    let mut rotating = Rotating::new();
+    rotating.another();
+    let mut suite = Suite::of("rotate", &rotating.lab.at(""), &mut rotating.rotate());
+    for fault in suite.chosen() {
+        let ids = rotating.another();
+        if let End::Good(_) = suite.befall(&fault, &mut rotating.rotate()) {
+            assert_eq!(oracle::generations(&rotating.store()), &ids[2..], "{fault}");
+        }
+        rotating.is_unharmed(&fault.to_string(), &ids);
+    }
+    suite.tell();
+}
+
+/// Whatever call fails, and however: the tree is the old one or the new one, and the run says which.
+#[test]
+fn any_call_of_restore_may_fail() {
+    let lab = lab();
+    spoil(&lab);
+    let mut suite = Suite::of("restore", &lab.at(""), &mut restore(&lab));
+    for fault in suite.chosen() {
+        let at = fault.to_string();
+        spoil(&lab);
+        if let End::Good(_) = suite.befall(&fault, &mut restore(&lab)) {
+            oracle::same(&lab.at("good"), &lab.srv());
+        }
+        kill::good(&mut recover(&lab), &at);
+        assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+        is_old_or_new(&lab, &at);
+        kill::good(&mut restore(&lab), &at);
+        oracle::same(&lab.at("good"), &lab.srv());
+        assert_eq!(sh(&format!("ls -A {} | grep handover- || true", lab.at("source").display())), "", "{at}");
+    }
+    suite.tell();
+}
+
+#[test]
+fn any_call_of_undoing_a_restore_may_fail() {
+    let lab = lab();
+    spoil(&lab);
+    let exchanged = Point { name: "restore.swap.exchanged".into(), pass: 1 };
+    exchanged.kill(Whom::Group, &mut restore(&lab));
+    let mut suite = Suite::of("recover of restore", &lab.at(""), &mut recover(&lab));
+    for fault in suite.chosen() {
+        exchanged.kill(Whom::Group, &mut restore(&lab));
+        if let End::Good(_) = suite.befall(&fault, &mut recover(&lab)) {
+            oracle::same(&lab.at("bad"), &lab.srv());
+        }
+        kill::good(&mut recover(&lab), &fault.to_string());
+        oracle::same(&lab.at("bad"), &lab.srv());
+        assert!(Service::of(&lab).is_on(), "{fault}: the application is off");
+    }
+    suite.tell();
 }

@@ -1,7 +1,8 @@
-//! `kill -9` at every named point of collect and of its recovery: the application runs again, what is verified stays,
-//! nothing partial counts, the next run ends well.
+//! `kill -9` at every named point of collect and of its recovery, and faults at their numbered calls: the application runs
+//! again, what is verified stays, nothing partial counts, the next run ends well.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use backup_tests::calls::{End, Suite};
 use backup_tests::executables::{Executable, sh};
 use backup_tests::kill::{self, Point, Whom};
 use backup_tests::lab::{Host, Lab, Way, wait_for};
@@ -120,4 +121,44 @@ fn the_rescue_starts_the_application_without_anybody() {
     let stopped = Point { name: "collect.stopped".into(), pass: 1 };
     stopped.kill(Whom::Group, &mut collect(&lab));
     wait_for("the rescue starts it", || Service::of(&lab).is_on() && process() != before);
+}
+
+/// Whatever call fails, and however: either the run says so, or there is a generation of what stood still.
+#[test]
+fn any_call_of_collect_may_fail() {
+    let lab = lab();
+    let mut suite = Suite::of("collect", &lab.at(""), &mut collect(&lab));
+    lab.transport().good();
+    for fault in suite.chosen() {
+        let at = fault.to_string();
+        sh(&format!("date +%N >> {0}/d/list; date +%N > {0}/d/new", lab.srv().display()));
+        let before = oracle::digests(&lab.there("data", "store"));
+        if let End::Good(answer) = suite.befall(&fault, &mut collect(&lab)) {
+            assert_eq!(oracle::digests(&lab.there("data", "store")), before, "{at}");
+            let id = answer["streams"][0]["id"].as_str().unwrap().to_owned();
+            assert_eq!(oracle::whole(&lab.here("data", "handover"), None).last(), Some(&id), "{at}");
+            assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+            lab.transport().good();
+            lab.restores_to(&id, &lab.at("source/srv.standstill"), &at);
+        }
+        let before = oracle::digests(&lab.there("data", "store"));
+        is_unharmed(&lab, &at, &before);
+    }
+    suite.tell();
+}
+
+#[test]
+fn any_call_of_recovery_may_fail() {
+    let lab = lab();
+    leave_stopped(&lab);
+    let mut suite = Suite::of("recover", &lab.at(""), &mut recover(&lab));
+    for fault in suite.chosen() {
+        let before = oracle::digests(&lab.there("data", "store"));
+        leave_stopped(&lab);
+        if let End::Good(_) = suite.befall(&fault, &mut recover(&lab)) {
+            assert!(Service::of(&lab).is_on(), "{fault}: the application is off");
+        }
+        is_unharmed(&lab, &fault.to_string(), &before);
+    }
+    suite.tell();
 }

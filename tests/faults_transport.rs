@@ -1,8 +1,9 @@
-//! `kill -9` at every named point of transport, at the side that begins and at the side that serves, pushed and pulled:
-//! what is verified stays, nothing partial counts, the next run ends well.
+//! `kill -9` at every named point of transport, and faults at its numbered calls, at the side that begins and at the side that
+//! serves, pushed and pulled: what is verified stays, nothing partial counts, the next run ends well.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use backup_core::GenerationId;
+use backup_tests::calls::{End, Suite};
 use backup_tests::executables::{Executable, sh};
 use backup_tests::kill::{self, Whom};
 use backup_tests::lab::{Host, Lab, Way, wait_for};
@@ -166,4 +167,61 @@ fn fetching_may_be_killed_anywhere() {
         assert_eq!(oracle::whole(&folder, Some(&lab.at("signers"))), std::slice::from_ref(&newest), "{point}");
         assert!(!lab.at("source/data/restore/.incoming/shop/data").join(&newest).exists(), "{point}");
     }
+}
+
+fn any_call_may_fail(way: Way) {
+    let lab = lab(way);
+    another(&lab);
+    let mut suite = Suite::of(&format!("transport, {way:?}, the side that begins"), &lab.at(""), &mut transport(&lab));
+    for fault in suite.chosen() {
+        let (new, verified) = (another(&lab), newest(&lab.there("data", "store")));
+        if let End::Good(_) = suite.befall(&fault, &mut transport(&lab)) {
+            oracle::whole_one(&lab.there("data", "store"), &new, Some(&lab.at("signers")));
+        }
+        is_unharmed(&lab, &fault.to_string(), &verified, &new);
+    }
+    ends_well(&lab);
+    suite.tell();
+}
+
+fn any_call_may_fail_at_the_server(way: Way) {
+    let lab = lab(way);
+    let (host, list) = (server(&lab), lab.at("list"));
+    another(&lab);
+    lab.serve_with(host, &format!("HANDOVER_CALLS={}", list.display()));
+    lab.transport().good();
+    let mut suite = Suite::listed(&format!("transport, {way:?}, the side that serves"), &lab.at(""), &list);
+    for fault in suite.chosen() {
+        let (new, verified) = (another(&lab), newest(&lab.there("data", "store")));
+        let environment = suite.environment(&fault).map(|(name, value)| format!("{name}={value}\n")).concat();
+        lab.serve_with(host, &environment);
+        let done = suite.befall_server(&fault, &mut transport(&lab));
+        lab.serve_with(host, "");
+        if done.code == Some(0) {
+            oracle::whole_one(&lab.there("data", "store"), &new, Some(&lab.at("signers")));
+        }
+        is_unharmed(&lab, &fault.to_string(), &verified, &new);
+    }
+    ends_well(&lab);
+    suite.tell();
+}
+
+#[test]
+fn any_call_of_a_push_may_fail() {
+    any_call_may_fail(Way::Push);
+}
+
+#[test]
+fn any_call_of_a_pull_may_fail() {
+    any_call_may_fail(Way::Pull);
+}
+
+#[test]
+fn any_call_of_a_sink_that_serves_may_fail() {
+    any_call_may_fail_at_the_server(Way::Push);
+}
+
+#[test]
+fn any_call_of_a_source_that_serves_may_fail() {
+    any_call_may_fail_at_the_server(Way::Pull);
 }
