@@ -169,6 +169,21 @@ options:
       - finish
       - wait
     default: undo
+  compare:
+    description:
+      - >-
+        What tells that a file is as in the generation. `contents`: it is read, and has the digest. `times`:
+        its size, time of change, owner, mode and attributes are the same; it is not read, as rsync does it.
+        What rotted on the disk, or was changed by somebody who set the time back, stays then as it is.
+      - >-
+        V(contents): Every file is read.
+      - >-
+        V(times): A file is read only if its time, owner or mode is another one.
+    type: str
+    choices:
+      - contents
+      - times
+    default: contents
   owners:
     description:
       - >-

@@ -1,8 +1,8 @@
 //! The source's compact index of a full: what an incremental compares the tree with, without reading JSON.
 //!
-//! A file of one version, bound to the generation it describes and closed by a checksum. Records are in path order and
-//! are decoded one by one, so that comparing a million paths needs the memory of one. A missing, damaged or foreign
-//! index is an error that costs the caller no more than a full.
+//! A file of one version, bound to the generation it describes and closed by a checksum, which vouches for its shape. Records
+//! are in path order and are decoded one by one, so that comparing a million paths needs the memory of one. A missing,
+//! damaged or foreign index is an error that costs the caller no more than a full.
 
 use crate::{Mtime, order};
 use backup_core::{Failure, GenerationRef, Kind};
@@ -92,14 +92,17 @@ impl Failure for IndexError {
     }
 }
 
-/// An index in memory, in its stored form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An index in memory, in its stored form: a million paths are not kept twice.
+#[derive(Debug, Clone)]
 pub struct Index {
     /// T0 of the pass that counts.
     t0: Mtime,
-    /// Records, each as postcard writes it.
-    body: Vec<u8>,
+    /// Records, each as postcard writes it, from `begin` on.
+    bytes: Vec<u8>,
+    begin: usize,
     count: u64,
+    /// The path that was pushed last.
+    last: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,15 +112,25 @@ struct Head {
     count: u64,
 }
 
+/// A usual record's length.
+const USUAL: usize = 176;
+
 impl Index {
-    /// Starts an index of a full whose counting pass began at `t0` (wall clock).
-    pub const fn new(t0: Mtime) -> Self {
-        Self { t0, body: Vec::new(), count: 0 }
+    /// Starts an index of a full whose counting pass began at `t0` (wall clock), for about so many paths.
+    pub fn new(t0: Mtime, paths: usize) -> Self {
+        Self { t0, bytes: Vec::with_capacity(paths * USUAL), begin: 0, count: 0, last: Vec::new() }
     }
 
-    /// Appends a record; the caller goes in path order.
+    /// Appends a record.
+    ///
+    /// # Panics
+    /// If the caller does not go in path order: who reads an index relies on that.
     pub fn push(&mut self, record: &Record) {
-        self.body = postcard::to_extend(record, std::mem::take(&mut self.body)).expect("memory does not fail to write");
+        let is_next = self.count == 0 || order::compare(&self.last, &record.path).is_lt();
+        assert!(is_next, "an index is written in path order");
+        self.bytes =
+            postcard::to_extend(record, std::mem::take(&mut self.bytes)).expect("memory does not fail to write");
+        self.last.clone_from(&record.path);
         self.count += 1;
     }
 
@@ -137,11 +150,11 @@ impl Index {
     }
 
     /// The file to store, bound to the generation that it describes.
-    pub fn to_bytes(&self, generation: &GenerationRef) -> Vec<u8> {
+    pub fn into_bytes(self, generation: &GenerationRef) -> Vec<u8> {
         let head = Head { generation: generation.clone(), t0: self.t0, count: self.count };
-        let mut bytes = MAGIC.to_vec();
-        bytes = postcard::to_extend(&head, bytes).expect("memory does not fail to write");
-        bytes.extend_from_slice(&self.body);
+        let head = postcard::to_extend(&head, MAGIC.to_vec()).expect("memory does not fail to write");
+        let mut bytes = self.bytes;
+        bytes.splice(..self.begin, head);
         let checksum = Sha256::digest(&bytes);
         bytes.extend_from_slice(&checksum);
         bytes
@@ -151,45 +164,33 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`] if it is of another version or generation, or damaged. Nothing of it is used then.
-    pub fn from_bytes(bytes: &[u8], generation: &GenerationRef) -> Result<Self, IndexError> {
+    pub fn from_bytes(mut bytes: Vec<u8>, generation: &GenerationRef) -> Result<Self, IndexError> {
         let body = bytes.strip_prefix(MAGIC).ok_or(IndexError::Version)?;
         let (body, checksum) = body.split_last_chunk::<32>().ok_or(IndexError::Damaged("it is cut short"))?;
-        if *checksum != *Sha256::digest(&bytes[..bytes.len() - checksum.len()]) {
+        let end = bytes.len() - checksum.len();
+        if *checksum != *Sha256::digest(&bytes[..end]) {
             return Err(IndexError::Damaged("its checksum does not match"));
         }
-        let (head, body): (Head, _) =
+        let (head, rest): (Head, _) =
             postcard::take_from_bytes(body).map_err(|_| IndexError::Damaged("its head cannot be read"))?;
         if head.generation != *generation {
             return Err(IndexError::OtherGeneration(head.generation.id.to_string()));
         }
-        let index = Self { t0: head.t0, body: body.to_vec(), count: head.count };
-        index.check()?;
-        Ok(index)
-    }
-
-    /// One walk over all records: readers may then rely on their shape and order.
-    fn check(&self) -> Result<(), IndexError> {
-        let mut rest = self.body.as_slice();
-        let mut last: Option<Vec<u8>> = None;
-        for _ in 0..self.count {
-            let (record, after): (Record, _) =
-                postcard::take_from_bytes(rest).map_err(|_| IndexError::Damaged("a record cannot be read"))?;
-            if last.is_some_and(|last| order::compare(&last, &record.path).is_ge()) {
-                return Err(IndexError::Damaged("its paths are not in order"));
-            }
-            last = Some(record.path);
-            rest = after;
-        }
-        if rest.is_empty() { Ok(()) } else { Err(IndexError::Damaged("it has bytes after the last record")) }
+        let begin = end - rest.len();
+        bytes.truncate(end);
+        Ok(Self { t0: head.t0, bytes, begin, count: head.count, last: Vec::new() })
     }
 
     /// All records in path order.
+    ///
+    /// # Panics
+    /// If a record cannot be read: its checksum matched, so it was never one.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let mut rest = self.body.as_slice();
-        std::iter::from_fn(move || {
-            let (record, after) = postcard::take_from_bytes(rest).ok()?;
+        let mut rest = &self.bytes[self.begin..];
+        (0..self.count).map(move |_| {
+            let (record, after) = postcard::take_from_bytes(rest).expect("a record, as its checksum says");
             rest = after;
-            Some(record)
+            record
         })
     }
 }
@@ -220,7 +221,7 @@ mod tests {
     }
 
     fn index(paths: &[&str]) -> Index {
-        let mut index = Index::new(Mtime { seconds: 100, nanoseconds: 1 });
+        let mut index = Index::new(Mtime { seconds: 100, nanoseconds: 1 }, paths.len());
         for path in paths {
             index.push(&record(path));
         }
@@ -230,24 +231,29 @@ mod tests {
     #[test]
     fn an_index_reads_back_for_its_own_generation_only() {
         let (own, other) = (generation("20261120T220000Z"), generation("20261121T220000Z"));
-        let written = index(&["a", "a/b", "a.b"]);
-        let bytes = written.to_bytes(&own);
-        let read = Index::from_bytes(&bytes, &own).unwrap();
-        assert_eq!(read, written);
+        let bytes = index(&["a", "a/b", "a.b"]).into_bytes(&own);
+        let read = Index::from_bytes(bytes.clone(), &own).unwrap();
+        assert_eq!((read.t0(), read.len()), (Mtime { seconds: 100, nanoseconds: 1 }, 3));
         assert_eq!(read.records().collect::<Vec<_>>(), ["a", "a/b", "a.b"].map(record));
-        assert!(matches!(Index::from_bytes(&bytes, &other), Err(IndexError::OtherGeneration(_))));
+        assert_eq!(read.into_bytes(&own), bytes);
+        assert!(matches!(Index::from_bytes(bytes, &other), Err(IndexError::OtherGeneration(_))));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let own = generation("20261120T220000Z");
-        let bytes = index(&["a", "b"]).to_bytes(&own);
+        let bytes = index(&["a", "b"]).into_bytes(&own);
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(Index::from_bytes(&damaged, &own).is_err(), "byte {at}");
-            assert!(Index::from_bytes(&bytes[..at], &own).is_err(), "cut at {at}");
+            assert!(Index::from_bytes(damaged, &own).is_err(), "byte {at}");
+            assert!(Index::from_bytes(bytes[..at].to_vec(), &own).is_err(), "cut at {at}");
         }
-        assert!(Index::from_bytes(&index(&["b", "a"]).to_bytes(&own), &own).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "in path order")]
+    fn nobody_writes_one_out_of_order() {
+        index(&["b", "a"]);
     }
 }

@@ -50,7 +50,7 @@ impl Work<'_> {
     /// Makes a generation of what was read, unless it is implausible. `report` is filled on the way.
     pub(crate) fn finish(mut self, seal: &SealArgs<'_>, report: &mut StreamReport) -> Result<Good> {
         let staging = self.staging.take().ok_or(CollectError::NotStaged)?;
-        let content = self.content(&staging, seal.interrupt)?;
+        let mut content = self.content(&staging, seal.interrupt)?;
         let last = self.found.state.last_good.as_ref();
         limits::plausible(self.of.name, &self.of.stream.checks, content.tree, last)
             .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
@@ -64,7 +64,7 @@ impl Work<'_> {
         let digest = staging.seal(&manifest, &content.written)?;
         let generation = GenerationRef { id: seal.id, digest };
         // The index first: one without a generation is never used, a full without one is never a base.
-        if let Some(index) = &content.index {
+        if let Some(index) = content.index.take() {
             seal.memory.keep_index(self.of.name, &generation, index, self.oldest_useful())?;
         }
         staging.publish()?;

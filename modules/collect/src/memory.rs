@@ -95,7 +95,7 @@ impl Memory {
     /// Reads the index of exactly this full; `Err` says why there is no usable one.
     pub(crate) fn load_index(&self, stream: StreamName, full: &GenerationRef) -> std::result::Result<Index, String> {
         let bytes = std::fs::read(self.index(stream, full.id)).map_err(|error| error.to_string())?;
-        Index::from_bytes(&bytes, full).map_err(|error| error.to_string())
+        Index::from_bytes(bytes, full).map_err(|error| error.to_string())
     }
 
     /// Keeps the index of a new full, and removes those of fulls that cannot be a base any more: all older ones than
@@ -104,10 +104,10 @@ impl Memory {
         &self,
         stream: StreamName,
         full: &GenerationRef,
-        index: &Index,
+        index: Index,
         oldest_base: Option<GenerationId>,
     ) -> Result<()> {
-        publish::write_atomic(&self.index(stream, full.id), &index.to_bytes(full), 0o600, None)?;
+        publish::write_atomic(&self.index(stream, full.id), &index.into_bytes(full), 0o600, None)?;
         for id in self.indexed(stream)? {
             if id < full.id && oldest_base.is_none_or(|base| id < base) {
                 publish::remove_file(&self.index(stream, id))?;

@@ -15,6 +15,7 @@ use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{fault, host, space};
 use backup_archive::Index;
+use backup_common::pipeline;
 use backup_core::job::{DumpTime, StreamOf};
 use backup_core::{GenerationId, Kind, StreamName};
 use backup_interface::Progress;
@@ -22,9 +23,6 @@ use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-/// Each worker holds frames in memory, and the medium rarely feeds more.
-const MAX_THREADS: usize = 8;
 
 /// What a run decided about one stream, and what it has of it so far.
 pub(crate) struct Work<'a> {
@@ -208,7 +206,7 @@ impl Work<'_> {
             empty: stream.checks.empty,
             unreadable: stream.checks.unreadable,
             skip: skip.to_vec(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+            threads: pipeline::threads(),
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod gate;
 pub mod notify;
+pub mod pipeline;
 pub mod recover;
 pub mod timetable;
 mod told;

@@ -1,4 +1,5 @@
-//! Which generation, and whether it may be trusted: the newest by id, every stored byte re-read, the receipt signed.
+//! Which generation, and whether it may be trusted: the newest by id, the receipt signed; and of what a provider gave back, the
+//! newest of which every stored byte is right.
 
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part, roots};
@@ -8,7 +9,7 @@ use crate::request::Request;
 use crate::select::{Lenders, Selection};
 use backup_adapters::keys;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
+use backup_adapters::store::{Stored, StreamStore};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError};
@@ -18,7 +19,7 @@ use backup_interface::Failed;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The generations to restore, one per stream, checked.
 pub(crate) fn choose(request: &Request, interrupt: &Interrupt, warnings: &mut Vec<String>) -> Result<Vec<Generation>> {
@@ -169,8 +170,6 @@ fn check(
     interrupt: &Interrupt,
 ) -> Result<Generation> {
     let id = own.stored.id;
-    // Of some paths, the catalog's digests are the proof: nothing else has to be read, nor to be whole.
-    let whole = |id| if selection.is_all() { intact(store, id, interrupt) } else { Ok(()) };
     if own.stored.manifest.source != request.job.source {
         let (found, wanted) = (own.stored.manifest.source.clone(), request.job.source.clone());
         return Err(RestoreError::OtherSource { id, found, wanted }.into());
@@ -180,7 +179,6 @@ fn check(
         Err(error) if error.failure().kind() == Kind::Unsigned && request.allow_unsigned => None,
         Err(error) => return Err(error),
     };
-    whole(id)?;
     let base = match &own.stored.manifest.base {
         None => None,
         Some(wanted) => {
@@ -193,16 +191,17 @@ fn check(
             if base.stored.digest != wanted.digest {
                 return Err(RestoreError::WrongBase { id, base: wanted.id, place: place() }.into());
             }
-            whole(wanted.id)?;
             Some(base)
         }
     };
     let (all, lenders, told) = (Selection::default(), Lenders::default(), Told::default());
-    Generation { stream: of.name, own, base, signed_by, selection: all, lenders, told }.select(
-        selection,
-        &request.owners,
-        request.policy,
-    )
+    let generation =
+        Generation { stream: of.name, store: store.clone(), own, base, signed_by, selection: all, lenders, told };
+    let generation = generation.select(selection, &request.owners, request.policy)?;
+    if request.from.is_returned() {
+        generation.check_intact(interrupt)?;
+    }
+    Ok(generation)
 }
 
 fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
@@ -212,21 +211,13 @@ fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
         (Kind::Damaged, Some(newer)) => Failed::from(newer),
         _ => error.into(),
     })?;
-    Ok(Part { directory, stored, owners: Rc::default(), policy: Policy::default() })
+    Ok(Part { directory, stored, owners: Arc::default(), policy: Policy::default() })
 }
 
 fn newer(directory: &Path) -> Option<ManifestError> {
     let mut bytes = Vec::new();
     File::open(directory.join(MANIFEST)).ok()?.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).ok()?;
     Manifest::parse(&bytes).err().filter(|error| matches!(error, ManifestError::Newer(_)))
-}
-
-fn intact(store: &StreamStore, id: GenerationId, interrupt: &Interrupt) -> Result<()> {
-    let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()) };
-    match store.reread(id, &limits)? {
-        Reread::Damaged(why) => Err(RestoreError::Damaged { id, why }.into()),
-        Reread::Intact | Reread::OutOfTime => Ok(()),
-    }
 }
 
 /// The sink that signed the receipt for exactly this digest.

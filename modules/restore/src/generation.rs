@@ -4,14 +4,16 @@ use crate::error::{RestoreError, Result};
 use crate::owners::{self, Owners, Told, Wish};
 use crate::policy::Policy;
 use crate::select::{self, Lenders, Selection};
-use backup_adapters::store::Stored;
+use backup_adapters::signals::Interrupt;
+use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
 use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
+use backup_core::Kind;
 use backup_core::job::StreamName;
 use backup_core::manifest::{Artifact, CATALOG, DATA, DELETED};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// One generation where it lies.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub(crate) struct Part {
     /// Seal, manifest, receipt.
     pub stored: Stored,
     /// What its owners are on this host.
-    pub owners: Rc<Owners>,
+    pub owners: Arc<Owners>,
     /// What of its attributes counts.
     pub policy: Policy,
 }
@@ -38,7 +40,14 @@ impl Part {
 
     /// An artifact as it is stored; `None` if the generation has no such artifact.
     pub(crate) fn stored(&self, name: &str) -> Result<Option<File>> {
-        self.expected(name).map(|_| open_regular(&self.directory.join(name))).transpose()
+        let opened = self.expected(name).map(|_| open_regular(&self.directory.join(name))).transpose();
+        opened.map_err(|failed| match failed.failure().kind() {
+            // The manifest has it.
+            Kind::NotFound => {
+                RestoreError::Damaged { id: self.stored.id, why: format!("{name}: it is missing") }.into()
+            }
+            _ => failed,
+        })
     }
 
     /// The plain bytes of what is stored in this file.
@@ -54,7 +63,7 @@ impl Part {
 
     /// The catalog.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
-        let (owners, policy) = (Rc::clone(&self.owners), self.policy);
+        let (owners, policy) = (Arc::clone(&self.owners), self.policy);
         let catalog = Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?);
         Ok(catalog.adapted(move |entry| {
             owners.adapt(entry);
@@ -80,6 +89,8 @@ impl Part {
 pub(crate) struct Generation {
     /// Which stream.
     pub stream: StreamName,
+    /// Where it lies.
+    pub store: StreamStore,
     /// The generation itself.
     pub own: Part,
     /// What an incremental differs from.
@@ -99,14 +110,33 @@ impl Generation {
     pub(crate) fn select(mut self, selection: Selection, wish: &Wish, policy: Policy) -> Result<Self> {
         self.selection = selection;
         let (owners, told) = owners::settle(wish, &self)?;
-        let owners = Rc::new(owners);
+        let owners = Arc::new(owners);
         for part in [Some(&mut self.own), self.base.as_mut()].into_iter().flatten() {
-            part.owners = Rc::clone(&owners);
+            part.owners = Arc::clone(&owners);
             part.policy = policy;
         }
         self.told = told;
         self.lenders = select::lenders(&self)?;
         Ok(self)
+    }
+
+    /// Reads every stored byte of it and of its base again, from the medium. Of some paths, the catalog's digests are the proof: nothing
+    /// else has to be read, nor to be whole.
+    ///
+    /// # Errors
+    /// [`RestoreError::Damaged`].
+    pub(crate) fn check_intact(&self, interrupt: &Interrupt) -> Result<()> {
+        if !self.selection.is_all() {
+            return Ok(());
+        }
+        let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()) };
+        for part in [Some(&self.own), self.base.as_ref()].into_iter().flatten() {
+            let id = part.stored.id;
+            if let Reread::Damaged(why) = self.store.reread(id, &limits)? {
+                return Err(RestoreError::Damaged { id, why }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Both catalogs as one.

@@ -2,7 +2,7 @@
 
 use crate::PROGRAM;
 use crate::choose::choose;
-use crate::compare::{Comparison, compare};
+use crate::compare::{Comparison, How, compare};
 use crate::dumps::{self, DumpPlan, Way};
 use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part};
@@ -112,6 +112,7 @@ fn restore(
     warnings: &mut Vec<String>,
 ) -> Result<Outcome> {
     let mut tracks = Vec::new();
+    let how = How { by: request.compare, each: request.merge.is_some() };
     let chosen = choose(request, interrupt, warnings)?;
     warnings.extend(owners::unused(chosen.iter().map(|generation| &generation.told)));
     for generation in chosen {
@@ -121,7 +122,7 @@ fn restore(
             warnings.push(format!("generation {} is not signed by a pinned key", generation.own.stored.id));
         }
         let top = request.target.as_deref().unwrap_or_else(|| Path::new("/"));
-        let mut comparison = compare(&generation, of.stream, top, request.merge.is_some())?;
+        let mut comparison = compare(&generation, of.stream, top, how)?;
         if let Some(merge) = request.merge {
             warnings.extend(merge::prune(&mut comparison, of.stream, merge.delete)?);
         }
@@ -139,6 +140,10 @@ fn restore(
     let ids: Vec<_> = work.iter().map(|t| format!("{} {}", t.of.name, t.generation.own.stored.id)).collect();
     if work.is_empty() {
         return Ok(Outcome::unchanged("everything is as in the generation"));
+    }
+    // Nothing is written before every stored byte was read again; where nothing is to be written, none is.
+    for track in &work {
+        track.generation.check_intact(interrupt)?;
     }
     let removed: u64 = report.streams.iter().flat_map(|s| &s.roots).map(|root| root.removed).sum();
     if removed > 0 {
@@ -167,8 +172,8 @@ fn restore(
         target.fill(&work, &progress, interrupt)
     } else {
         let live = Live::new(request, &work, interrupt);
-        if let Some(how) = request.merge {
-            Merging::begin(&request.job, how, relabels, &work, &progress, interrupt)
+        if let Some(merge) = request.merge {
+            Merging::begin(&request.job, merge, how, relabels, &work, &progress, interrupt)
                 .and_then(|merging| live.replace(merging, report))
         } else {
             unpack_beside(&work, &places, &progress, interrupt)

@@ -1,6 +1,7 @@
 //! From the caller's options to a checked request: which job, from where, to where.
 
 use crate::PROGRAM;
+use crate::compare::Compare;
 use crate::error::{RestoreError, Result};
 use crate::merge::Interrupted;
 use crate::owners::{By, Wish};
@@ -49,6 +50,11 @@ pub(crate) struct RunArgs {
     /// in the generation. `wait`: nothing before somebody calls `recover` with `finish` or `undo`; the services stay off until then.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) interrupted: Interrupted,
+    /// What tells that a file is as in the generation. `contents`: it is read, and has the digest. `times`: its size, time of change, owner,
+    /// mode and attributes are the same; it is not read, as rsync does it. What rotted on the disk, or was changed by somebody who set the
+    /// time back, stays then as it is.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) compare: Compare,
     /// Whose things are on this host. `name`: by the names of users and groups on the source, where this host knows them, and by number
     /// where it does not, as GNU tar does it. `number`: by number, whatever it means here. In ACLs, which have numbers only, a number
     /// means who has it as an owner.
@@ -113,6 +119,8 @@ pub(crate) struct Request {
     pub merge: Option<Merge>,
     /// Another place than the live one.
     pub target: Option<PathBuf>,
+    /// What tells that a file is as in the generation.
+    pub compare: Compare,
     /// Whose things are here.
     pub owners: Wish,
     /// What of attributes counts.
@@ -207,6 +215,7 @@ impl Request {
             selection,
             merge: merge.then_some(Merge { delete: args.delete, interrupted: args.interrupted }),
             target,
+            compare: args.compare,
             owners,
             policy: Policy { labels: args.labels, capabilities: args.capabilities },
             allow_unsigned: args.allow_unsigned,

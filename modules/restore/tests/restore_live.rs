@@ -434,3 +434,37 @@ fn recover_leaves_the_lock_to_others_where_nothing_is_left() {
     assert!(!lab.call(&["recover"]).changed);
     assert!(!lock.exists(), "recover has taken the lock that the job's other runs begin with");
 }
+
+#[test]
+fn what_looks_unchanged_is_read_unless_times_shall_do() {
+    let lab = lab();
+    lab.restore(&[]);
+    // The same size, and the time set back: nothing but reading tells.
+    lab.shell("cp -p data before; printf DATA | dd of=data conv=notrunc status=none; touch -r before data; rm before");
+    lab.restore(&["--mode", "merge", "--delete"]);
+    assert_eq!(fs::read_to_string(lab.live().join("data")).unwrap(), "data\n");
+
+    lab.shell("cp -p data before; printf DATA | dd of=data conv=notrunc status=none; touch -r before data; rm before");
+    let directory = lab.restore(&["--mode", "merge", "--delete", "--compare", "times"]);
+    assert_eq!(fs::read_to_string(lab.live().join("data")).unwrap(), "DATA\n", "{directory:?}");
+    assert!(!lab.restore(&["--compare", "times"]).changed);
+    // Another time, and it is read, whatever is asked for.
+    lab.shell("touch data");
+    assert!(lab.restore(&["--compare", "times"]).changed);
+    assert_eq!(fs::read_to_string(lab.live().join("data")).unwrap(), "data\n");
+}
+
+#[test]
+fn a_tree_that_is_as_in_the_copy_needs_no_byte_of_it() {
+    let lab = lab();
+    lab.restore(&[]);
+    fs::remove_file(lab.generation(FULL).join("data.tar.zst")).unwrap();
+    assert!(!lab.restore(&[]).changed);
+    // To write anything, all of it has to be whole; a plan says so, too.
+    lab.shell("echo more >more");
+    let before = support::marks(&lab.live());
+    for words in [&["plan"][..], &["run"]] {
+        assert_eq!(lab.call(words).kind, "damaged", "{words:?}");
+    }
+    assert_eq!(support::marks(&lab.live()), before);
+}

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::io::{BufRead, BufReader, Read};
 
 /// Makes an entry what it is on this host.
-type Adapt = Box<dyn Fn(&mut Entry)>;
+type Adapt = Box<dyn Fn(&mut Entry) + Send>;
 
 /// Reads a catalog entry by entry. At its end the digest has been compared.
 pub struct Catalog {
@@ -27,7 +27,7 @@ impl Catalog {
 
     /// Gives every entry to `adapt` before it is handed out: owners and attributes may become those of this host.
     #[must_use]
-    pub fn adapted(mut self, adapt: impl Fn(&mut Entry) + 'static) -> Self {
+    pub fn adapted(mut self, adapt: impl Fn(&mut Entry) + Send + 'static) -> Self {
         self.adapt = Some(Box::new(adapt));
         self
     }

@@ -2,16 +2,17 @@
 
 use super::error::TreeError;
 use super::member::Worker;
-use super::pipeline;
 use super::spec::StoredArtifact;
 use super::tell::Teller;
+use super::trail::ReadBack;
 use super::work::{Appended, Frame, RUN_LENGTH, Work, short};
 use backup_adapters::publish;
 use backup_archive::frame::Compressor;
+use backup_common::pipeline;
 use backup_core::Digest;
 use backup_core::manifest::Artifact;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ pub(super) struct FrameFile {
     compressor: Compressor,
     buffer: Vec<u8>,
     stored: Vec<u8>,
+    /// The first frames, if they were read back already.
+    back: ReadBack,
 }
 
 impl FrameFile {
@@ -34,22 +37,25 @@ impl FrameFile {
             compressor,
             buffer: Vec::new(),
             stored: Vec::new(),
+            back: ReadBack::default(),
         })
     }
 
     /// The work file itself, if these frames are all that it holds and in this order; else a copy of them. The work
     /// file is gone afterwards.
-    pub(super) fn from_work(work: &Work, order: &[u32], path: PathBuf, level: i32) -> Result<Self, TreeError> {
+    pub(super) fn from_work(work: &mut Work, order: &[u32], path: PathBuf, level: i32) -> Result<Self, TreeError> {
         if !order.iter().copied().eq(0..short(work.frames.len())) {
             let whole = Self::of_frames(work, order, path, level)?;
             std::fs::remove_file(&work.file.path).map_err(TreeError::io("remove", &work.file.path))?;
             return Ok(whole);
         }
+        let back = work.read_back()?;
         std::fs::rename(&work.file.path, &path).map_err(TreeError::io("rename", &work.file.path))?;
         let compressor = Compressor::new(level).map_err(TreeError::io("compress into", &path))?;
         let file = work.file.file.try_clone().map_err(TreeError::io("open", &path))?;
         let file = Appended { path, file, length: work.file.length };
-        Ok(Self { file, frames: work.frames.clone(), compressor, buffer: Vec::new(), stored: Vec::new() })
+        let (buffer, stored) = (Vec::new(), Vec::new());
+        Ok(Self { file, frames: work.frames.clone(), compressor, buffer, stored, back })
     }
 
     /// A copy of these frames, in this order.
@@ -89,9 +95,9 @@ impl FrameFile {
         Ok(())
     }
 
-    /// Offset of a frame in the artifact.
-    pub(super) fn offset(&self, position: usize) -> u64 {
-        self.frames[position].at
+    /// Offset of each frame in the artifact.
+    pub(super) fn offsets(&self) -> Vec<u64> {
+        self.frames.iter().map(|frame| frame.at).collect()
     }
 
     /// Adds plain bytes; a frame is made of each 4 MiB.
@@ -119,18 +125,18 @@ impl FrameFile {
         Ok(())
     }
 
-    /// Ends the artifact, syncs it, and reads it back from the medium: every frame is decompressed and its checksum
-    /// compared.
+    /// Ends the artifact, syncs it, and reads it back from the medium, as far as that was not done yet: every frame is
+    /// decompressed and its checksum compared.
     pub(super) fn finish(mut self, workers: &mut [Worker], teller: &Teller) -> Result<StoredArtifact, TreeError> {
         if !self.buffer.is_empty() || self.frames.is_empty() {
             self.end_frame()?;
         }
         let path = &self.file.path;
         let medium = reread(&self.file.file, path)?;
-        let (mut stored, mut plain, mut plain_bytes) = (Sha256::new(), Sha256::new(), 0);
+        let ReadBack { frames, mut stored, mut plain, mut plain_bytes } = self.back;
         pipeline::run(
             workers,
-            self.frames.iter(),
+            self.frames[frames..].iter(),
             |worker, frame| {
                 let mut bytes = vec![0; frame.stored as usize];
                 let mut contents = Vec::new();

@@ -5,20 +5,21 @@ use super::large::{last_with_data, padding_of};
 use super::layout::{Piece, patch, stored};
 use super::member::{Chunk, Owners, Worker, entry};
 use super::node::{Large, Node, Place, RunPlace};
-use super::pipeline;
 use super::tell::Teller;
 use super::work::{FRAME_FULL, Work, short};
 use backup_archive::header;
+use backup_common::pipeline;
 use std::io;
 
 /// Frames that a worker keeps open.
 const OPENED: usize = 4;
 
-/// The frames of an artifact in order, and where members begin: (node, position in `frames`, offset in the frame).
+/// The frames of an artifact in order, and where members begin, in the order of the nodes: (node, position in `frames`, offset
+/// in the frame).
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     pub(super) frames: Vec<u32>,
-    pub(super) members: Vec<(u32, usize, u32)>,
+    pub(super) members: Vec<(u32, u32, u32)>,
 }
 
 /// A piece that was built: chunks, each with the members that begin in it and where.
@@ -60,7 +61,7 @@ impl Source<'_> {
             |ready| {
                 teller.more(0, 0)?;
                 let mut next = |frame, members: Vec<(u32, u32)>| {
-                    let at = sequence.frames.len();
+                    let at = short(sequence.frames.len());
                     sequence.members.extend(members.into_iter().map(|(member, skip)| (member, at, skip)));
                     sequence.frames.push(frame);
                 };

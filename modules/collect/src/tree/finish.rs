@@ -24,6 +24,22 @@ const MAX_WARNINGS: usize = 50;
 
 type Artifacts = BTreeMap<String, super::StoredArtifact>;
 
+/// Where members lie in the tar stream.
+struct Places {
+    /// Offset of each frame.
+    frames: Vec<u64>,
+    /// As [`Sequence::members`].
+    members: Vec<(u32, u32, u32)>,
+}
+
+impl Places {
+    fn of(&self, member: u32) -> Option<At> {
+        let at = self.members.binary_search_by_key(&member, |(member, ..)| *member).ok()?;
+        let (_, frame, skip) = self.members[at];
+        Some(At::At { frame: self.frames[frame as usize], skip: skip.into() })
+    }
+}
+
 impl TreeCollector {
     pub(super) fn write(mut self) -> Result<TreeResult, TreeError> {
         let watch = self.watch.take();
@@ -44,7 +60,8 @@ impl TreeCollector {
             tree: tree(&nodes),
             started_at: self.stats.map_or(jiff::Timestamp::UNIX_EPOCH, |stats| stats.t0),
             warnings: warnings(std::mem::take(&mut self.scan.warnings), &nodes),
-            index: self.base.is_none().then(|| self.index(&nodes)),
+            // What was told of a path goes as it is told again: a million are not kept twice.
+            index: self.base.is_none().then(|| self.index(nodes)),
         })
     }
 
@@ -97,15 +114,12 @@ impl TreeCollector {
         selection: &Selection,
         artifacts: &mut Artifacts,
         teller: &Teller,
-    ) -> Result<HashMap<u32, At>, TreeError> {
+    ) -> Result<Places, TreeError> {
         let pieces = pieces(nodes, &selection.members, &self.work.frames);
         let source = Source { nodes, owners: &self.owners };
         let Sequence { frames, members } = source.assemble(pieces, &mut self.workers, &mut self.work, teller)?;
-        let mut file = FrameFile::from_work(&self.work, &frames, self.staging.join(DATA), self.spec.level)?;
-        let place = |(member, position, skip): (u32, usize, u32)| {
-            (member, At::At { frame: file.offset(position), skip: skip.into() })
-        };
-        let places = members.into_iter().map(place).collect();
+        let mut file = FrameFile::from_work(&mut self.work, &frames, self.staging.join(DATA), self.spec.level)?;
+        let places = Places { frames: file.offsets(), members };
         file.write(&header::END)?;
         file.end_frame()?;
         artifacts.insert(DATA.into(), file.finish(&mut self.workers, teller)?);
@@ -116,7 +130,7 @@ impl TreeCollector {
         &mut self,
         nodes: &[Node],
         selection: &Selection,
-        places: &HashMap<u32, At>,
+        places: &Places,
         patches: &HashMap<u32, u32>,
         artifacts: &mut Artifacts,
         teller: &Teller,
@@ -126,7 +140,7 @@ impl TreeCollector {
         for &member in &selection.members {
             let node = &nodes[member as usize];
             let known = stored(node).expect("only what is stored is selected");
-            let place = patches.get(&member).map(|&number| At::Patch(number)).or_else(|| places.get(&member).copied());
+            let place = patches.get(&member).map(|&number| At::Patch(number)).or_else(|| places.of(member));
             let place = place.expect("every member is in the stream or a patch");
             let mut entry = Entry { place, ..entry(nodes, node, &node.stat, known, &self.owners) };
             if let EntryKind::File { blocks, .. } = &mut entry.kind {
@@ -171,10 +185,10 @@ impl TreeCollector {
         counts
     }
 
-    fn index(&self, nodes: &[Node]) -> Index {
-        let mut index = Index::new(self.t0);
+    fn index(&self, nodes: Vec<Node>) -> Index {
+        let mut index = Index::new(self.t0, nodes.len());
         for node in nodes {
-            let Some(known) = stored(node) else { continue };
+            let Some(known) = stored(&node) else { continue };
             let named = Some(&known.attributes).filter(|_| node.stat.kind == Type::Directory);
             index.push(&Record {
                 path: node.path.to_vec(),
@@ -186,7 +200,7 @@ impl TreeCollector {
                 content: known.content,
                 attributes: digest_of(&known.attributes),
                 attribute_names: named.into_iter().flat_map(|attributes| attributes.keys().cloned()).collect(),
-                blocks: self.listed_blocks(node).unwrap_or_default().to_vec(),
+                blocks: self.listed_blocks(&node).unwrap_or_default().to_vec(),
                 settled: known.settled,
             });
         }

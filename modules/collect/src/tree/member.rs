@@ -64,13 +64,44 @@ pub(super) enum Outcome {
     Unreadable(io::Error),
 }
 
+/// Memory that is filled again and again: what it held is not overwritten with zeros before that.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Buffer {
+    fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Room for more bytes, whatever is in it.
+    fn more(&mut self, count: usize) -> &mut [u8] {
+        let begin = self.length;
+        self.length += count;
+        if self.bytes.len() < self.length {
+            self.bytes.resize(self.length, 0);
+        }
+        &mut self.bytes[begin..self.length]
+    }
+
+    fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// A thread's working memory.
 pub(super) struct Worker {
     pub(super) compressor: Compressor,
     pub(super) decompressor: Decompressor,
     pub(super) stored: Vec<u8>,
     pub(super) plain: Vec<u8>,
-    contents: Vec<u8>,
+    contents: Buffer,
     /// Frames opened last, by number: members of one group mostly come from few.
     pub(super) opened: VecDeque<(u32, Vec<u8>)>,
 }
@@ -82,7 +113,7 @@ impl Worker {
             decompressor: Decompressor::new()?,
             stored: Vec::new(),
             plain: Vec::new(),
-            contents: Vec::new(),
+            contents: Buffer::default(),
             opened: VecDeque::new(),
         })
     }
@@ -164,15 +195,16 @@ impl Context<'_> {
                 stored => (node.stat, stored?),
             },
         };
-        *bytes += worker.contents.len() as u64;
+        let contents = worker.contents.filled();
+        *bytes += contents.len() as u64;
         if let Some(state) = self.settle(index, &stat, &mut stored) {
             return Ok(Outcome::Read(state, stat));
         }
         let entry = entry(self.nodes, node, &stat, &stored, self.owners);
         let begin = plain.len();
         plain.extend_from_slice(&header::blocks(&entry, sparse.as_ref()));
-        plain.extend_from_slice(&worker.contents);
-        plain.resize(plain.len() + header::padding(worker.contents.len() as u64), 0);
+        plain.extend_from_slice(contents);
+        plain.resize(plain.len() + header::padding(contents.len() as u64), 0);
         stored.place = Place::Frame { frame: short(chunk), skip: short(begin), length: short(plain.len() - begin) };
         stored.fresh = true;
         Ok(Outcome::Read(State::Stored(Box::new(stored)), stat))
@@ -222,21 +254,22 @@ impl Context<'_> {
                 let mut hasher = Sha256::new();
                 let mut at = 0;
                 for range in map.data() {
-                    let begin = contents.len();
-                    contents.resize(begin + small(range.end - range.start), 0);
-                    source::read_at(&file, range.start, &mut contents[begin..])?;
+                    let piece = contents.more(small(range.end - range.start));
+                    let count = source::read_at(&file, range.start, piece)?;
+                    // It was cut short meanwhile; the digest will tell.
+                    piece[count..].fill(0);
                     hash_zeros(&mut hasher, range.start - at);
-                    hasher.update(&contents[begin..]);
+                    hasher.update(&*piece);
                     at = range.end;
                 }
                 hash_zeros(&mut hasher, map.size() - at);
                 hasher.finalize()
             } else {
-                contents.resize(small(before.size), 0);
-                let count = source::read_at(&file, 0, contents)?;
+                contents.clear();
+                let count = source::read_at(&file, 0, contents.more(small(before.size)))?;
                 contents.truncate(count);
                 stat.tuple.size = count as u64;
-                Sha256::digest(&*contents)
+                Sha256::digest(contents.filled())
             };
             let attributes = source::attributes_of(&file)?;
             let settled = source::stat(&file)?.is_some_and(|after| after.tuple == before) && stat.tuple == before;

@@ -22,12 +22,12 @@ mod look;
 mod member;
 mod node;
 mod pass;
-mod pipeline;
 mod reading;
 mod scan;
 mod source;
 mod spec;
 mod tell;
+mod trail;
 mod work;
 
 pub(crate) use artifact::reread;
@@ -115,7 +115,9 @@ impl TreeCollector {
     /// # Errors
     /// [`TreeError`]: the source is not as declared, or the system refused.
     pub fn warm(&mut self, now: &dyn Fn() -> Now) -> Result<PassStats, TreeError> {
-        self.pass(Temperature::Warm, now)
+        let stats = self.pass(Temperature::Warm, now)?;
+        self.work.rest()?;
+        Ok(stats)
     }
 
     /// The pass while the application stands still: whatever cannot be proven unchanged is read into a spool, without

@@ -21,11 +21,12 @@ pub(super) type Known = HashMap<u32, (Stat, Box<Stored>)>;
 
 /// Takes over from `old` what still holds. Returns what is stored of the nodes that must be read again.
 pub(super) fn carry_over(old: Vec<Node>, new: &mut [Node], temperature: Temperature, clock_stepped: bool) -> Known {
-    let names: Vec<Box<[u8]>> = old.iter().map(|node| node.path.clone()).collect();
+    let firsts = old.iter().filter_map(|node| node.link);
+    let leaders: HashMap<u32, Box<[u8]>> = firsts.map(|first| (first, old[first as usize].path.clone())).collect();
     let mut known = Known::new();
     let mut at = 0;
-    for (index, then) in old.into_iter().enumerate() {
-        while at < new.len() && order::compare(&new[at].path, &names[index]).is_lt() {
+    for then in old {
+        while at < new.len() && order::compare(&new[at].path, &then.path).is_lt() {
             at += 1;
         }
         if at == new.len() {
@@ -33,8 +34,7 @@ pub(super) fn carry_over(old: Vec<Node>, new: &mut [Node], temperature: Temperat
         }
         let leader = new[at].link.map(|first| new[first as usize].path.clone());
         let now = &mut new[at];
-        let same_role =
-            then.stat.kind == now.stat.kind && then.link.map(|first| &names[first as usize]) == leader.as_ref();
+        let same_role = then.stat.kind == now.stat.kind && then.link.map(|first| &leaders[&first]) == leader.as_ref();
         if now.path != then.path || !same_role {
             continue;
         }

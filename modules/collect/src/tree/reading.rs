@@ -9,17 +9,21 @@ use super::scan::{ROUNDS, Scan, assign_links, replaced};
 use super::spec::Progress;
 use super::tell::Teller;
 use super::work::Work;
-use super::{TreeCollector, pipeline, source};
+use super::{TreeCollector, source};
 use backup_archive::group::{Cutter, LARGE};
 use backup_archive::index::{Record, Type};
 use backup_archive::{Mtime, order};
+use backup_common::pipeline;
 use backup_core::job::Tolerance;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// So many groups, of about 1 MiB each, are read before what came of it is noted.
+const AT_ONCE: usize = 512;
+
 /// A unit of reading.
-enum Job {
-    Group(Vec<u32>),
+enum Job<'a> {
+    Group(&'a [u32]),
     Run(Arc<Open>, u64),
     Failed(u32, Outcome),
 }
@@ -33,14 +37,14 @@ enum Read {
 /// Makes jobs of the nodes to be read, in path order; opens a large file when its turn comes.
 struct Jobs<'a> {
     context: &'a Context<'a>,
-    todo: std::vec::IntoIter<Vec<u32>>,
+    todo: std::slice::Iter<'a, Vec<u32>>,
     large: Option<(Arc<Open>, u64)>,
 }
 
-impl Iterator for Jobs<'_> {
-    type Item = Job;
+impl<'a> Iterator for Jobs<'a> {
+    type Item = Job<'a>;
 
-    fn next(&mut self) -> Option<Job> {
+    fn next(&mut self) -> Option<Job<'a>> {
         if let Some((open, number)) = self.large.take() {
             if number + 1 < open.runs() {
                 self.large = Some((open.clone(), number + 1));
@@ -99,24 +103,26 @@ impl TreeCollector {
                 break;
             }
             self.owners.learn(&scan.nodes);
-            let context = Context {
-                nodes: &scan.nodes,
-                owners: &self.owners,
-                base,
-                known,
-                t0,
-                raw: temperature == Temperature::Cold,
-                round,
-                large_file: self.spec.large_file,
-            };
-            let outcomes = read_groups(&context, &mut self.workers, &mut self.work, todo, &teller)?;
             let mut moved = false;
-            for (index, outcome) in outcomes {
-                let again = round < ROUNDS && self.may_try_again(&scan.nodes, index, &outcome);
-                if again {
-                    known.remove(&index);
+            for part in todo.chunks(AT_ONCE) {
+                let context = Context {
+                    nodes: &scan.nodes,
+                    owners: &self.owners,
+                    base,
+                    known,
+                    t0,
+                    raw: temperature == Temperature::Cold,
+                    round,
+                    large_file: self.spec.large_file,
+                };
+                let outcomes = read_groups(&context, &mut self.workers, &mut self.work, part, &teller)?;
+                for (index, outcome) in outcomes {
+                    let again = round < ROUNDS && self.may_try_again(&scan.nodes, index, &outcome);
+                    if again {
+                        known.remove(&index);
+                    }
+                    moved |= self.conclude(scan, index, outcome, again, gone)?;
                 }
-                moved |= self.conclude(scan, index, outcome, again, gone)?;
             }
             if moved {
                 reassign(&mut scan.nodes);
@@ -201,7 +207,7 @@ fn read_groups(
     context: &Context,
     workers: &mut [Worker],
     work: &mut Work,
-    todo: Vec<Vec<u32>>,
+    todo: &[Vec<u32>],
     teller: &Teller,
 ) -> Result<Outcomes, TreeError> {
     let mut outcomes = Vec::new();
@@ -211,9 +217,9 @@ fn read_groups(
     };
     pipeline::run(
         workers,
-        Jobs { context, todo: todo.into_iter(), large: None },
+        Jobs { context, todo: todo.iter(), large: None },
         |worker, job| match job {
-            Job::Group(members) => context.group(worker, &members).map(Read::Group).map_err(failed(members[0])),
+            Job::Group(members) => context.group(worker, members).map(Read::Group).map_err(failed(members[0])),
             Job::Run(open, number) => {
                 let read = context.run(worker, &open, number);
                 Ok(Read::Run(read.unwrap_or_else(|error| RunRead::failed(open, number, error))))

@@ -104,7 +104,7 @@ impl Scanner {
             walk.root(root)?;
         }
         let mut scan = walk.scan;
-        scan.nodes.sort_by(|a, b| order::compare(&a.path, &b.path));
+        scan.nodes.sort_unstable_by(|a, b| order::compare(&a.path, &b.path));
         scan.nodes.dedup_by(|next, last| next.path == last.path);
         scan.warnings.sort_unstable();
         assign_links(&mut scan.nodes);

@@ -2,6 +2,7 @@
 
 use super::error::TreeError;
 use super::member::Chunk;
+use super::trail::{ReadBack, Trail};
 use backup_archive::frame::Decompressor;
 use backup_archive::group;
 use std::fs::{File, OpenOptions};
@@ -63,6 +64,9 @@ pub(super) struct Work {
     pub(super) file: Appended,
     pub(super) frames: Vec<Frame>,
     pub(super) spool: Appended,
+    trail: Option<Trail>,
+    /// What the trail has read back.
+    back: ReadBack,
 }
 
 impl Work {
@@ -71,14 +75,33 @@ impl Work {
         let spool = Appended::create(staging.join(".spool"))?;
         // Nobody else needs its name, and so it is gone whatever happens to us.
         std::fs::remove_file(&spool.path).map_err(TreeError::io("remove", &spool.path))?;
-        Ok(Self { file, frames: Vec::new(), spool })
+        let trail = Some(Trail::begin(&file.path, &file.file)?);
+        Ok(Self { file, frames: Vec::new(), spool, trail, back: ReadBack::default() })
+    }
+
+    /// Reads back no more of what was written until the end: what comes now must not wait for a disk.
+    pub(super) fn rest(&mut self) -> Result<(), TreeError> {
+        if let Some(trail) = self.trail.take() {
+            self.back = trail.end()?;
+        }
+        Ok(())
+    }
+
+    /// The frames, from the first on, that were read back from the medium already.
+    pub(super) fn read_back(&mut self) -> Result<ReadBack, TreeError> {
+        self.rest()?;
+        Ok(self.back.clone())
     }
 
     /// Appends a frame and says which it is.
     pub(super) fn push(&mut self, stored: &[u8], plain: u32, members: u32) -> Result<u32, TreeError> {
         let at = self.file.append(stored)?;
         let number = u32::try_from(self.frames.len()).expect("fewer than 2^32 frames");
-        self.frames.push(Frame { at, stored: short(stored.len()), plain, members });
+        let frame = Frame { at, stored: short(stored.len()), plain, members };
+        self.frames.push(frame);
+        if let Some(trail) = &self.trail {
+            trail.more(frame);
+        }
         Ok(number)
     }
 

@@ -55,13 +55,8 @@ fn many_passes_give_what_one_gives() {
     place.assert_restores(&[&made]);
     let at_once = place.collect(None, 3600);
     assert_eq!(made.frames(), at_once.frames());
-    assert_eq!(
-        made.result.index,
-        at_once.result.index.map(|index| {
-            assert_eq!(index.len(), made.result.index.as_ref().unwrap().len());
-            made.result.index.clone().unwrap()
-        })
-    );
+    let count = |result: &backup_collect::tree::TreeResult| result.index.as_ref().map(backup_archive::Index::len);
+    assert_eq!(count(&made.result), count(&at_once.result));
 }
 
 #[test]

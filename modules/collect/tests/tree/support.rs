@@ -116,7 +116,7 @@ impl Made {
     /// The index as it comes back from its stored form.
     pub(crate) fn reloaded_index(&self) -> Index {
         let generation = GenerationRef { id: "20261120T220000Z".parse().unwrap(), digest: Digest::of(b"seal") };
-        Index::from_bytes(&self.index().to_bytes(&generation), &generation).unwrap()
+        Index::from_bytes(self.index().clone().into_bytes(&generation), &generation).unwrap()
     }
 
     pub(crate) fn catalog(&self) -> Vec<Entry> {

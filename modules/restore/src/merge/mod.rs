@@ -13,7 +13,7 @@ mod regions;
 pub(crate) use journal::{CONTAINER, Interrupted};
 pub(crate) use plan::{is_container, needs, prune};
 
-use crate::compare::{Change, Item, compare};
+use crate::compare::{Change, How, Item, compare};
 use crate::error::{RestoreError, Result};
 use crate::fetch::fetch;
 use crate::live::Replacement;
@@ -42,6 +42,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Merging<'a> {
     job: &'a str,
     how: Merge,
+    compare: How,
     work: &'a [Track<'a>],
     interrupt: &'a Interrupt,
     progress: &'a Progress,
@@ -59,6 +60,7 @@ impl<'a> Merging<'a> {
     pub(crate) fn begin(
         job: &'a Job,
         how: Merge,
+        compare: How,
         relabels: bool,
         work: &'a [Track<'a>],
         progress: &'a Progress,
@@ -82,7 +84,8 @@ impl<'a> Merging<'a> {
         };
         let put = work.iter().map(|track| track.comparison.items.clone()).collect();
         let (staged, last) = (HashMap::new(), 0);
-        let mut merging = Self { job: &job.job, how, work, interrupt, progress, state, journal, staged, put, last };
+        let mut merging =
+            Self { job: &job.job, how, compare, work, interrupt, progress, state, journal, staged, put, last };
         match merging.stage() {
             Ok(()) => Ok(merging),
             Err(failed) => match journal::clean(&merging.journal, &merging.state) {
@@ -144,7 +147,7 @@ impl<'a> Merging<'a> {
     fn look_again(&mut self) -> Result<()> {
         let mut put = Vec::new();
         for track in self.work {
-            let mut comparison = compare(&track.generation, track.of.stream, Path::new("/"), true)?;
+            let mut comparison = compare(&track.generation, track.of.stream, Path::new("/"), self.compare)?;
             prune(&mut comparison, track.of.stream, self.how.delete)?;
             put.push(comparison.items);
         }

@@ -1,18 +1,25 @@
 //! Work on several threads whose results arrive in order, with a bounded number of them in memory.
 
-use super::error::TreeError;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-struct Shared<I, R> {
+struct Shared<I, R, E> {
     jobs: I,
     /// Number of the next job.
     next: usize,
     /// Finished, but not yet consumed.
-    done: BTreeMap<usize, Result<R, TreeError>>,
+    done: BTreeMap<usize, Result<R, E>>,
     consumed: usize,
     exhausted: bool,
     aborted: bool,
+}
+
+/// Each worker holds something in memory, and the medium rarely feeds more.
+const MAX_THREADS: usize = 8;
+
+/// How many threads are worth while here.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
 }
 
 /// Runs `work` on every job, on one thread per worker, and gives the results to `sink` on the calling thread in the
@@ -20,15 +27,16 @@ struct Shared<I, R> {
 ///
 /// Jobs are taken from the iterator under a lock, in order; so the oldest unfinished job is always being worked on and
 /// a bound on what is ahead of it cannot deadlock.
-pub(super) fn run<J, R, W, I>(
+pub fn run<J, R, W, I, E>(
     workers: &mut [W],
     jobs: I,
-    work: impl Fn(&mut W, J) -> Result<R, TreeError> + Sync,
-    mut sink: impl FnMut(R) -> Result<(), TreeError>,
-) -> Result<(), TreeError>
+    work: impl Fn(&mut W, J) -> Result<R, E> + Sync,
+    mut sink: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E>
 where
     R: Send,
     W: Send,
+    E: Send,
     I: Iterator<Item = J> + Send,
 {
     let ahead = workers.len() + 2;
@@ -52,12 +60,12 @@ where
     })
 }
 
-struct Line<I, R> {
-    shared: Mutex<Shared<I, R>>,
+struct Line<I, R, E> {
+    shared: Mutex<Shared<I, R, E>>,
     changed: Condvar,
 }
 
-impl<I: Iterator, R> Line<I, R> {
+impl<I: Iterator, R, E> Line<I, R, E> {
     /// The next job, as soon as it is less than `ahead` of what was consumed.
     fn take(&self, ahead: usize) -> Option<(usize, I::Item)> {
         let mut state = lock(&self.shared);
@@ -76,13 +84,13 @@ impl<I: Iterator, R> Line<I, R> {
         Some((state.next - 1, job))
     }
 
-    fn finished(&self, number: usize, result: Result<R, TreeError>) {
+    fn finished(&self, number: usize, result: Result<R, E>) {
         lock(&self.shared).done.insert(number, result);
         self.changed.notify_all();
     }
 
     /// The next result in order; `None` after the last one, or when a worker panicked.
-    fn result(&self) -> Option<Result<R, TreeError>> {
+    fn result(&self) -> Option<Result<R, E>> {
         let mut state = lock(&self.shared);
         loop {
             let number = state.consumed;
@@ -100,12 +108,12 @@ impl<I: Iterator, R> Line<I, R> {
 }
 
 /// Lets everybody go home when this thread leaves, by an error or a panic: waiting workers would hold up the scope.
-struct Abort<'a, I, R> {
-    line: &'a Line<I, R>,
+struct Abort<'a, I, R, E> {
+    line: &'a Line<I, R, E>,
     only_in_panic: bool,
 }
 
-impl<I, R> Drop for Abort<'_, I, R> {
+impl<I, R, E> Drop for Abort<'_, I, R, E> {
     fn drop(&mut self) {
         if !self.only_in_panic || std::thread::panicking() {
             lock(&self.line.shared).aborted = true;
@@ -138,7 +146,7 @@ mod tests {
             |(), job| {
                 let ahead = started.fetch_add(1, Ordering::SeqCst).saturating_sub(consumed.load(Ordering::SeqCst));
                 most.fetch_max(ahead, Ordering::SeqCst);
-                Ok(job * 2)
+                Ok::<_, ()>(job * 2)
             },
             |result| {
                 consumed.fetch_add(1, Ordering::SeqCst);
@@ -153,13 +161,13 @@ mod tests {
 
     #[test]
     fn the_first_error_ends_it() {
-        let work = |(): &mut (), job: usize| if job == 7 { Err(TreeError::Interrupted) } else { Ok(job) };
+        let work = |(): &mut (), job: usize| if job == 7 { Err("seven") } else { Ok(job) };
         let mut last = 0;
         let result = run(&mut [(); 3], 0.., work, |job| {
             last = job;
             Ok(())
         });
-        assert!(result.is_err());
+        assert_eq!(result, Err("seven"));
         assert_eq!(last, 6);
     }
 
@@ -168,7 +176,7 @@ mod tests {
     fn a_panicking_worker_does_not_hang() {
         let work = |(): &mut (), job: usize| {
             assert!(job != 3, "three");
-            Ok(())
+            Ok::<_, ()>(())
         };
         let _ = run(&mut [(); 2], 0..100usize, work, |()| Ok(()));
     }
