@@ -2,16 +2,18 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+# What `make bench` measures, and how: see tests/bench/README.md.
+BENCH ?=
 # Scenarios to run, separated by commas; default: all.
 SCENARIO ?=
 export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build collection test lint unit molecule mutants docs lab clean bootstrap bench
+.PHONY: help demo build collection test lint unit molecule mutants docs lab clean bootstrap bench bench-plan torture
 
 help: ## Show this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: ## Back two small hosts up to each other and restore, in some minutes
 	$(bootstrap) build lab rust python
@@ -37,9 +39,18 @@ molecule: ## Run the molecule scenarios (SCENARIO=a,b: only these)
 	$(bootstrap) build lab rust python
 	@scripts/test.sh build molecule
 
-bench: ## Measure what planning costs, in seconds and memory (not part of test)
+bench: ## Compare with restic, borg, tar and others, for an hour (BENCH="a --scale 0.1": less; not part of test)
+	$(bootstrap) build test bench rust python
+	@scripts/build.sh native
+	@python3 tests/bench/run.py $(BENCH)
+
+bench-plan: ## Measure what planning costs, in seconds and memory (not part of test)
 	$(bootstrap) build rust
 	@cargo bench --package backup-core --bench planning
+
+torture: ## Let every call of every executable fail in every way, for hours (not part of test, which does some of it)
+	$(bootstrap) build test rust python cargo
+	@scripts/torture.sh
 
 mutants: ## Change the pure code in many ways and see that tests notice each (takes hours; not part of test)
 	$(bootstrap) build test rust python cargo mutants

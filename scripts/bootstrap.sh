@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the given parts of the project need and is not there yet; says what it installs, by name.
-# Parts: build test lab (packages of scripts/packages.txt), rust, python, cargo, mutants. Nothing to do takes a moment.
+# Parts: build test lab bench (packages of scripts/packages.txt), rust, python, cargo, mutants. Nothing to do takes a moment.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -125,16 +125,16 @@ install_python_tools() {
 
 groups=()
 for part in "$@"; do
-    case $part in build | test | lab) groups+=("$part") ;; esac
+    case $part in build | test | lab | bench) groups+=("$part") ;; esac
 done
 [ ${#groups[@]} -eq 0 ] || install_packages "${groups[@]}"
 for part in "$@"; do
     case $part in
-        build | test | lab) ;;
+        build | test | lab | bench) ;;
         rust) install_rust_targets ;;
         python) install_python_tools ;;
         mutants) install_cargo_tool "$mutants_tool" ;;
         cargo) for tool in "${cargo_tools[@]}"; do install_cargo_tool "$tool"; done ;;
-        *) die "unknown part \`$part\`: known are build, test, lab, rust, python, cargo, mutants" ;;
+        *) die "unknown part \`$part\`: known are build, test, lab, bench, rust, python, cargo, mutants" ;;
     esac
 done

@@ -1,0 +1,39 @@
+"""Case d: what a real application writes: databases of SQLite, and logs."""
+
+import trees
+from ours import NAME
+from peers import Borg, Restic, Rsync, TarZstd
+from rounds import interleaved
+from scene import Scene
+
+
+def measure(scene: Scene) -> None:
+    """A full, runs after some work of the application, and how long it stands still."""
+    scene.clock.say("d: the application writes its data")
+    application = trees.Application(scene.room / "tree", scene.scaled(100), 6_000)
+    ours = scene.handover(application.root)
+    peers = scene.peers(application.root, TarZstd, Restic, Borg, Rsync)
+
+    def fresh(tool):
+        tool.fresh()
+        return tool.full()
+
+    scene.clock.say("d: the first copy")
+    costs = interleaved(scene.rounds, {tool.name: (lambda tool=tool: fresh(tool)) for tool in (ours, *peers.values())})
+    own = costs.pop(NAME)
+    scene.table.compare("d, full", own, costs, {})
+    scene.memory("d, full", own)
+    scene.carry(ours)
+
+    scene.clock.say("d: some customers came")
+    others = [peer for peer in peers.values() if peer.name != TarZstd.name]
+    runs = {tool.name: tool.again for tool in (ours, *others)}
+    costs = interleaved(scene.rounds, runs, application.work)
+    own = costs.pop(NAME)
+    scene.table.compare("d, 1 % changed", own, costs, {})
+    scene.memory("d, 1 % changed", own)
+    ours.full()
+    scene.carry(ours)
+    changed = [application.root / "db" / "customer-000.sqlite", application.root / "log" / "app-29.log"]
+    scene.downtime("d", ours, application.root, changed[: max(1, scene.scaled(1))], application.contents)
+    scene.clean(ours)

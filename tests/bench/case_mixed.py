@@ -1,0 +1,179 @@
+"""Case a: 200,000 files of all kinds, 4 GB."""
+
+import os
+import shutil
+from pathlib import Path
+
+import trees
+from measure import Cost, shell
+from ours import NAME, Handover
+from peers import Borg, Duplicity, Peer, Restic, Rsnapshot, Rsync, TarPigz, TarZstd
+from rounds import interleaved
+from scene import Scene
+
+
+def measure(scene: Scene) -> None:
+    """Everything that is measured with this tree."""
+    scene.clock.say("a: generating the tree")
+    tree = trees.mixed(scene.room / "tree", scene.scaled(200_000), scene.scaled(4_000_000_000))
+    ours = scene.handover(tree.root)
+    peers = scene.peers(tree.root, TarZstd, TarPigz, Restic, Borg, Duplicity, Rsnapshot)
+    full = _full(scene, ours, peers)
+    unchanged = _unchanged(scene, tree, ours, peers)
+    _changed(scene, tree, ours, peers, full, unchanged)
+    scene.downtime("a", ours, tree.root, tree.paths()[::100], tree.contents)
+    _transport(scene, tree, ours)
+    _restore(scene, tree, ours, peers)
+    _nothing_differs(scene, tree, ours, unchanged)
+    scene.digests("a", ours)
+    scene.clean(ours)
+
+
+def _full(scene: Scene, ours: Handover, peers: dict[str, Peer]) -> Cost:
+    scene.clock.say("a: the first copy")
+
+    def fresh(tool):
+        tool.fresh()
+        return tool.full()
+
+    runs = {tool.name: (lambda tool=tool: fresh(tool)) for tool in (ours, *peers.values())}
+    costs = interleaved(scene.rounds, runs, fewer=(Duplicity.name, Rsnapshot.name))
+    own = costs.pop(NAME)
+    case = "a, full"
+    scene.table.compare(
+        case,
+        own,
+        costs,
+        {(TarZstd.name, "wall, s"): 1.15, (Restic.name, "CPU, s"): 0.5, (Borg.name, "CPU, s"): 0.85},
+    )
+    for peer in peers.values():
+        scene.table.add(case, peer.name, "stored, MB", own.told["stored"] / 1e6, peer.stored() / 1e6)
+    scene.memory(case, own)
+    scene.clock.say("a: the first transport")
+    scene.carry(ours)
+    return own
+
+
+def _unchanged(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:
+    scene.clock.say("a: nothing changed")
+    rsync = Rsync(tree.root, scene.room)
+    rsync.fresh()
+    rsync.full()
+    others = [rsync, *(peer for name, peer in peers.items() if name in (Restic.name, Borg.name, Duplicity.name, Rsnapshot.name))]
+    costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)})
+    own = costs.pop(NAME)
+    scene.table.compare(
+        "a, nothing changed", own, costs, {(Rsync.name, "wall, s"): 1.2, (Restic.name, "wall, s"): 0.15}
+    )
+    scene.memory("a, nothing changed", own)
+    for tool in (rsync, *(peer for peer in others if peer.name in (Duplicity.name, Rsnapshot.name))):
+        shutil.rmtree(tool.room)
+    return own
+
+
+def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: Cost, unchanged: Cost) -> None:
+    for how, change in (("scattered", tree.scattered), ("clustered", tree.clustered)):
+        scene.clock.say(f"a: 1 % changed, {how}")
+        paths = change(0.01)
+        shares: list[float] = []
+        sizes: list[float] = []
+
+        def before(paths=paths, shares=shares, sizes=sizes):
+            tree._rewrite(paths)
+            shares.append(trees.bytes_of(paths) / trees.bytes_of(tree.paths()))
+            sizes.append(_compressed(scene, paths))
+
+        others = [peer for name, peer in peers.items() if name in (Restic.name, Borg.name)]
+        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before)
+        own = costs.pop(NAME)
+        case = f"a, 1 % changed, {how}"
+        scene.table.compare(case, own, costs, {})
+        share = unchanged.wall + full.wall * sorted(shares)[len(shares) // 2]
+        scene.table.add(case, "unchanged + their share", "wall, s", own.wall, share, 1.3)
+        compressed = sorted(sizes)[len(sizes) // 2]
+        scene.table.add(case, "the files, tar | zstd -3", "stored, MB", own.told["stored"] / 1e6, compressed / 1e6, 1.3)
+        # What comes next is against a full that has these changes.
+        ours.full()
+        scene.carry(ours)
+
+
+def _compressed(scene: Scene, paths: list[Path]) -> int:
+    names, packed = scene.room / "names", scene.room / "packed"
+    names.write_text("".join(f"{path}\n" for path in paths))
+    shell(f"tar -cf - -P -T {names} | zstd -q -3 > {packed}")
+    return packed.stat().st_size
+
+
+def _transport(scene: Scene, tree, ours: Handover) -> None:
+    scene.clock.say("a: a new full to the sink, 1 % modified, scattered")
+    wires, resumed = [], []
+    paths = tree.scattered(0.01)
+    for number in range(scene.rounds):
+        tree._rewrite(paths)
+        stored = ours.full().told["stored"]
+        cost, wire = ours.transport()
+        wires.append(wire / stored)
+        print(f"      round {number + 1}: {wire / 1e6:.1f} of {stored / 1e6:.1f} MB, {cost.wall:.1f} s", flush=True)
+        tree._rewrite(paths)
+        ours.full()
+        first = ours.cut_transport(wire // 2)
+        _, rest = ours.transport()
+        resumed.append(rest / max(1, wire - first))
+        print(f"      round {number + 1}: cut after {first / 1e6:.1f} MB, then {rest / 1e6:.1f} MB", flush=True)
+    middle_of = lambda values: sorted(values)[len(values) // 2]
+    case = "a, transport of a new full, 1 % modified"
+    scene.table.add(case, "its bytes", "on the wire", middle_of(wires), 1, 0.07)
+    scene.table.add(case + ", cut at half", "what remained", "on the wire", middle_of(resumed), 1, 1.1)
+
+
+def _restore(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> None:
+    scene.clock.say("a: restore of everything")
+    for peer in peers.values():
+        if peer.name in (TarZstd.name, Restic.name, Borg.name):
+            peer.fresh()
+            peer.full()
+    target = scene.room / "target"
+
+    def restore(tool):
+        target.mkdir()
+        cost = tool.restore(target)
+        shutil.rmtree(target)
+        return cost
+
+    tools = (ours, *(peer for peer in peers.values() if peer.name in (TarZstd.name, Restic.name, Borg.name)))
+    costs = interleaved(min(scene.rounds, 3), {tool.name: (lambda tool=tool: restore(tool)) for tool in tools})
+    own = costs.pop(NAME)
+    scene.table.compare("a, restore", own, costs, {})
+    fastest = min(costs, key=lambda name: costs[name].wall)
+    scene.table.add("a, restore", f"fastest: {fastest}", "wall, s", own.wall, costs[fastest].wall, 0.9)
+    scene.memory("a, restore", own)
+    for peer in peers.values():
+        shutil.rmtree(peer.room, ignore_errors=True)
+
+    scene.clock.say("a: restore of one file")
+    path = str(tree.paths()[len(tree.paths()) // 2])
+
+    def one():
+        target.mkdir()
+        cost = ours.restore(target, "--path", path)
+        shutil.rmtree(target)
+        return cost
+
+    own = interleaved(scene.rounds, {NAME: one})[NAME]
+    scene.table.add("a, restore of one file", "0.3 s", "wall, s", own.wall, 0.3, 1)
+
+
+def _nothing_differs(scene: Scene, tree, ours: Handover, unchanged: Cost) -> None:
+    scene.clock.say("a: restore where nothing differs")
+    hashes = f"find {tree.root} -type f -print0 | xargs -0 -n 500 -P {os.cpu_count()} sha256sum > /dev/null"
+    runs = {
+        "by times": lambda: ours.restore(Path("live"), "--compare", "times"),
+        "by contents": lambda: ours.restore(Path("live")),
+        "sha256sum, all cores": lambda: shell(hashes),
+    }
+    costs = interleaved(scene.rounds, runs)
+    case = "a, restore, nothing differs"
+    scene.table.add(case, "unchanged collect", "wall, s", costs["by times"].wall, unchanged.wall, 1.2)
+    scene.table.add(
+        case + ", re-hashed", "sha256sum, all cores", "wall, s", costs["by contents"].wall, costs["sha256sum, all cores"].wall, 1.1
+    )

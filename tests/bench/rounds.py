@@ -1,0 +1,37 @@
+"""Runs of ours and of the peers, in turn."""
+
+import time
+from collections.abc import Callable
+
+from measure import Cost, middle, settle
+
+Runs = dict[str, Callable[[], Cost]]
+
+
+def interleaved(rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, fewer: tuple[str, ...] = ()) -> dict[str, Cost]:
+    """Each run once per round, every round beginning with another one; the medians. Those named in `fewer` take minutes: three rounds
+    do. `before` each round something may change."""
+    costs: dict[str, list[Cost]] = {name: [] for name in runs}
+    names = list(runs)
+    for number in range(rounds):
+        before()
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            if name in fewer and number >= 3:
+                continue
+            settle()
+            cost = runs[name]()
+            costs[name].append(cost)
+            print(f"      round {number + 1}: {name:<24} {cost.wall:7.2f} s wall {cost.cpu:7.2f} s CPU {cost.rss:6.0f} MiB", flush=True)
+    return {name: middle(of_name) for name, of_name in costs.items()}
+
+
+class Clock:
+    """Says what is going on, and for how long this has run."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+
+    def say(self, what: str) -> None:
+        """Tells of the next step."""
+        print(f"[{time.monotonic() - self.began:6.0f} s] {what}", flush=True)
