@@ -133,7 +133,6 @@ class Large:
         self.path = path
         self.size = size
         self.contents = Contents(seed)
-        self.random = random.Random(seed + 1)
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
             left = size
@@ -143,15 +142,17 @@ class Large:
                 left -= length
 
     def extents(self, count: int = 30, share: float = 0.01) -> None:
-        """Writes this share of the file again, in so many extents."""
+        """Writes this share of the file again, in so many extents, which are the same ones each time."""
         length = int(self.size * share / count)
         slot = self.size // count
+        draw = random.Random(count)
         for number in range(count):
-            self._write(number * slot + self.random.randrange(slot - length), self.contents.file(length))
+            self._write(number * slot + draw.randrange(slot - length), self.contents.file(length))
 
     def pages(self, share: float = 0.01) -> None:
-        """Writes this share of the file again, in pages anywhere."""
-        for page in self.random.sample(range(self.size // self.PAGE), int(self.size * share / self.PAGE)):
+        """Writes this share of the file again, in pages anywhere, which are the same ones each time."""
+        draw = random.Random(self.PAGE)
+        for page in draw.sample(range(self.size // self.PAGE), int(self.size * share / self.PAGE)):
             self._write(page * self.PAGE, self.contents.file(self.PAGE))
 
     def _write(self, at: int, data: bytes) -> None:
@@ -188,8 +189,8 @@ class Application:
             yield (1_700_000_000 + number, kind, self.contents.file(self.random.randint(100, 1_500)))
 
     def work(self, share: float = 0.01) -> None:
-        """Some customers come, and change and add rows; the application writes its log of today."""
-        for customer in self.random.sample(range(self.customers), max(1, round(self.customers * share))):
+        """Some customers come, always the same ones, and change and add rows; the application writes its log of today."""
+        for customer in range(max(1, round(self.customers * share))):
             with self._open(customer) as database:
                 database.execute("update entry set kind = 'seen' where id % 10 = 0")
                 database.executemany("insert into entry (at, kind, body) values (?, ?, ?)", self._rows(200))
