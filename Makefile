@@ -10,7 +10,7 @@ export SCENARIO
 
 bootstrap = @scripts/bootstrap.sh
 
-.PHONY: help demo build collection test lint unit molecule mutants docs lab clean bootstrap bench bench-plan torture
+.PHONY: help demo build collection test lint unit molecule mutants docs lab clean bootstrap bench bench-plan torture fuzz
 
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,10 @@ bench-plan: ## Measure what planning costs, in seconds and memory (not part of t
 torture: ## Let every call of every executable fail in every way, for hours (not part of test, which does some of it)
 	$(bootstrap) build test rust python cargo
 	@scripts/torture.sh
+
+fuzz: ## Feed every reader of foreign bytes with what cargo-fuzz finds, ten minutes each (TARGETS="manifest job"; not part of test)
+	$(bootstrap) build test rust
+	@scripts/fuzz.sh $(TARGETS)
 
 mutants: ## Change the pure code in many ways and see that tests notice each (takes hours; not part of test)
 	$(bootstrap) build test rust python cargo mutants

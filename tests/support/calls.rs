@@ -2,7 +2,8 @@
 //!
 //! What the suite goes through: everything that may become of each call that a run makes. Several threads make them, so the
 //! number of a call is not the same in every run; what was hit is written down where it happens, and nothing is missed for
-//! long. `HANDOVER_TORTURE=all` goes through all, as `make torture` does; else some, spread evenly.
+//! long. `HANDOVER_TORTURE=all` goes through all, as `make torture` does, a number through as many, other ones each time; else some, spread
+//! evenly.
 
 use crate::executables::Done;
 use serde_json::Value;
@@ -93,11 +94,14 @@ impl Suite {
 
     /// Those that this run goes through.
     pub fn chosen(&self) -> Vec<Fault> {
-        if std::env::var_os("HANDOVER_TORTURE").is_some_and(|how| how == "all") {
+        let asked = std::env::var("HANDOVER_TORTURE").ok();
+        if asked.as_deref() == Some("all") {
             return self.faults.clone();
         }
-        let step = self.faults.len().div_ceil(SOME).max(1);
-        self.faults.iter().skip(step / 2).step_by(step).cloned().collect()
+        let wanted = asked.and_then(|count| count.parse().ok());
+        let step = self.faults.len().div_ceil(wanted.unwrap_or(SOME)).max(1);
+        let first = if wanted.is_some() { std::process::id() as usize % step } else { step / 2 };
+        self.faults.iter().skip(first).step_by(step).cloned().collect()
     }
 
     /// The environment of the process that the fault is for.

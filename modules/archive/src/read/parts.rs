@@ -24,8 +24,11 @@ pub fn parse(name: &str, text: &[u8]) -> Result<Parts> {
     let mtime = time(head("mtime")?).ok_or_else(|| damaged("an mtime that is not a time"))?;
     let mut sha256 = [0; 32];
     hex::decode_to_slice(head("sha256")?, &mut sha256).map_err(|_| damaged("a sha256 that is not one"))?;
-    let ranges = lines.map(|line| range(line, size)).collect::<Option<_>>();
+    let ranges = lines.map(|line| range(line, size)).collect::<Option<Vec<_>>>();
     let ranges = ranges.ok_or_else(|| damaged("a range that is not within the file"))?;
+    if ranges.windows(2).any(|two| two[1].start < two[0].end) {
+        return Err(damaged("ranges out of order"));
+    }
     Ok(Parts { path, size, mtime, sha256, ranges })
 }
 
@@ -42,9 +45,15 @@ fn time(text: &str) -> Option<Mtime> {
 
 fn range(line: &str, size: u64) -> Option<Range<u64>> {
     let (offset, length) = line.split_once(' ')?;
-    let (offset, length): (u64, u64) = (offset.parse().ok()?, length.parse().ok()?);
+    let (offset, length) = (number(offset)?, number(length).filter(|length| *length > 0)?);
     let end = offset.checked_add(length).filter(|end| *end <= size)?;
     Some(offset..end)
+}
+
+/// As we write it: `dd`, which reads it in `restore.sh`, takes other spellings for something else.
+fn number(text: &str) -> Option<u64> {
+    let is_plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
@@ -72,7 +81,10 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for ranges in ["0 200001\n", "0\n", "x 1\n", "18446744073709551615 2\n", "0 5"] {
+        let (order, overlap) = ("10 5\n0 5\n", "0 5\n4 5\n");
+        for ranges in
+            ["0 200001\n", "0\n", "x 1\n", "18446744073709551615 2\n", "0 5", "98 00000\n", "+1 2\n", order, overlap]
+        {
             assert_eq!(parse("p", text("a", ranges).as_bytes()).unwrap_err().kind(), Kind::Damaged, "{ranges}");
         }
         for path in ["../a", "/a", "a//b"] {
