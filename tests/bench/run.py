@@ -5,6 +5,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     unknown = set(asked.cases) - set("abcd")
     if unknown:
         words.error(f"unknown case {', '.join(sorted(unknown))}: known are a, b, c, d")
+    # So that what was started ends with us, and what was written goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     size = 20 * GB if asked.large else 4 * GB
     with tempfile.TemporaryDirectory(prefix="handover-bench-", dir=asked.room) as folder:
         room = Path(folder)
