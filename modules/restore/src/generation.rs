@@ -43,9 +43,7 @@ impl Part {
         let opened = self.expected(name).map(|_| open_regular(&self.directory.join(name))).transpose();
         opened.map_err(|failed| match failed.failure().kind() {
             // The manifest has it.
-            Kind::NotFound => {
-                RestoreError::Damaged { id: self.stored.id, why: format!("{name}: it is missing") }.into()
-            }
+            Kind::NotFound => self.without(name).into(),
             _ => failed,
         })
     }

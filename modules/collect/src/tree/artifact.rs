@@ -138,11 +138,8 @@ impl FrameFile {
             workers,
             self.frames[frames..].iter(),
             |worker, frame| {
-                let mut bytes = vec![0; frame.stored as usize];
-                let mut contents = Vec::new();
-                medium.read_exact_at(&mut bytes, frame.at).map_err(TreeError::io("read", path))?;
-                let damaged = |error: std::io::Error| TreeError::damaged(path, error);
-                worker.decompressor.decompress(&bytes, frame.plain as usize, &mut contents).map_err(damaged)?;
+                let (mut bytes, mut contents) = (Vec::new(), Vec::new());
+                frame.read((&medium, path), &mut worker.decompressor, &mut bytes, &mut contents)?;
                 Ok((bytes, contents))
             },
             |(bytes, contents)| {

@@ -10,7 +10,6 @@ use backup_archive::frame::Decompressor;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,15 +133,8 @@ impl Follower {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let length = frame.stored as usize;
-        if self.bytes.len() < length {
-            self.bytes.resize(length, 0);
-        }
-        let bytes = &mut self.bytes[..length];
-        self.file.read_exact_at(bytes, frame.at).map_err(TreeError::io("read", &self.path))?;
-        let damaged = |error: std::io::Error| TreeError::damaged(&self.path, error);
-        self.decompressor.decompress(bytes, frame.plain as usize, &mut self.contents).map_err(damaged)?;
-        self.back.stored.update(bytes);
+        frame.read((&self.file, &self.path), &mut self.decompressor, &mut self.bytes, &mut self.contents)?;
+        self.back.stored.update(&self.bytes);
         self.back.plain.update(&self.contents);
         self.back.plain_bytes += self.contents.len() as u64;
         self.back.frames += 1;

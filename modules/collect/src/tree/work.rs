@@ -59,6 +59,22 @@ pub(super) struct Frame {
     pub(super) members: u32,
 }
 
+impl Frame {
+    /// Replaces `stored` with the frame as it lies in the file at `path`, and `plain` with its plain bytes.
+    pub(super) fn read(
+        &self,
+        (file, path): (&File, &Path),
+        reader: &mut Decompressor,
+        stored: &mut Vec<u8>,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), TreeError> {
+        stored.resize(self.stored as usize, 0);
+        file.read_exact_at(stored, self.at).map_err(TreeError::io("read", path))?;
+        let damaged = |error: std::io::Error| TreeError::damaged(path, error);
+        reader.decompress(stored, self.plain as usize, plain).map_err(damaged)
+    }
+}
+
 /// Both work files.
 pub(super) struct Work {
     pub(super) file: Appended,
@@ -125,10 +141,7 @@ impl Work {
         stored: &mut Vec<u8>,
         plain: &mut Vec<u8>,
     ) -> Result<(), TreeError> {
-        let frame = self.frames[frame as usize];
-        self.file.read(frame.at, frame.stored as usize, stored)?;
-        let verify = |error: std::io::Error| TreeError::damaged(&self.file.path, error);
-        reader.decompress(stored, frame.plain as usize, plain).map_err(verify)
+        self.frames[frame as usize].read((&self.file.file, &self.file.path), reader, stored, plain)
     }
 }
 

@@ -4,12 +4,11 @@ use super::pairs::{Both, Pair, same_type};
 use super::{Compare, How};
 use crate::error::{RestoreError, Result};
 use crate::policy::is_hosts;
+use crate::unpack::digest;
 use backup_archive::{Entry, EntryKind};
 use backup_core::Kind;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -62,7 +61,7 @@ fn differences(both: &Both, how: How) -> Result<Vec<&'static str>> {
     let contents = match &entry.kind {
         EntryKind::File { size, sha256, .. } => {
             let is_read = if why.is_empty() { how.by == Compare::Contents } else { how.each };
-            *size != metadata.len() || (is_read && digest(path)? != *sha256)
+            *size != metadata.len() || (is_read && contents(path)? != *sha256)
         }
         EntryKind::Symlink { target } => {
             let points = std::fs::read_link(path).map_err(RestoreError::io("read", path))?;
@@ -89,19 +88,9 @@ fn same_attributes(entry: &Entry, found: &BTreeMap<String, Vec<u8>>) -> bool {
         && extra.into_iter().all(|name| is_hosts(name))
 }
 
-fn digest(path: &Path) -> Result<[u8; 32]> {
+fn contents(path: &Path) -> Result<[u8; 32]> {
     let failed = || RestoreError::io("read", path);
-    let mut file = File::open(path).map_err(failed())?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hash.finalize().into()),
-            Ok(count) => hash.update(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed()(error).into()),
-        }
-    }
+    Ok(digest(&File::open(path).map_err(failed())?).map_err(failed())?)
 }
 
 fn attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
