@@ -3,7 +3,7 @@
 import trees
 from ours import NAME
 from peers import Borg, Restic, Rsync, TarZstd
-from rounds import interleaved
+from rounds import first_copies, interleaved
 from scene import Scene
 
 
@@ -14,12 +14,8 @@ def measure(scene: Scene) -> None:
     ours = scene.handover(application.root)
     peers = scene.peers(application.root, TarZstd, Restic, Borg, Rsync)
 
-    def fresh(tool):
-        tool.fresh()
-        return tool.full()
-
     scene.clock.say("d: the first copy")
-    costs = interleaved(scene.rounds, {tool.name: (lambda tool=tool: fresh(tool)) for tool in (ours, *peers.values())})
+    costs = interleaved(scene.rounds, first_copies((ours, *peers.values())))
     own = costs.pop(NAME)
     scene.table.compare("d, full", own, costs, {})
     scene.memory("d, full", own)

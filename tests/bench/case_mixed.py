@@ -3,12 +3,13 @@
 import os
 import shutil
 from pathlib import Path
+from statistics import median
 
 import trees
 from measure import Cost, shell
 from ours import NAME, Handover
 from peers import Borg, Duplicity, Peer, Restic, Rsnapshot, Rsync, TarPigz, TarZstd
-from rounds import interleaved
+from rounds import first_copies, interleaved
 from scene import Scene
 
 
@@ -31,12 +32,7 @@ def measure(scene: Scene) -> None:
 
 def _full(scene: Scene, ours: Handover, peers: dict[str, Peer]) -> Cost:
     scene.clock.say("a: the first copy")
-
-    def fresh(tool):
-        tool.fresh()
-        return tool.full()
-
-    runs = {tool.name: (lambda tool=tool: fresh(tool)) for tool in (ours, *peers.values())}
+    runs = first_copies((ours, *peers.values()))
     costs = interleaved(scene.rounds, runs, fewer=(Duplicity.name, Rsnapshot.name))
     own = costs.pop(NAME)
     case = "a, full"
@@ -79,7 +75,7 @@ def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: C
         sizes: list[float] = []
 
         def before(paths=paths, shares=shares, sizes=sizes):
-            tree._rewrite(paths)
+            tree.rewrite(paths)
             shares.append(trees.bytes_of(paths) / trees.bytes_of(tree.paths()))
             sizes.append(_compressed(scene, paths))
 
@@ -88,10 +84,9 @@ def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: C
         own = costs.pop(NAME)
         case = f"a, 1 % changed, {how}"
         scene.table.compare(case, own, costs, {})
-        share = unchanged.wall + full.wall * sorted(shares)[len(shares) // 2]
+        share = unchanged.wall + full.wall * median(shares)
         scene.table.add(case, "unchanged + their share", "wall, s", own.wall, share, 1.3)
-        compressed = sorted(sizes)[len(sizes) // 2]
-        scene.table.add(case, "the files, tar | zstd -3", "stored, MB", own.told["stored"] / 1e6, compressed / 1e6, 1.3)
+        scene.table.add(case, "the files, tar | zstd -3", "stored, MB", own.told["stored"] / 1e6, median(sizes) / 1e6, 1.3)
         # What comes next is against a full that has these changes.
         ours.full()
         scene.carry(ours)
@@ -109,21 +104,20 @@ def _transport(scene: Scene, tree, ours: Handover) -> None:
     wires, resumed = [], []
     paths = tree.scattered(0.01)
     for number in range(scene.rounds):
-        tree._rewrite(paths)
+        tree.rewrite(paths)
         stored = ours.full().told["stored"]
         cost, wire = ours.transport()
         wires.append(wire / stored)
         print(f"      round {number + 1}: {wire / 1e6:.1f} of {stored / 1e6:.1f} MB, {cost.wall:.1f} s", flush=True)
-        tree._rewrite(paths)
+        tree.rewrite(paths)
         ours.full()
         first = ours.cut_transport(wire // 2)
         _, rest = ours.transport()
         resumed.append(rest / max(1, wire - first))
         print(f"      round {number + 1}: cut after {first / 1e6:.1f} MB, then {rest / 1e6:.1f} MB", flush=True)
-    middle_of = lambda values: sorted(values)[len(values) // 2]
     case = "a, transport of a new full, 1 % modified"
-    scene.table.add(case, "its bytes", "on the wire", middle_of(wires), 1, 0.07)
-    scene.table.add(case + ", cut at half", "what remained", "on the wire", middle_of(resumed), 1, 1.1)
+    scene.table.add(case, "its bytes", "on the wire", median(wires), 1, 0.07)
+    scene.table.add(case + ", cut at half", "what remained", "on the wire", median(resumed), 1, 1.1)
 
 
 def _restore(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> None:

@@ -217,7 +217,7 @@ class Handover:
     def reread(self) -> tuple[Cost, list]:
         """The sink reads all its copies again: the cost, and what was read."""
         cost, answer = self._at_sink("rotate", "run", "--stopped")
-        return cost, [one for stream in answer["streams"] for one in stream["reread"]]
+        return cost, [one for store in answer["stores"] for one in store["reread"]]
 
     def _at_sink(self, name: str, *words: str) -> tuple[Cost, dict]:
         words = (words[0], "here/bench", *words[1:], "--json", "--config", f"{self.room}/sink/etc")

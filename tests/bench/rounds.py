@@ -26,6 +26,16 @@ def interleaved(rounds: int, runs: Runs, before: Callable[[], None] = lambda: No
     return {name: middle(of_name) for name, of_name in costs.items()}
 
 
+def first_copies(tools) -> Runs:
+    """Runs in which each tool forgets all copies, and copies its tree for the first time."""
+
+    def first(tool) -> Cost:
+        tool.fresh()
+        return tool.full()
+
+    return {tool.name: (lambda tool=tool: first(tool)) for tool in tools}
+
+
 class Clock:
     """Says what is going on, and for how long this has run."""
 

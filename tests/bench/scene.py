@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 import trees
 from measure import Cost, Failed, forget, middle, shell
@@ -80,9 +81,8 @@ class Scene:
             moving.append(ours.again().told["downtime"])
             shutil.rmtree(after)
         ours.declare(services=[])
-        middle_of = lambda values: sorted(values)[len(values) // 2]
-        self.table.add(f"{case}, downtime, nothing changed", "find", "wall, s", middle_of(still), walk.wall, 2)
-        self.table.add(f"{case}, downtime, 1 % changed", TarZstd.name, "wall, s", middle_of(moving), whole.wall, 0.05)
+        self.table.add(f"{case}, downtime, nothing changed", "find", "wall, s", median(still), walk.wall, 2)
+        self.table.add(f"{case}, downtime, 1 % changed", TarZstd.name, "wall, s", median(moving), whole.wall, 0.05)
 
     def digests(self, case: str, ours: Handover) -> None:
         """Reads what the sink has again, from the medium."""

@@ -95,14 +95,15 @@ class Tree:
     def scattered(self, share: float) -> list[Path]:
         """Changes this share of the files, anywhere."""
         paths = self.paths()
-        return self._rewrite(self.random.sample(paths, round(len(paths) * share)))
+        return self.rewrite(self.random.sample(paths, round(len(paths) * share)))
 
     def clustered(self, share: float) -> list[Path]:
         """Changes all files of this share of the folders."""
         folders = self.random.sample(self.folders, max(1, round(len(self.folders) * share)))
-        return self._rewrite([path for folder in folders for path in folder])
+        return self.rewrite([path for folder in folders for path in folder])
 
-    def _rewrite(self, paths: list[Path]) -> list[Path]:
+    def rewrite(self, paths: list[Path]) -> list[Path]:
+        """Gives these files other contents of the same sizes."""
         for path in paths:
             path.write_bytes(self.contents.file(path.stat().st_size))
         return paths
