@@ -10,7 +10,7 @@ use crate::stream::Work;
 use crate::survey;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::{host, publish};
-use backup_archive::Index;
+use backup_archive::index::Draft;
 use backup_core::manifest::{CATALOG, Counts, FORMAT, Manifest, Quiet, Tree};
 use backup_core::state::Good;
 use backup_core::{Digest, GenerationId, GenerationKind, GenerationRef, InstanceId};
@@ -43,14 +43,14 @@ struct Content {
     tree: Tree,
     started_at: Timestamp,
     warnings: Vec<String>,
-    index: Option<Index>,
+    index: Option<Draft>,
 }
 
 impl Work<'_> {
     /// Makes a generation of what was read, unless it is implausible. `report` is filled on the way.
     pub(crate) fn finish(mut self, seal: &SealArgs<'_>, report: &mut StreamReport) -> Result<Good> {
         let staging = self.staging.take().ok_or(CollectError::NotStaged)?;
-        let mut content = self.content(&staging, seal.interrupt)?;
+        let content = self.content(&staging, seal.interrupt)?;
         let last = self.found.state.last_good.as_ref();
         limits::plausible(self.of.name, &self.of.stream.checks, content.tree, last)
             .map_err(|why| CollectError::Implausible { stream: self.of.name, why })?;
@@ -64,7 +64,7 @@ impl Work<'_> {
         let digest = staging.seal(&manifest, &content.written)?;
         let generation = GenerationRef { id: seal.id, digest };
         // The index first: one without a generation is never used, a full without one is never a base.
-        if let Some(index) = content.index.take() {
+        if let Some(index) = &content.index {
             seal.memory.keep_index(self.of.name, &generation, index, self.oldest_useful())?;
         }
         staging.publish()?;

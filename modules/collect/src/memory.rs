@@ -5,8 +5,10 @@ use crate::error::{CollectError, Result};
 use backup_adapters::lock::Lock;
 use backup_adapters::{host, publish};
 use backup_archive::Index;
+use backup_archive::index::Draft;
 use backup_core::state::{CollectState, INSTANCE, RESTORE_JOURNAL};
 use backup_core::{GenerationId, GenerationRef, InstanceId, Job, StreamName};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -94,8 +96,8 @@ impl Memory {
 
     /// Reads the index of exactly this full; `Err` says why there is no usable one.
     pub(crate) fn load_index(&self, stream: StreamName, full: &GenerationRef) -> std::result::Result<Index, String> {
-        let bytes = std::fs::read(self.index(stream, full.id)).map_err(|error| error.to_string())?;
-        Index::from_bytes(bytes, full).map_err(|error| error.to_string())
+        let file = File::open(self.index(stream, full.id)).map_err(|error| error.to_string())?;
+        Index::open(file, full).map_err(|error| error.to_string())
     }
 
     /// Keeps the index of a new full, and removes those of fulls that cannot be a base any more: all older ones than
@@ -104,10 +106,10 @@ impl Memory {
         &self,
         stream: StreamName,
         full: &GenerationRef,
-        index: Index,
+        index: &Draft,
         oldest_base: Option<GenerationId>,
     ) -> Result<()> {
-        publish::write_atomic(&self.index(stream, full.id), &index.into_bytes(full), 0o600, None)?;
+        publish::write_atomic_by(&self.index(stream, full.id), 0o600, None, |file| index.store(full, file))?;
         for id in self.indexed(stream)? {
             if id < full.id && oldest_base.is_none_or(|base| id < base) {
                 publish::remove_file(&self.index(stream, id))?;

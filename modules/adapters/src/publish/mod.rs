@@ -99,8 +99,18 @@ fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Pub
 
 /// Replaces or creates the file `path` in one step: readers see the old contents or the new, also after a crash.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
+    write_atomic_by(path, mode, owner, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], with contents that need not be in memory at once.
+pub fn write_atomic_by(
+    path: &Path,
+    mode: u32,
+    owner: Option<Owner>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let temporary = temporary_beside(path)?;
-    let written = write_new(&temporary, bytes, mode, owner).and_then(|()| {
+    let written = write_new(&temporary, mode, owner, write).and_then(|()| {
         fault::point("publish.write.synced");
         fs::rename(&temporary, path).map_err(at("replace", path))
     });
@@ -132,10 +142,15 @@ pub fn append_line(path: &Path, line: &[u8], mode: u32, owner: Option<Owner>) ->
 }
 
 /// Writes and syncs the new file `path`; it must not exist. The directory entry is not synced yet.
-fn write_new(path: &Path, bytes: &[u8], mode: u32, owner: Option<Owner>) -> Result<()> {
+fn write_new(
+    path: &Path,
+    mode: u32,
+    owner: Option<Owner>,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(at("create", path))?;
-    file.write_all(bytes).map_err(at("write", path))?;
+    write(&mut file).map_err(at("write", path))?;
     if let Some(Owner { uid, gid }) = owner {
         fchown(&file, Some(uid), Some(gid)).map_err(at("set the owner of", path))?;
     }

@@ -2,37 +2,42 @@
 
 use super::error::TreeError;
 use super::large::{last_with_data, padding_of};
-use super::layout::{Piece, patch, stored};
+use super::layout::Piece;
 use super::member::{Chunk, Owners, Worker, entry};
-use super::node::{Large, Node, Place, RunPlace};
+use super::nodes::Nodes;
+use super::stored::{Large, Place, RunPlace};
 use super::tell::Teller;
 use super::work::{FRAME_FULL, Work, short};
 use backup_archive::header;
 use backup_common::pipeline;
 use std::io;
+use std::ops::Range;
 
 /// Frames that a worker keeps open.
 const OPENED: usize = 4;
 
-/// The frames of an artifact in order, and where members begin, in the order of the nodes: (node, position in `frames`, offset
-/// in the frame).
+/// The frames of an artifact in order, and where its members begin, in their order: (position in `frames`, offset in the
+/// frame).
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     pub(super) frames: Vec<u32>,
-    pub(super) members: Vec<(u32, u32, u32)>,
+    pub(super) begins: Vec<(u32, u32)>,
 }
 
-/// A piece that was built: chunks, each with the members that begin in it and where.
-type Built = Vec<(Chunk, Vec<(u32, u32)>)>;
+/// A piece that was built: chunks, each with where members begin in it.
+type Built = Vec<(Chunk, Vec<u32>)>;
 
 enum Ready {
-    Frame(u32, Vec<(u32, u32)>),
+    /// With the members that begin in it.
+    Frame(u32, Range<usize>),
     Built(Built),
 }
 
 /// What building looks at. The live tree is not part of it.
 pub(super) struct Source<'a> {
-    pub(super) nodes: &'a [Node],
+    pub(super) nodes: &'a Nodes,
+    /// What pieces tell positions of.
+    pub(super) members: &'a [u32],
     pub(super) owners: &'a Owners,
 }
 
@@ -55,22 +60,24 @@ impl Source<'_> {
             pieces.into_iter(),
             |worker, piece| match piece {
                 Piece::Frame(frame, members) => Ok(Ready::Frame(frame, members)),
-                Piece::Members(members) => self.group(worker, before, &members).map(Ready::Built),
-                Piece::Run(member, number) => self.run(worker, before, member, number).map(Ready::Built),
+                Piece::Members(members) => self.group(worker, before, &self.members[members]).map(Ready::Built),
+                Piece::Run(member, number) => self.run(worker, before, self.members[member], number).map(Ready::Built),
             },
             |ready| {
                 teller.more(0, 0)?;
-                let mut next = |frame, members: Vec<(u32, u32)>| {
-                    let at = short(sequence.frames.len());
-                    sequence.members.extend(members.into_iter().map(|(member, skip)| (member, at, skip)));
-                    sequence.frames.push(frame);
-                };
+                let at = |sequence: &Sequence| short(sequence.frames.len());
                 match ready {
-                    Ready::Frame(frame, members) => next(frame, members),
+                    Ready::Frame(frame, members) => {
+                        let at = at(&sequence);
+                        sequence.begins.extend(self.members[members].iter().map(|&member| (at, self.skip(member))));
+                        sequence.frames.push(frame);
+                    }
                     Ready::Built(chunks) => {
-                        for (chunk, members) in chunks {
+                        for (chunk, begins) in chunks {
                             built.push(fresh.frame(&chunk)?);
-                            next(short(before.frames.len() + built.len() - 1), members);
+                            let at = at(&sequence);
+                            sequence.begins.extend(begins.into_iter().map(|skip| (at, skip)));
+                            sequence.frames.push(short(before.frames.len() + built.len() - 1));
                         }
                     }
                 }
@@ -79,6 +86,14 @@ impl Source<'_> {
         )?;
         work.adopt(&fresh, built);
         Ok(sequence)
+    }
+
+    /// Where a member begins in its frame.
+    fn skip(&self, member: u32) -> u32 {
+        match self.nodes.place(member) {
+            Some(Place::Frame { skip, .. }) => skip,
+            _ => 0,
+        }
     }
 
     fn group(&self, worker: &mut Worker, work: &Work, members: &[u32]) -> Result<Built, TreeError> {
@@ -90,12 +105,12 @@ impl Source<'_> {
             if plain.len() > FRAME_FULL {
                 built.push((chunk(worker, work, &mut plain, &begins)?, std::mem::take(&mut begins)));
             }
-            begins.push((member, short(plain.len())));
-            match stored(&self.nodes[member as usize]).map(|stored| &stored.place) {
-                Some(&Place::Frame { frame, skip, length }) => {
+            begins.push(short(plain.len()));
+            match self.nodes.place(member) {
+                Some(Place::Frame { frame, skip, length }) => {
                     plain.extend_from_slice(&opened(worker, work, frame)?[skip as usize..][..length as usize]);
                 }
-                Some(&Place::Spool { at, length }) => {
+                Some(Place::Spool { at, length }) => {
                     work.spool.read(at, length as usize, &mut worker.stored)?;
                     plain.extend_from_slice(&worker.stored);
                 }
@@ -110,20 +125,20 @@ impl Source<'_> {
     }
 
     fn run(&self, worker: &mut Worker, work: &Work, member: u32, number: usize) -> Result<Built, TreeError> {
-        let node = &self.nodes[member as usize];
-        let stored = stored(node).expect("a run of a member that is stored");
+        let stored = self.nodes.stored(member).expect("a run of a member that is stored");
         let Place::Large(large) = &stored.place else { unreachable!("only large files have runs") };
+        let stat = self.nodes.stat(member);
         let mut plain = std::mem::take(&mut worker.plain);
         plain.clear();
         let (mut begins, mut padding) = (Vec::new(), 0);
         if !large.patch {
             if number == 0 {
-                let entry = entry(self.nodes, node, &node.stat, stored, self.owners);
+                let entry = entry(self.nodes, member, &stat, &stored, self.owners);
                 plain.extend_from_slice(&header::blocks(&entry, large.sparse.as_ref()));
-                begins.push((member, 0));
+                begins.push(0);
             }
-            if number as u64 == last_with_data(large.sparse.as_ref(), node.stat.tuple.size) {
-                padding = padding_of(large.sparse.as_ref(), node.stat.tuple.size);
+            if number as u64 == last_with_data(large.sparse.as_ref(), stat.tuple.size) {
+                padding = padding_of(large.sparse.as_ref(), stat.tuple.size);
             }
         }
         let run = large.runs[number];
@@ -144,11 +159,11 @@ impl Source<'_> {
     }
 }
 
-fn chunk(worker: &mut Worker, work: &Work, plain: &mut Vec<u8>, members: &[(u32, u32)]) -> Result<Chunk, TreeError> {
+fn chunk(worker: &mut Worker, work: &Work, plain: &mut Vec<u8>, begins: &[u32]) -> Result<Chunk, TreeError> {
     let length = short(plain.len());
     worker.compressor.compress(plain, &mut worker.stored).map_err(failed(work))?;
     plain.clear();
-    Ok(Chunk { bytes: worker.stored.clone(), plain: length, members: short(members.len()) })
+    Ok(Chunk { bytes: worker.stored.clone(), plain: length, members: short(begins.len()) })
 }
 
 fn failed(work: &Work) -> impl FnOnce(io::Error) -> TreeError + '_ {
@@ -170,13 +185,12 @@ fn opened<'w>(worker: &'w mut Worker, work: &Work, frame: u32) -> Result<&'w [u8
     Ok(&worker.opened[at].1)
 }
 
-/// The pieces of a patch: one frame per run with changed blocks.
-pub(super) fn patch_pieces(node: &Node, member: u32) -> Vec<Piece> {
-    let runs = patch(node).map_or(&[][..], |large: &Large| &large.runs);
-    let pieces = runs.iter().enumerate().filter_map(|(number, run)| match run.place {
+/// The pieces of a patch of the member at this position: one frame per run with changed blocks.
+pub(super) fn patch_pieces(large: &Large, position: usize) -> Vec<Piece> {
+    let pieces = large.runs.iter().enumerate().filter_map(|(number, run)| match run.place {
         RunPlace::Nothing => None,
-        RunPlace::Frame { frame, .. } => Some(Piece::Frame(frame, Vec::new())),
-        RunPlace::Spool { .. } => Some(Piece::Run(member, number)),
+        RunPlace::Frame { frame, .. } => Some(Piece::Frame(frame, position..position)),
+        RunPlace::Spool { .. } => Some(Piece::Run(position, number)),
     });
     pieces.collect()
 }

@@ -1,6 +1,7 @@
 //! Why a tree could not be collected.
 
 use backup_adapters::publish::{PublishError, kind_of};
+use backup_archive::index::IndexError;
 use backup_core::exclude::BadPattern;
 use backup_core::{Failure, Kind};
 use std::io;
@@ -54,6 +55,9 @@ pub enum TreeError {
         /// What differs.
         why: String,
     },
+    /// The index of the base, which was whole a moment ago, cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// A durable step failed.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -95,6 +99,7 @@ impl Failure for TreeError {
             }
             Self::Pattern(_) => Kind::InvalidJob,
             Self::Verify { .. } => Kind::Damaged,
+            Self::Index(error) => error.kind(),
             Self::Publish(error) => error.kind(),
             Self::Interrupted => Kind::Interrupted,
         }
@@ -117,7 +122,7 @@ impl Failure for TreeError {
             ),
             Self::NotCollectable { .. } => Some("Include the file or directory itself.".into()),
             Self::Pattern(_) => Some(BadPattern::REMEDY.into()),
-            Self::Verify { .. } => Some("Check this host's disk and memory; then run again.".into()),
+            Self::Verify { .. } | Self::Index(_) => Some("Check this host's disk and memory; then run again.".into()),
             Self::Publish(error) => error.hint(),
             Self::Io { .. } | Self::Interrupted => None,
         }

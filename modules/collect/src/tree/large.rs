@@ -2,12 +2,13 @@
 
 use super::error::TreeError;
 use super::member::{Context, Outcome, Worker, entry, hash_zeros};
-use super::node::{Large, Place, Run, RunPlace, Stat, State, Stored, digest_of};
-use super::source::{self, Found};
+use super::pass::Blocks;
+use super::source::{self, Found, Opened};
+use super::stat::{Stat, digest_of};
+use super::stored::{Large, Place, Run, RunPlace, Stored};
 use super::work::{BLOCK_LENGTH, Work, short};
 use backup_archive::group::{PATCH_BLOCK, RUN};
 use backup_archive::header;
-use backup_archive::index::{Record, Type};
 use backup_archive::sparse::SparseMap;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -134,8 +135,8 @@ pub(super) fn padding_of(sparse: Option<&SparseMap>, size: u64) -> u32 {
 impl Context<'_> {
     /// Opens a large file for [`Self::run`].
     pub(super) fn open_large(&self, index: u32) -> io::Result<Result<Open, Outcome>> {
-        let node = &self.nodes[index as usize];
-        let (file, stat) = match source::open(&node.absolute(), &node.stat)? {
+        let opened = source::open(&self.nodes.absolute(index), &self.nodes.stat(index))?;
+        let Opened { file, stat, allocated } = match opened {
             Found::It(opened) => opened,
             Found::Other(stat) => return Ok(Err(Outcome::Again(stat))),
             Found::Gone => return Ok(Err(Outcome::Gone)),
@@ -146,21 +147,19 @@ impl Context<'_> {
         }
         let attributes = source::attributes_of(&file)?;
         let head = Stored { attributes, ..self.nothing() };
-        let patch = self.base.get(&index).filter(|record| self.patches(index, &stat, &head, record));
-        let patch = patch.map(|record| record.blocks.clone());
-        let sparse = source::holes(&file, &stat)?;
-        let header = header::blocks(&entry(self.nodes, node, &stat, &head, self.owners), sparse.as_ref());
+        let patch = self.base.blocks(index).filter(|blocks| self.patches(index, &stat, &head, blocks));
+        let patch = patch.map(|blocks| blocks.digests.clone());
+        let sparse = source::holes(&file, stat.tuple.size, allocated)?;
+        let header = header::blocks(&entry(self.nodes, index, &stat, &head, self.owners), sparse.as_ref());
         Ok(Ok(Open { index, file, stat, head, sparse, patch, header }))
     }
 
     /// Whether only the blocks that differ from the base are to be stored.
-    fn patches(&self, index: u32, stat: &Stat, head: &Stored, record: &Record) -> bool {
+    fn patches(&self, index: u32, stat: &Stat, head: &Stored, base: &Blocks) -> bool {
         stat.tuple.size >= self.large_file
-            && !self.nodes[index as usize].in_set
-            && record.kind == Type::File
-            && !record.blocks.is_empty()
-            && (stat.mode, stat.uid, stat.gid) == (record.mode, record.uid, record.gid)
-            && digest_of(&head.attributes) == record.attributes
+            && !self.nodes.in_set(index)
+            && (stat.mode, stat.uid, stat.gid) == (base.mode, base.uid, base.gid)
+            && digest_of(&head.attributes) == base.attributes
     }
 
     /// Reads one run.
@@ -217,7 +216,7 @@ impl Context<'_> {
     /// Where an earlier pass stored exactly this run.
     fn kept(&self, open: &Open, number: u64, blocks: &[u8], data: &[Range<u64>]) -> Option<RunPlace> {
         let (before, known) = self.known.get(&open.index)?;
-        let Place::Large(large) = &known.place else { return None };
+        let large = self.nodes.shelf.large(*known)?;
         let at = usize::try_from(number * (RUN / PATCH_BLOCK)).ok()? * BLOCK_DIGEST;
         let range = open.range(number);
         let then = range.start..(range.start + RUN).min(before.tuple.size);
@@ -319,22 +318,24 @@ impl Assembly {
         }
         let settled = !self.cut_short && after.is_some_and(|after| after.tuple == open.stat.tuple);
         let mut stored = Stored { settled, content: self.digest.finalize().into(), ..open.head.clone() };
-        if let Some(state) = context.settle(open.index, &open.stat, &mut stored) {
-            return Outcome::Read(state, open.stat);
+        if let Some(outcome) = context.settle(open.index, &open.stat, &mut stored) {
+            return outcome;
         }
+        let shelf = &context.nodes.shelf;
         let known = context.known.get(&open.index).filter(|(before, known)| {
-            self.kept && before.same_member(&open.stat) && known.attributes == stored.attributes
+            let attributes = shelf.attributes_digest(*known) == digest_of(&stored.attributes);
+            self.kept && before.same_member(&open.stat) && attributes
         });
-        self.large.whole = match known.map(|(_, known)| &known.place) {
-            Some(Place::Large(large)) => large.whole && large.sparse == self.large.sparse,
-            _ => self.frames && !self.large.patch,
+        self.large.whole = match known.and_then(|(_, known)| shelf.large(*known)) {
+            Some(large) => large.whole && large.sparse == self.large.sparse,
+            None => self.frames && !self.large.patch,
         };
         if self.large.patch && everything_changed(&self.large.runs, open) {
             // As large as the file: it is stored as a member like any other.
             (self.large.patch, self.large.whole, self.large.sparse) = (false, false, None);
         }
-        stored.place = Place::Large(Box::new(self.large));
-        Outcome::Read(State::Stored(Box::new(stored)), open.stat)
+        stored.place = Place::Large(Arc::new(self.large));
+        Outcome::Stored(Box::new(stored), open.stat)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Reading one member that fits into a group: contents, attributes, digest, then the header before them.
 
-use super::node::{Attributes, Node, Place, Stat, State, Stored};
-use super::source::{self, Found};
+use super::nodes::Nodes;
+use super::pass::{Base, Known};
+use super::source::{self, Found, Opened};
+use super::stat::{Attributes, Likeness, Stat};
+use super::stored::{Place, Stored};
 use super::work::{FRAME_FULL, short};
 use backup_archive::frame::{Compressor, Decompressor};
 use backup_archive::group::LARGE;
-use backup_archive::index::{Record, Type};
+use backup_archive::index::Type;
 use backup_archive::{Entry, EntryKind, Mtime, header};
 use nix::errno::Errno;
 use sha2::{Digest as _, Sha256};
@@ -18,16 +21,16 @@ const ATTEMPTS: usize = 3;
 
 /// What all readers of a pass look at.
 pub(super) struct Context<'a> {
-    pub(super) nodes: &'a [Node],
+    pub(super) nodes: &'a Nodes,
     pub(super) owners: &'a Owners,
-    /// The base's records of the nodes that are read.
-    pub(super) base: &'a HashMap<u32, Record>,
-    /// What the previous pass stored of the nodes that are read again.
-    pub(super) known: &'a HashMap<u32, (Stat, Box<Stored>)>,
+    /// What the base knows of the paths that are read.
+    pub(super) base: &'a Base,
+    /// What the previous pass stored of the paths that are read again.
+    pub(super) known: &'a Known,
     pub(super) t0: Mtime,
     /// To the spool, uncompressed.
     pub(super) raw: bool,
-    /// 0 for the first time that nodes are read in this pass.
+    /// 0 for the first time that paths are read in this pass.
     pub(super) round: u32,
     pub(super) large_file: u64,
 }
@@ -40,22 +43,26 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// Looks up everybody who owns one of these nodes.
-    pub(super) fn learn(&mut self, nodes: &[Node]) {
+    /// Looks up everybody who owns one of these paths.
+    pub(super) fn learn(&mut self, nodes: &Nodes) {
         use nix::unistd::{Gid, Group, Uid, User};
-        for node in nodes {
+        for (uid, gid) in nodes.owners() {
             let user = |id| User::from_uid(Uid::from_raw(id)).ok().flatten().map(|user| user.name);
             let group = |id| Group::from_gid(Gid::from_raw(id)).ok().flatten().map(|group| group.name);
-            self.users.entry(node.stat.uid).or_insert_with_key(|&id| user(id));
-            self.groups.entry(node.stat.gid).or_insert_with_key(|&id| group(id));
+            self.users.entry(uid).or_insert_with_key(|&id| user(id));
+            self.groups.entry(gid).or_insert_with_key(|&id| group(id));
         }
     }
 }
 
-/// What came of reading a node.
+/// What came of reading a path.
 pub(super) enum Outcome {
-    /// It is done.
-    Read(State, Stat),
+    /// It is equal to the base.
+    Same(Stat),
+    /// It is stored.
+    Stored(Box<Stored>, Stat),
+    /// It is stored where it was stored before.
+    Kept(Box<Stored>, Stat),
     /// It is not what the scan saw: to be read again as what it is now.
     Again(Stat),
     /// It vanished.
@@ -172,73 +179,73 @@ impl Context<'_> {
     fn member(
         &self,
         worker: &mut Worker,
-        index: u32,
+        at: u32,
         chunk: usize,
         plain: &mut Vec<u8>,
         bytes: &mut u64,
     ) -> io::Result<Outcome> {
-        let node = &self.nodes[index as usize];
         let mut sparse = None;
         worker.contents.clear();
-        let (stat, mut stored) = match node.role() {
-            Type::File => match self.file(worker, node, &mut sparse)? {
+        let seen = self.nodes.stat(at);
+        let (stat, mut stored) = match self.nodes.role(at) {
+            Type::File => match self.file(worker, at, &mut sparse)? {
                 Found::It(read) => read,
                 Found::Other(stat) => return Ok(Outcome::Again(stat)),
                 Found::Gone => return Ok(Outcome::Gone),
             },
-            _ => match self.rest(node) {
+            _ => match self.rest(at) {
                 Err(error) if is_gone(&error) => return Ok(Outcome::Gone),
                 // What was a symbolic link is none any more.
-                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) && node.stat.kind == Type::Symlink => {
-                    return Ok(source::look(&node.absolute())?.map_or(Outcome::Gone, Outcome::Again));
+                Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) && seen.kind == Type::Symlink => {
+                    return Ok(source::look(&self.nodes.absolute(at))?.map_or(Outcome::Gone, Outcome::Again));
                 }
-                stored => (node.stat, stored?),
+                stored => (seen, stored?),
             },
         };
         let contents = worker.contents.filled();
         *bytes += contents.len() as u64;
-        if let Some(state) = self.settle(index, &stat, &mut stored) {
-            return Ok(Outcome::Read(state, stat));
+        if let Some(outcome) = self.settle(at, &stat, &mut stored) {
+            return Ok(outcome);
         }
-        let entry = entry(self.nodes, node, &stat, &stored, self.owners);
+        let entry = entry(self.nodes, at, &stat, &stored, self.owners);
         let begin = plain.len();
         plain.extend_from_slice(&header::blocks(&entry, sparse.as_ref()));
         plain.extend_from_slice(contents);
         plain.resize(plain.len() + header::padding(contents.len() as u64), 0);
         stored.place = Place::Frame { frame: short(chunk), skip: short(begin), length: short(plain.len() - begin) };
-        stored.fresh = true;
-        Ok(Outcome::Read(State::Stored(Box::new(stored)), stat))
+        Ok(Outcome::Stored(Box::new(stored), stat))
     }
 
     /// Compares what was read with the base and with what is stored already; `None` if its bytes must be stored.
-    pub(super) fn settle(&self, index: u32, stat: &Stat, stored: &mut Stored) -> Option<State> {
-        let node = &self.nodes[index as usize];
-        let equal = |record| stat.equals(node.role(), &stored.content, &stored.attributes, record);
-        stored.like_base = self.base.get(&index).is_some_and(equal);
+    pub(super) fn settle(&self, at: u32, stat: &Stat, stored: &mut Stored) -> Option<Outcome> {
+        let role = self.nodes.role(at);
+        let now = || Likeness::of(role, stat, &stored.content, &stored.attributes);
+        stored.like_base = self.base.likeness(at).is_some_and(|then| then == now());
         // Directories and members of sets may have to be stored for the sake of others.
-        if stored.like_base && !node.in_set && node.role() != Type::Directory {
-            return Some(State::Same(self.t0));
+        if stored.like_base && !self.nodes.in_set(at) && role != Type::Directory {
+            return Some(Outcome::Same(*stat));
         }
-        let (before, known) = self.known.get(&index)?;
+        let (before, number) = self.known.get(&at)?;
+        let known = self.nodes.shelf.get(*number);
         let same = known.content == stored.content
             && known.attributes == stored.attributes
             && known.target == stored.target
             && before.same_member(stat)
             && !matches!(known.place, Place::Large(_));
-        same.then(|| State::Stored(Box::new(Stored { place: known.place.clone(), ..stored.clone() })))
+        same.then(|| Outcome::Kept(Box::new(Stored { place: known.place, ..stored.clone() }), *stat))
     }
 
     /// Reads a regular file into the worker's memory.
     fn file(
         &self,
         worker: &mut Worker,
-        node: &Node,
+        at: u32,
         sparse: &mut Option<backup_archive::sparse::SparseMap>,
     ) -> io::Result<Found<(Stat, Stored)>> {
-        let path = node.absolute();
+        let (path, seen) = (self.nodes.absolute(at), self.nodes.stat(at));
         let mut attempt = 1;
         loop {
-            let (file, mut stat) = match source::open(&path, &node.stat)? {
+            let Opened { file, mut stat, allocated } = match source::open(&path, &seen)? {
                 Found::It(opened) => opened,
                 Found::Other(stat) => return Ok(Found::Other(stat)),
                 Found::Gone => return Ok(Found::Gone),
@@ -247,7 +254,7 @@ impl Context<'_> {
                 return Ok(Found::Other(stat));
             }
             let before = stat.tuple;
-            *sparse = source::holes(&file, &stat)?;
+            *sparse = source::holes(&file, stat.tuple.size, allocated)?;
             let contents = &mut worker.contents;
             let content = if let Some(map) = sparse {
                 contents.clear();
@@ -282,20 +289,20 @@ impl Context<'_> {
     }
 
     /// Reads what is not a regular member.
-    fn rest(&self, node: &Node) -> io::Result<Stored> {
+    fn rest(&self, at: u32) -> io::Result<Stored> {
         let mut stored = self.nothing();
-        if let Some(first) = node.link {
+        if let Some(first) = self.nodes.link(at) {
             // The attributes are the first member's.
-            stored.content = Sha256::digest(&self.nodes[first as usize].path).into();
+            stored.content = Sha256::digest(self.nodes.path(first)).into();
             return Ok(stored);
         }
-        let path = node.absolute();
-        match node.stat.kind {
+        let (path, stat) = (self.nodes.absolute(at), self.nodes.stat(at));
+        match stat.kind {
             Type::Symlink => {
                 stored.target = std::fs::read_link(&path)?.into_os_string().into_vec().into();
                 stored.content = Sha256::digest(&stored.target).into();
             }
-            Type::Character | Type::Block => stored.content = Sha256::digest(node.stat.rdev.to_le_bytes()).into(),
+            Type::Character | Type::Block => stored.content = Sha256::digest(stat.rdev.to_le_bytes()).into(),
             _ => {}
         }
         stored.attributes = source::attributes_at(&path)?;
@@ -310,7 +317,6 @@ impl Context<'_> {
             attributes: Attributes::new(),
             target: Box::default(),
             like_base: false,
-            fresh: false,
             place: Place::Spool { at: 0, length: 0 },
         }
     }
@@ -336,19 +342,19 @@ pub(super) fn hash_zeros(hasher: &mut Sha256, mut length: u64) {
 }
 
 /// The catalog's view of a member; its place is filled in when the layout is known.
-pub(super) fn entry(nodes: &[Node], node: &Node, stat: &Stat, stored: &Stored, owners: &Owners) -> Entry {
+pub(super) fn entry(nodes: &Nodes, at: u32, stat: &Stat, stored: &Stored, owners: &Owners) -> Entry {
     let device = || {
         use nix::sys::stat::{major, minor};
         let number = |part: u64| u32::try_from(part).expect("device numbers have 32 bits");
         (number(major(stat.rdev)), number(minor(stat.rdev)))
     };
-    let kind = match node.role() {
+    let kind = match nodes.role(at) {
         Type::File => EntryKind::File { size: stat.tuple.size, sha256: stored.content, blocks: None },
         Type::Directory => EntryKind::Directory,
         Type::Symlink => EntryKind::Symlink { target: stored.target.to_vec() },
         Type::Hardlink => {
-            let first = node.link.expect("the role of a further name");
-            EntryKind::Hardlink { target: nodes[first as usize].path.to_vec() }
+            let first = nodes.link(at).expect("the role of a further name");
+            EntryKind::Hardlink { target: nodes.path(first) }
         }
         Type::Fifo => EntryKind::Fifo,
         Type::Character => {
@@ -361,7 +367,7 @@ pub(super) fn entry(nodes: &[Node], node: &Node, stat: &Stat, stored: &Stored, o
         }
     };
     Entry {
-        path: node.path.to_vec(),
+        path: nodes.path(at),
         kind,
         mode: stat.mode,
         uid: stat.uid,

@@ -12,6 +12,7 @@
 //! Invariants: the live tree is never read after the last pass; no file is held in memory whole; a member's size is
 //! what was read of it; every artifact was read back from the medium before it is reported.
 
+mod ahead;
 mod artifact;
 mod assemble;
 mod error;
@@ -20,12 +21,16 @@ mod large;
 mod layout;
 mod look;
 mod member;
-mod node;
+mod nodes;
 mod pass;
+mod paths;
 mod reading;
 mod scan;
+mod shelf;
 mod source;
 mod spec;
+mod stat;
+mod stored;
 mod tell;
 mod trail;
 mod work;
@@ -43,10 +48,10 @@ use backup_archive::{Index, Mtime};
 use backup_core::job::Tolerance;
 use jiff::Timestamp;
 use member::{Owners, Worker};
-use node::State;
-use pass::Temperature;
+use nodes::State;
+use pass::{Base, Temperature};
 use scan::{Scan, Scanner};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use work::Work;
@@ -133,16 +138,18 @@ impl TreeCollector {
     pub fn estimate(&self) -> Estimate {
         let mut estimate = self.repeated.unwrap_or_default();
         let mut certain = Estimate::default();
-        for node in &self.scan.nodes {
-            let t0 = match &node.state {
-                State::Same(t0) => Some(*t0),
-                State::Stored(stored) => Some(stored.t0).filter(|_| stored.settled),
-                _ => None,
+        let nodes = &self.scan.nodes;
+        for at in nodes.all() {
+            let t0 = match nodes.state(at) {
+                State::Same(t0) => Some(nodes.shelf.time_of(t0)),
+                State::Stored(number) => Some(nodes.shelf.t0(number)).filter(|_| nodes.shelf.is_settled(number)),
+                State::Unread | State::Skipped => None,
             };
-            let kept = node.trusted && t0.is_some_and(|t0| node.unmoved_since(t0, &node.stat.tuple));
+            let stat = nodes.stat(at);
+            let kept = nodes.is_trusted(at) && t0.is_some_and(|t0| stat.unmoved_since(t0, &stat.tuple));
             if !kept {
                 certain.paths += 1;
-                certain.bytes += node.size();
+                certain.bytes += nodes.size(at);
             }
         }
         estimate.paths = estimate.paths.max(certain.paths);
@@ -176,13 +183,13 @@ impl TreeCollector {
         let old = std::mem::take(&mut self.scan.nodes);
         let mut known = pass::carry_over(old, &mut scan.nodes, temperature, stepped);
         let (mut base, mut gone) = match &self.base {
-            Some(base) => pass::compare_with_base(base, &mut scan),
-            None => (HashMap::new(), Vec::new()),
+            Some(base) => pass::compare_with_base(base, &mut scan.nodes)?,
+            None => (Base::default(), HashSet::new()),
         };
         let Progress { paths: read, bytes: read_bytes } =
             self.read(&mut scan, temperature, t0, &mut known, &mut base, &mut gone)?;
         self.repeated = self.stats.map(|_| Estimate { paths: read, bytes: read_bytes });
-        let paths = scan.nodes.len() as u64;
+        let paths = scan.nodes.len().into();
         let started = Timestamp::new(t0.seconds, t0.nanoseconds.cast_signed()).unwrap_or_default();
         let stats = PassStats { t0: started, paths, read, read_bytes };
         (self.scan, self.t0, self.clock, self.stats) = (scan, t0, Some(clock), Some(stats));

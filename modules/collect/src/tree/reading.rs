@@ -3,23 +3,25 @@
 use super::error::TreeError;
 use super::large::{Assembly, Open, RunRead};
 use super::member::{Context, GroupRead, Outcome, Worker};
-use super::node::{Node, Place, State, absolute, find};
-use super::pass::{Known, Temperature, draw_in_company, has_lost, renew};
-use super::scan::{ROUNDS, Scan, assign_links, replaced};
+use super::nodes::{Nodes, State};
+use super::pass::{Base, Known, Temperature, draw_in_company, has_lost, renew};
+use super::paths::Paths;
+use super::scan::{ROUNDS, Scan, replaced};
 use super::spec::Progress;
+use super::stored::{Place, Stored};
 use super::tell::Teller;
 use super::work::Work;
 use super::{TreeCollector, source};
+use backup_archive::Mtime;
 use backup_archive::group::{Cutter, LARGE};
-use backup_archive::index::{Record, Type};
-use backup_archive::{Mtime, order};
+use backup_archive::index::Type;
 use backup_common::pipeline;
 use backup_core::job::Tolerance;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// So many groups, of about 1 MiB each, are read before what came of it is noted.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 128;
 
 /// A unit of reading.
 enum Job<'a> {
@@ -34,7 +36,7 @@ enum Read {
     Failed(u32, Outcome),
 }
 
-/// Makes jobs of the nodes to be read, in path order; opens a large file when its turn comes.
+/// Makes jobs of the paths to be read, in path order; opens a large file when its turn comes.
 struct Jobs<'a> {
     context: &'a Context<'a>,
     todo: std::slice::Iter<'a, Vec<u32>>,
@@ -52,7 +54,7 @@ impl<'a> Iterator for Jobs<'a> {
             return Some(Job::Run(open, number));
         }
         let group = self.todo.next()?;
-        if self.context.nodes[group[0] as usize].size() <= LARGE {
+        if self.context.nodes.size(group[0]) <= LARGE {
             return Some(Job::Group(group));
         }
         match self.context.open_large(group[0]) {
@@ -67,16 +69,16 @@ impl<'a> Iterator for Jobs<'a> {
     }
 }
 
-/// Groups of the nodes that are to be read.
-fn groups(nodes: &[Node]) -> Vec<Vec<u32>> {
+/// Groups of the paths that are to be read.
+fn groups(nodes: &Nodes) -> Vec<Vec<u32>> {
     let mut cutter = Cutter::default();
+    let mut paths = Paths::default();
     let mut groups: Vec<Vec<u32>> = Vec::new();
-    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| matches!(node.state, State::Unread)) {
-        if cutter.begins(&node.path, node.size()) {
+    for at in nodes.all().filter(|&at| nodes.state(at) == State::Unread) {
+        if cutter.begins(paths.of(nodes, at), nodes.size(at)) {
             groups.push(Vec::new());
         }
-        let index = u32::try_from(index).expect("fewer than 2^32 paths fit in memory");
-        groups.last_mut().expect("the first member begins a group").push(index);
+        groups.last_mut().expect("the first member begins a group").push(at);
     }
     groups
 }
@@ -89,8 +91,8 @@ impl TreeCollector {
         temperature: Temperature,
         t0: Mtime,
         known: &mut Known,
-        base: &mut HashMap<u32, Record>,
-        gone: &mut Vec<Box<[u8]>>,
+        base: &mut Base,
+        gone: &mut HashSet<u32>,
     ) -> Result<Progress, TreeError> {
         let teller = Teller::new(self.watch.as_ref());
         for round in 0.. {
@@ -103,6 +105,7 @@ impl TreeCollector {
                 break;
             }
             self.owners.learn(&scan.nodes);
+            let time = scan.nodes.shelf.time(t0);
             let mut moved = false;
             for part in todo.chunks(AT_ONCE) {
                 let context = Context {
@@ -121,81 +124,88 @@ impl TreeCollector {
                     if again {
                         known.remove(&index);
                     }
-                    moved |= self.conclude(scan, index, outcome, again, gone)?;
+                    moved |= self.conclude(scan, time, index, outcome, again, gone)?;
                 }
             }
             if moved {
                 reassign(&mut scan.nodes);
             }
         }
-        gone.sort_by(|a, b| order::compare(a, b));
         Ok(teller.done())
     }
 
     /// Whether a path that is not what the walk saw can be read as what it is now.
-    fn may_try_again(&self, nodes: &[Node], index: u32, outcome: &Outcome) -> bool {
+    fn may_try_again(&self, nodes: &Nodes, index: u32, outcome: &Outcome) -> bool {
         let Outcome::Again(stat) = outcome else { return false };
         stat.kind != Type::Directory && self.spec.stores(stat.kind) && same_directory(nodes, index)
     }
 
-    /// Notes what came of reading a node. Returns whether hard link sets may have changed by it.
+    /// Notes what came of reading a path in the pass that began at `time`. Returns whether hard link sets may have
+    /// changed by it.
     fn conclude(
         &self,
         scan: &mut Scan,
-        index: u32,
+        time: u16,
+        at: u32,
         outcome: Outcome,
         again: bool,
-        gone: &mut Vec<Box<[u8]>>,
+        gone: &mut HashSet<u32>,
     ) -> Result<bool, TreeError> {
-        let node = &mut scan.nodes[index as usize];
+        let nodes = &mut scan.nodes;
         match outcome {
-            Outcome::Read(state, stat) => {
-                (node.state, node.stat) = (state, stat);
+            Outcome::Same(stat) => {
+                nodes.set_stat(at, &stat);
+                nodes.set_state(at, State::Same(time));
+                return Ok(false);
+            }
+            Outcome::Stored(stored, stat) | Outcome::Kept(stored, stat) => {
+                nodes.set_stat(at, &stat);
+                nodes.store(at, *stored);
                 return Ok(false);
             }
             Outcome::Again(stat) if again => {
-                let moved = node.in_set || !stat.is_same_inode(&node.stat);
-                (node.state, node.stat) = (State::Unread, stat);
+                let moved = nodes.in_set(at) || stat.inode() != nodes.inode(at);
+                nodes.set_stat(at, &stat);
+                nodes.set_state(at, State::Unread);
                 return Ok(moved);
             }
             Outcome::Again(stat) if self.spec.stores(stat.kind) => {
-                let path = node.absolute();
+                let path = nodes.absolute(at);
                 scan.warnings.push(format!("cannot read {}: {}", path.display(), replaced()));
-                scan.unreadable.push(node.path.clone());
+                scan.unreadable.push(nodes.path(at).into());
                 let lost = TreeError::Unreadable { action: "read", path, source: replaced() };
                 scan.lost.get_or_insert(lost);
             }
-            Outcome::Again(_) | Outcome::Gone => gone.push(node.path.clone()),
+            Outcome::Again(_) | Outcome::Gone => gone.extend(nodes.parent(at)),
             Outcome::Unreadable(source) if self.spec.unreadable == Tolerance::Allow => {
-                scan.warnings.push(format!("cannot read {}: {source}", node.absolute().display()));
-                scan.unreadable.push(node.path.clone());
+                scan.warnings.push(format!("cannot read {}: {source}", nodes.absolute(at).display()));
+                scan.unreadable.push(nodes.path(at).into());
             }
             Outcome::Unreadable(source) => {
-                return Err(TreeError::Unreadable { action: "read", path: absolute(&node.path), source });
+                return Err(TreeError::Unreadable { action: "read", path: nodes.absolute(at), source });
             }
         }
-        node.state = State::Skipped;
-        Ok(node.in_set)
+        nodes.set_state(at, State::Skipped);
+        Ok(nodes.in_set(at))
     }
 }
 
 /// Whether a path is still looked up in the directory that the walk saw: otherwise somebody might have put a link in
 /// its way, and what would be read is not part of the tree.
-fn same_directory(nodes: &[Node], index: u32) -> bool {
-    let parent = order::parent(&nodes[index as usize].path).and_then(|path| find(nodes, path));
-    parent.is_none_or(|at| {
-        let now = source::look(&nodes[at].absolute());
-        now.is_ok_and(|now| now.is_some_and(|now| now.is_same_inode(&nodes[at].stat)))
+fn same_directory(nodes: &Nodes, at: u32) -> bool {
+    nodes.parent(at).is_none_or(|parent| {
+        let now = source::look(&nodes.absolute(parent));
+        now.is_ok_and(|now| now.is_some_and(|now| now.inode() == nodes.inode(parent)))
     })
 }
 
 /// Finds the hard link sets anew after a member of one vanished or was replaced; whose role changed is read again.
-fn reassign(nodes: &mut [Node]) {
-    let roles: Vec<Option<u32>> = nodes.iter().map(|node| node.link).collect();
-    assign_links(nodes);
-    for (node, before) in nodes.iter_mut().zip(roles) {
-        if node.link != before && !matches!(node.state, State::Skipped) {
-            node.state = State::Unread;
+fn reassign(nodes: &mut Nodes) {
+    let roles: Vec<Option<u32>> = nodes.all().map(|at| nodes.link(at)).collect();
+    nodes.assign_links();
+    for (at, before) in nodes.all().zip(roles) {
+        if nodes.link(at) != before && nodes.state(at) != State::Skipped {
+            nodes.set_state(at, State::Unread);
         }
     }
 }
@@ -213,7 +223,7 @@ fn read_groups(
     let mut outcomes = Vec::new();
     let mut assembly = None;
     let failed = |index: u32| {
-        move |source| TreeError::Unreadable { action: "read", path: context.nodes[index as usize].absolute(), source }
+        move |source| TreeError::Unreadable { action: "read", path: context.nodes.absolute(index), source }
     };
     pipeline::run(
         workers,
@@ -259,18 +269,14 @@ fn keep_group(raw: bool, work: &mut Work, group: GroupRead, outcomes: &mut Outco
         }
     }
     for (index, mut outcome) in group.outcomes {
-        // A place that was kept from an earlier pass names its frame already.
-        if let Outcome::Read(State::Stored(stored), _) = &mut outcome
-            && stored.fresh
+        if let Outcome::Stored(stored, _) = &mut outcome
+            && let Stored { place: Place::Frame { frame, skip, length }, .. } = **stored
         {
-            stored.fresh = false;
-            if let Place::Frame { frame, skip, length } = stored.place {
-                stored.place = if raw {
-                    Place::Spool { at: spooled[frame as usize] + u64::from(skip), length }
-                } else {
-                    Place::Frame { frame: frames[frame as usize], skip, length }
-                };
-            }
+            stored.place = if raw {
+                Place::Spool { at: spooled[frame as usize] + u64::from(skip), length }
+            } else {
+                Place::Frame { frame: frames[frame as usize], skip, length }
+            };
         }
         outcomes.push((index, outcome));
     }
@@ -279,11 +285,10 @@ fn keep_group(raw: bool, work: &mut Work, group: GroupRead, outcomes: &mut Outco
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::Stat;
     use super::super::scan::Scanner;
     use super::super::spec::TreeSpec;
+    use super::super::stat::Stat;
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
     fn what_exists_and_cannot_be_caught_is_not_taken_for_gone() {
@@ -296,9 +301,9 @@ mod tests {
             let staging = tempfile::tempdir_in(staging.path()).unwrap();
             let mut collector = TreeCollector::new(spec.clone(), None, staging.path()).unwrap();
             let mut scan = Scanner::new(&spec).unwrap().scan(&HashSet::new()).unwrap();
-            let now = Stat { links: 1, ..scan.nodes[0].stat };
-            let mut gone = Vec::new();
-            collector.conclude(&mut scan, 0, Outcome::Again(now), false, &mut gone).unwrap();
+            let now = Stat { linked: false, ..scan.nodes.stat(0) };
+            let mut gone = HashSet::new();
+            collector.conclude(&mut scan, 0, 0, Outcome::Again(now), false, &mut gone).unwrap();
             assert!(gone.is_empty() && scan.unreadable.len() == 1 && scan.warnings.len() == 1, "{scan:?}");
             collector.scan = scan;
             assert!(collector.has_lost_something());

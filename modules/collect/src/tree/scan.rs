@@ -1,19 +1,20 @@
 //! The walk: every path below the include paths, sorted, without opening a single file.
 
+use super::ahead::{Ahead, Listed};
 use super::error::TreeError;
-use super::node::{Node, Stat, State};
+use super::nodes::{Mark, Nodes};
 use super::spec::TreeSpec;
+use super::stat::Stat;
 use backup_adapters::space::FileSystem;
 use backup_archive::index::Type;
 use backup_archive::order;
 use backup_core::exclude::Exclude;
 use backup_core::job::Tolerance;
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{FileStat, Mode, fstat, fstatat, lstat, stat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, fstat, lstat, stat};
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -28,8 +29,7 @@ type Inode = (u64, u64);
 /// What one walk found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// In path order.
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Nodes,
     pub(super) sockets: u64,
     /// Paths that the policy allowed to leave out; nothing is known of what lies below them.
     pub(super) unreadable: Vec<Box<[u8]>>,
@@ -41,13 +41,13 @@ pub(super) struct Scan {
 
 impl Scan {
     /// How far the walk is, for [`Self::forget`].
-    fn mark(&self) -> [usize; 3] {
-        [self.nodes.len(), self.unreadable.len(), self.warnings.len()]
+    fn mark(&self) -> (Mark, [usize; 2]) {
+        (self.nodes.mark(), [self.unreadable.len(), self.warnings.len()])
     }
 
     /// Forgets what was found since. Sockets are only counted: some may be counted twice.
-    fn forget(&mut self, [nodes, unreadable, warnings]: [usize; 3]) {
-        self.nodes.truncate(nodes);
+    fn forget(&mut self, (nodes, [unreadable, warnings]): (Mark, [usize; 2])) {
+        self.nodes.forget(nodes);
         self.unreadable.truncate(unreadable);
         self.warnings.truncate(warnings);
     }
@@ -99,16 +99,20 @@ impl Scanner {
     /// One walk. Paths that vanish while it looks are as if they had never been there.
     /// Only files on the `synced` devices can be trusted to have moved their mtime when they were written.
     pub(super) fn scan(&self, synced: &HashSet<u64>) -> Result<Scan, TreeError> {
-        let mut walk = Walk { scanner: self, synced, own: self.own(), scan: Scan::default(), trusted: HashMap::new() };
-        for root in &self.roots {
-            walk.root(root)?;
-        }
-        let mut scan = walk.scan;
-        scan.nodes.sort_unstable_by(|a, b| order::compare(&a.path, &b.path));
-        scan.nodes.dedup_by(|next, last| next.path == last.path);
-        scan.warnings.sort_unstable();
-        assign_links(&mut scan.nodes);
-        Ok(scan)
+        Ahead::with(self.spec.threads.saturating_sub(1), |ahead| {
+            let mut walk = Walk::new(self, synced, ahead);
+            let mut roots: Vec<&PathBuf> = self.roots.iter().collect();
+            roots.sort_by(|a, b| order::compare(member_name(a), member_name(b)));
+            for root in roots {
+                let mark = walk.scan.nodes.mark();
+                walk.root(root)?;
+                walk.scan.nodes.settle(mark);
+            }
+            let mut scan = walk.scan;
+            scan.warnings.sort_unstable();
+            scan.nodes.assign_links();
+            Ok(scan)
+        })
     }
 
     /// The directories of our own that exist, whatever path leads to them.
@@ -120,7 +124,8 @@ impl Scanner {
     fn leaves_out(&self, path: &Path, stat: &Stat, own: &HashSet<Inode>) -> bool {
         let directory = stat.kind == Type::Directory;
         // Nested include paths are walked on their own.
-        (directory && (own.contains(&(stat.tuple.dev, stat.tuple.ino)) || self.roots.contains(path)))
+        self.roots.contains(path)
+            || (directory && own.contains(&stat.inode()))
             || !self.spec.stores(stat.kind)
             || self.exclude.covers(path.as_os_str().as_bytes(), directory)
     }
@@ -129,6 +134,7 @@ impl Scanner {
 struct Walk<'a> {
     scanner: &'a Scanner,
     synced: &'a HashSet<u64>,
+    ahead: &'a Ahead,
     /// Directories that are never part of a copy.
     own: HashSet<Inode>,
     scan: Scan,
@@ -136,7 +142,21 @@ struct Walk<'a> {
     trusted: HashMap<u64, bool>,
 }
 
-impl Walk<'_> {
+/// A path that the walk is at.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    path: &'a Path,
+    /// The directory around it; `None` for include paths.
+    parent: Option<u32>,
+    /// Its name there.
+    name: &'a [u8],
+}
+
+impl<'a> Walk<'a> {
+    fn new(scanner: &'a Scanner, synced: &'a HashSet<u64>, ahead: &'a Ahead) -> Self {
+        Self { scanner, synced, ahead, own: scanner.own(), scan: Scan::default(), trusted: HashMap::new() }
+    }
+
     /// Takes an include path and what is below, as it is now.
     fn root(&mut self, root: &Path) -> Result<(), TreeError> {
         for _ in 0..ROUNDS {
@@ -144,12 +164,18 @@ impl Walk<'_> {
             if self.root_as_it_is(root)? != Entered::Moved {
                 return Ok(());
             }
-            self.scan.forget(mark);
+            self.forget(mark);
         }
         self.unreadable("read", root, replaced())
     }
 
+    fn forget(&mut self, mark: (Mark, [usize; 2])) {
+        self.scan.forget(mark);
+        self.ahead.forget();
+    }
+
     fn root_as_it_is(&mut self, root: &Path) -> Result<Entered, TreeError> {
+        let at = At { path: root, parent: None, name: member_name(root) };
         let spec = &self.scanner.spec;
         let stat = match lstat(root) {
             Ok(raw) => Stat::new(&raw),
@@ -158,7 +184,7 @@ impl Walk<'_> {
         };
         let refuse = |what| Err(TreeError::NotCollectable { path: root.to_owned(), what });
         match stat {
-            Some(stat) if stat.kind == Type::Directory => match self.directory(root, stat, stat.tuple.dev)? {
+            Some(stat) if stat.kind == Type::Directory => match self.directory(at, stat, stat.tuple.dev)? {
                 Entered::Gone => self.missing(root),
                 Entered::Empty if spec.empty == Tolerance::Fail => Err(TreeError::Empty(root.to_owned())),
                 Entered::Empty => {
@@ -168,7 +194,7 @@ impl Walk<'_> {
                 entered => Ok(entered),
             },
             Some(stat) if stat.kind == Type::File => {
-                self.push(root, stat);
+                self.push(at, stat);
                 Ok(Entered::Filled)
             }
             Some(stat) if stat.kind == Type::Symlink => refuse("a symbolic link"),
@@ -185,39 +211,58 @@ impl Walk<'_> {
     }
 
     /// Takes a directory, what is in it, and what is below, if it is still the one that was seen.
-    fn directory(&mut self, path: &Path, seen: Stat, device: u64) -> Result<Entered, TreeError> {
-        let entries = match list(path, &seen) {
+    fn directory(&mut self, at: At, seen: Stat, device: u64) -> Result<Entered, TreeError> {
+        let entries = match self.ahead.list(at.path, &seen) {
             Ok(entries) => entries,
             Err(Errno::ENOENT) => return Ok(Entered::Gone),
             Err(Errno::ENOTDIR | Errno::ELOOP | Errno::ESTALE) => return Ok(Entered::Moved),
             Err(error) => {
-                self.push(path, seen);
-                return self.unreadable("read", path, error.into()).map(|()| Entered::Filled);
+                self.push(at, seen);
+                return self.unreadable("read", at.path, error.into()).map(|()| Entered::Filled);
             }
         };
-        self.push(path, seen);
+        let parent = self.push(at, seen);
+        self.announce(at.path, &entries, device);
         let entered = if entries.is_empty() { Entered::Empty } else { Entered::Filled };
-        for (name, raw) in entries {
-            let child = path.join(OsStr::from_bytes(&name));
-            match raw {
-                Ok(raw) => {
-                    if self.entry(&child, &raw, &seen, device)? == Entered::Moved {
+        for (name, stat) in entries {
+            let child = at.path.join(OsStr::from_bytes(&name));
+            let child = At { path: &child, parent, name: &name };
+            match stat {
+                Ok(stat) => {
+                    if self.entry(child, stat, &seen, device)? == Entered::Moved {
                         return Ok(Entered::Moved);
                     }
                 }
                 Err(Errno::ENOENT) => {}
-                Err(error) => self.unreadable("inspect", &child, error.into())?,
+                Err(error) => self.unreadable("inspect", child.path, error.into())?,
             }
         }
         Ok(entered)
     }
 
+    /// Says which directories the walk will enter next.
+    fn announce(&self, path: &Path, entries: &[Listed], device: u64) {
+        let directories = entries.iter().filter_map(|(name, stat)| {
+            let stat = stat.ok().flatten().filter(|stat| stat.kind == Type::Directory)?;
+            let child = path.join(OsStr::from_bytes(name));
+            let enters = self.enters(&stat, device) && !self.scanner.leaves_out(&child, &stat, &self.own);
+            enters.then_some((child, stat))
+        });
+        self.ahead.want(directories);
+    }
+
+    /// Whether the policy goes into this directory.
+    const fn enters(&self, stat: &Stat, device: u64) -> bool {
+        stat.tuple.dev == device || !self.scanner.spec.one_file_system
+    }
+
     /// Takes an entry of the directory `around`. If something takes its place meanwhile, that is taken instead; if
     /// `around` itself is not there any more, it has moved.
-    fn entry(&mut self, path: &Path, raw: &FileStat, around: &Stat, device: u64) -> Result<Entered, TreeError> {
-        let mut raw = *raw;
+    fn entry(&mut self, at: At, seen: Option<Stat>, around: &Stat, device: u64) -> Result<Entered, TreeError> {
+        let path = at.path;
+        let mut seen = seen;
         for _ in 0..ROUNDS {
-            let Some(stat) = Stat::new(&raw) else {
+            let Some(stat) = seen else {
                 self.scan.sockets += 1;
                 return Ok(Entered::Filled);
             };
@@ -225,28 +270,28 @@ impl Walk<'_> {
                 return Ok(Entered::Filled);
             }
             if stat.kind != Type::Directory {
-                self.push(path, stat);
+                self.push(at, stat);
                 return Ok(Entered::Filled);
             }
-            if self.scanner.spec.one_file_system && stat.tuple.dev != device {
-                self.push(path, stat);
+            if !self.enters(&stat, device) {
+                self.push(at, stat);
                 self.scan.warnings.push(format!("{} is another file system; it is left out", path.display()));
                 return Ok(Entered::Filled);
             }
             let mark = self.scan.mark();
-            let entered = self.directory(path, stat, device)?;
+            let entered = self.directory(at, stat, device)?;
             if entered != Entered::Moved {
                 return Ok(entered);
             }
-            self.scan.forget(mark);
+            self.forget(mark);
             let now = lstat(path);
             // Asked last: what was found by that path was then found in that directory, not behind a link.
             let is_around = |raw: FileStat| Stat::new(&raw).is_some_and(|now| now.is_same_inode(around));
             if !path.parent().is_some_and(|parent| lstat(parent).is_ok_and(is_around)) {
                 return Ok(Entered::Moved);
             }
-            raw = match now {
-                Ok(raw) => raw,
+            seen = match now {
+                Ok(raw) => Stat::new(&raw),
                 Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Entered::Gone),
                 Err(error) => return self.unreadable("inspect", path, error.into()).map(|()| Entered::Filled),
             };
@@ -254,14 +299,14 @@ impl Walk<'_> {
         self.unreadable("read", path, replaced()).map(|()| Entered::Filled)
     }
 
-    fn push(&mut self, path: &Path, stat: Stat) {
-        let trusted = self.synced.contains(&stat.tuple.dev) && self.is_trusted(path, &stat);
-        let path = member_name(path);
+    /// Adds a path and says which it is.
+    fn push(&mut self, at: At, stat: Stat) -> Option<u32> {
         // The root of all has no name in an archive.
-        if path.is_empty() {
-            return;
+        if at.name.is_empty() {
+            return None;
         }
-        self.scan.nodes.push(Node { path, stat, link: None, in_set: false, trusted, state: State::Unread });
+        let trusted = self.synced.contains(&stat.tuple.dev) && self.is_trusted(at.path, &stat);
+        Some(self.scan.nodes.push(at.parent, at.name, &stat, trusted))
     }
 
     /// Asks the file itself: one that is mounted is not on the file system of the directory around it.
@@ -282,60 +327,15 @@ impl Walk<'_> {
             return Err(TreeError::Unreadable { action, path: path.to_owned(), source });
         }
         self.scan.warnings.push(format!("cannot {action} {}: {source}", path.display()));
-        self.scan.unreadable.push(member_name(path));
+        self.scan.unreadable.push(member_name(path).into());
         Ok(())
     }
 }
 
 /// The absolute path without its leading slash.
-fn member_name(path: &Path) -> Box<[u8]> {
+fn member_name(path: &Path) -> &[u8] {
     let path = path.as_os_str().as_bytes();
-    path.strip_prefix(b"/").unwrap_or(path).into()
-}
-
-type Listed = (Box<[u8]>, nix::Result<FileStat>);
-
-/// What is in a directory, sorted by name, if it is still the one that was seen.
-fn list(path: &Path, seen: &Stat) -> nix::Result<Vec<Listed>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = match nix::fcntl::open(path, flags | OFlag::O_NOATIME, Mode::empty()) {
-        Err(Errno::EPERM) => nix::fcntl::open(path, flags, Mode::empty())?,
-        result => result?,
-    };
-    if !Stat::new(&fstat(&fd)?).is_some_and(|now| now.is_same_inode(seen)) {
-        return Err(Errno::ESTALE);
-    }
-    let mut directory = Dir::from_fd(fd)?;
-    let mut names: Vec<std::ffi::CString> = Vec::new();
-    for entry in directory.iter() {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
-        }
-    }
-    names.sort_unstable();
-    let inspect = |name: &CStr| fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-    Ok(names.iter().map(|name| (name.to_bytes().into(), inspect(name))).collect())
-}
-
-/// Finds the sets of hard links: the first path of each is the member, the others point at it.
-pub(super) fn assign_links(nodes: &mut [Node]) {
-    let mut first: HashMap<(u64, u64), u32> = HashMap::new();
-    for index in 0..nodes.len() {
-        let node = &mut nodes[index];
-        (node.link, node.in_set) = (None, false);
-        let alone = node.stat.links < 2 || node.stat.kind == Type::Directory;
-        if alone || matches!(node.state, State::Skipped) {
-            continue;
-        }
-        let number = u32::try_from(index).expect("fewer than 2^32 paths fit in memory");
-        let leader = *first.entry((node.stat.tuple.dev, node.stat.tuple.ino)).or_insert(number);
-        if leader != number {
-            node.link = Some(leader);
-            node.in_set = true;
-            nodes[leader as usize].in_set = true;
-        }
-    }
+    path.strip_prefix(b"/").unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -359,32 +359,32 @@ mod tests {
         std::fs::rename(path("d"), path("before")).unwrap();
         std::fs::rename(path("now"), path("d")).unwrap();
         let synced = HashSet::new();
-        let walk = || Walk {
-            scanner: &scanner,
-            synced: &synced,
-            own: HashSet::new(),
-            scan: Scan::default(),
-            trusted: HashMap::new(),
+        let ahead = Ahead::default();
+        let walk = || Walk::new(&scanner, &synced, &ahead);
+        let enter = |walk: &mut Walk, name: &str, seen: &FileStat, around: &Stat| {
+            let path = path(name);
+            let at = At { path: &path, parent: None, name: member_name(&path) };
+            walk.entry(at, Stat::new(seen), around, around.tuple.dev).unwrap()
         };
-        let device = around.tuple.dev;
         let mut found = walk();
-        assert_eq!(found.entry(&path("d"), &d, &around, device).unwrap(), Entered::Filled);
-        let names = ["d", "d/below", "d/below/f"].map(|name| member_name(&path(name)));
-        assert!(found.scan.nodes.iter().map(|node| &node.path).eq(&names), "{:?}", found.scan.nodes);
-        assert_eq!(found.scan.nodes[0].stat.tuple.ino, lstat(&path("d")).unwrap().st_ino);
+        assert_eq!(enter(&mut found, "d", &d, &around), Entered::Filled);
+        let names = ["d", "d/below", "d/below/f"].map(|name| member_name(&path(name)).to_vec());
+        let nodes = &found.scan.nodes;
+        assert!(nodes.all().map(|at| nodes.path(at)).eq(names), "{nodes:?}");
+        assert_eq!(nodes.stat(0).tuple.ino, lstat(&path("d")).unwrap().st_ino);
         // What was seen in a directory that is not there any more: that directory is looked at anew.
         let mut stale = walk();
         let seen = Stat::new(&d).unwrap();
-        assert_eq!(stale.entry(&path("d/below"), &below, &seen, device).unwrap(), Entered::Moved);
-        assert!(stale.scan.nodes.is_empty());
+        assert_eq!(enter(&mut stale, "d/below", &below, &seen), Entered::Moved);
+        assert_eq!(stale.scan.nodes.len(), 0);
         // A file came, or nothing.
         std::fs::remove_dir_all(path("d")).unwrap();
         let mut gone = walk();
-        assert_eq!(gone.entry(&path("d"), &d, &around, device).unwrap(), Entered::Gone);
-        assert!(gone.scan.nodes.is_empty());
+        assert_eq!(enter(&mut gone, "d", &d, &around), Entered::Gone);
+        assert_eq!(gone.scan.nodes.len(), 0);
         std::fs::write(path("d"), "a file").unwrap();
         let mut file = walk();
-        assert_eq!(file.entry(&path("d"), &d, &around, device).unwrap(), Entered::Filled);
-        assert_eq!(file.scan.nodes[0].stat.kind, Type::File);
+        assert_eq!(enter(&mut file, "d", &d, &around), Entered::Filled);
+        assert_eq!(file.scan.nodes.kind(0), Type::File);
     }
 }

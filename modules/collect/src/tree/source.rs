@@ -1,7 +1,7 @@
 //! Opening and asking single files of the live tree, so that nothing blocks and nothing else than what the scan saw
 //! is read.
 
-use super::node::{Attributes, Stat};
+use super::stat::{Attributes, Stat};
 use backup_archive::sparse::SparseMap;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -28,8 +28,20 @@ pub(super) enum Found<T> {
     Gone,
 }
 
-/// Opens a regular file if it is still the inode that was seen, and says how it is now.
-pub(super) fn open(path: &Path, seen: &Stat) -> io::Result<Found<(File, Stat)>> {
+/// A regular file.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    /// How it is now.
+    pub(super) stat: Stat,
+    /// Bytes that the file system has set aside for it.
+    pub(super) allocated: u64,
+}
+
+/// Opens a regular file if it is still the inode that was seen.
+// The C library's own integer types differ between targets.
+#[allow(clippy::cast_sign_loss)]
+pub(super) fn open(path: &Path, seen: &Stat) -> io::Result<Found<Opened>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let fd = match nix::fcntl::open(path, flags | OFlag::O_NOATIME, Mode::empty()) {
         // Only the owner and root may leave the access time alone.
@@ -42,8 +54,11 @@ pub(super) fn open(path: &Path, seen: &Stat) -> io::Result<Found<(File, Stat)>> 
         Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return look_again(path),
         result => result?,
     };
-    match Stat::new(&fstat(&fd)?) {
-        Some(now) if now.is_same_inode(seen) && now.kind == seen.kind => Ok(Found::It((File::from(fd), now))),
+    let raw = fstat(&fd)?;
+    match Stat::new(&raw) {
+        Some(stat) if stat.is_same_inode(seen) && stat.kind == seen.kind => {
+            Ok(Found::It(Opened { file: File::from(fd), stat, allocated: raw.st_blocks as u64 * 512 }))
+        }
         _ => look_again(path),
     }
 }
@@ -114,9 +129,8 @@ fn collect(
 }
 
 /// Where a file has data, if it has holes.
-pub(super) fn holes(file: &File, stat: &Stat) -> io::Result<Option<SparseMap>> {
-    let size = stat.tuple.size;
-    if stat.allocated >= size {
+pub(super) fn holes(file: &File, size: u64, allocated: u64) -> io::Result<Option<SparseMap>> {
+    if allocated >= size {
         return Ok(None);
     }
     let mut data: Vec<Range<u64>> = Vec::new();

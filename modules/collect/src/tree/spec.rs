@@ -1,7 +1,6 @@
 //! What is to be collected, and what came of it: the plain data at the edge of this folder.
 
-use backup_archive::Index;
-use backup_archive::index::Type;
+use backup_archive::index::{Draft, Type};
 use backup_core::Digest;
 use backup_core::job::Tolerance;
 use backup_core::manifest::{Artifact, Counts, Tree};
@@ -116,5 +115,5 @@ pub struct TreeResult {
     /// What the policy tolerated, and what changed while it was read.
     pub warnings: Vec<String>,
     /// The index of a full, to be stored when its digest is known; `None` for incrementals.
-    pub index: Option<Index>,
+    pub index: Option<Draft>,
 }

@@ -34,6 +34,13 @@ impl Appended {
         Ok(Self { path, file, length: 0 })
     }
 
+    /// One that nobody else needs the name of: it is gone whatever happens to us.
+    pub(super) fn unnamed(path: PathBuf) -> Result<Self, TreeError> {
+        let file = Self::create(path)?;
+        std::fs::remove_file(&file.path).map_err(TreeError::io("remove", &file.path))?;
+        Ok(file)
+    }
+
     /// Adds bytes and says where they begin.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<u64, TreeError> {
         let at = self.length;
@@ -88,9 +95,7 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn create(staging: &Path) -> Result<Self, TreeError> {
         let file = Appended::create(staging.join(".frames"))?;
-        let spool = Appended::create(staging.join(".spool"))?;
-        // Nobody else needs its name, and so it is gone whatever happens to us.
-        std::fs::remove_file(&spool.path).map_err(TreeError::io("remove", &spool.path))?;
+        let spool = Appended::unnamed(staging.join(".spool"))?;
         let trail = Some(Trail::begin(&file.path, &file.file)?);
         Ok(Self { file, frames: Vec::new(), spool, trail, back: ReadBack::default() })
     }

@@ -23,7 +23,7 @@ fn what_changed_comes_back_over_the_base() {
         dd if=/dev/urandom of=big bs=4096 seek=1000 count=40 conv=notrunc status=none; head -c 100 /dev/urandom >>big
         head -c 9M /dev/urandom >rewritten",
     );
-    let made = place.collect(Some(&base.reloaded_index()), 3600);
+    let made = place.collect(Some(base.index()), 3600);
     place.assert_restores(&[&base, &made]);
     assert_eq!(made.deleted(&place), ["a/h1", "c/gone", "gonedir", "pipe", "todir", "tofile"]);
     let names = made.names(&place);
@@ -144,7 +144,7 @@ fn attributes_that_a_directory_gained_or_changed_do_not_cost_what_is_in_it() {
     let base = place.collect(None, 3600);
     place.sh("setfattr -n user.b -v c gained; setfacl -m u:4:r gained; setfattr -n security.label -v new changed
         setfattr -n user.a -v c changed; setfacl -m u:3:rw,u:4:x acl; setfacl -d -x g:4 default; setfacl -d -m u:3:rwx default");
-    let made = place.collect(Some(&base.reloaded_index()), 3600);
+    let made = place.collect(Some(base.index()), 3600);
     assert_eq!(made.deleted(&place), <[String; 0]>::default());
     assert_eq!(made.names(&place), ["", "acl", "changed", "default", "gained"]);
     place.assert_restores(&[&base, &made]);
@@ -162,7 +162,7 @@ fn an_attribute_that_a_directory_lost_does_not_come_back() {
         setfattr -n user.a -v b d; setfattr -n user.b -v c d; setfattr -n user.a -v b beside");
     let base = place.collect(None, 3600);
     place.sh("setfattr -x user.a d; setfattr -x user.a beside; setfattr -n user.c -v d beside; printf xxxxxxxx | dd of=d/large bs=1 seek=99 conv=notrunc status=none");
-    let made = place.collect(Some(&base.reloaded_index()), 3600);
+    let made = place.collect(Some(base.index()), 3600);
     assert_eq!(made.deleted(&place), ["beside", "d"]);
     assert_eq!((made.names(&place), made.result.counts.patched), {
         let names = ["", "beside", "d", "d/deep", "d/deep/f", "d/large", "outside"];
@@ -176,7 +176,7 @@ fn an_attribute_that_a_directory_lost_does_not_come_back() {
     collector.warm(&later(3600)).unwrap();
     place.sh("setfattr -x user.b d");
     collector.cold(&later(3600)).unwrap();
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     assert_eq!(made.deleted(&place), ["d"]);
     place.assert_restores(&[&base, &made]);
 }

@@ -31,7 +31,7 @@ fn what_changes_between_the_passes_is_in() {
         });
         let cold = collector.cold(&later(3600)).unwrap();
         assert!(cold.read < 30, "{cold:?}");
-        let made = Made { staging, result: collector.finish().unwrap() };
+        let made = Made::new(staging, collector.finish().unwrap());
         match &base {
             None => place.assert_restores(&[&made]),
             Some(base) => place.assert_restores(&[base, &made]),
@@ -51,11 +51,12 @@ fn many_passes_give_what_one_gives() {
     collector.warm(&later(3600)).unwrap();
     place.sh("echo cold >d/f31; truncate -s 15M large");
     collector.cold(&later(3600)).unwrap();
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     place.assert_restores(&[&made]);
     let at_once = place.collect(None, 3600);
     assert_eq!(made.frames(), at_once.frames());
-    let count = |result: &backup_collect::tree::TreeResult| result.index.as_ref().map(backup_archive::Index::len);
+    let count =
+        |result: &backup_collect::tree::TreeResult| result.index.as_ref().map(backup_archive::index::Draft::len);
     assert_eq!(count(&made.result), count(&at_once.result));
 }
 
@@ -69,7 +70,7 @@ fn a_large_file_may_change_its_size_between_the_passes() {
         collector.warm(&later(3600)).unwrap();
         place.sh("truncate -s 5M cut; head -c 1M /dev/urandom >>grown; truncate -s 4M rest");
         collector.cold(&later(3600)).unwrap();
-        let made = Made { staging, result: collector.finish().unwrap() };
+        let made = Made::new(staging, collector.finish().unwrap());
         place.assert_restores(&base.iter().chain([&made]).collect::<Vec<_>>());
     }
 }
@@ -94,7 +95,7 @@ fn groups_with_long_names_are_more_than_one_frame() {
         fs::write(link, "a file now").unwrap();
     }
     collector.cold(&later(3600)).unwrap();
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     place.assert_restores(&[&made]);
     let largest = made.frame_sizes().into_iter().max().unwrap();
     assert!((4 << 20..backup_archive::group::MAX_FRAME as u64).contains(&largest), "{largest}");
@@ -113,7 +114,7 @@ fn the_live_tree_is_not_needed_after_the_last_pass() {
     fs::rename(place.src(), &aside).unwrap();
     let result = collector.finish().unwrap();
     fs::rename(&aside, place.src()).unwrap();
-    place.assert_restores(&[&Made { staging, result }]);
+    place.assert_restores(&[&Made::new(staging, result)]);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn a_page_written_through_a_mapping_is_not_missed() {
     mapping.set(b'3');
     assert_eq!(fs::metadata(place.path("mapped")).unwrap().modified().unwrap(), between, "the case under test");
     collector.cold(&later(0)).unwrap();
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     place.assert_restores(&[&made]);
 }
 
@@ -190,7 +191,7 @@ while True:
     writer.kill().unwrap();
     writer.wait().unwrap();
     collector.cold(&later(0)).unwrap();
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     assert!(made.result.warnings.is_empty(), "{:?}", made.result.warnings);
     place.assert_restores(&[&made]);
     let check =
@@ -211,7 +212,7 @@ fn a_stepped_clock_makes_the_cold_pass_read_everything() {
     };
     let cold = collector.cold(&stepped).unwrap();
     assert_eq!(cold.read, cold.paths);
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     place.assert_restores(&[&made]);
     // What was read and found equal was not stored again.
     assert_eq!(made.frames(), place.collect(None, 3600).frames());
@@ -229,7 +230,7 @@ fn an_untrusted_file_system_is_read_again_in_the_cold_pass() {
     assert_eq!(collector.estimate().paths, 3);
     let cold = collector.cold(&later(3600)).unwrap();
     assert_eq!(cold.read, 3);
-    let made = Made { staging, result: collector.finish().unwrap() };
+    let made = Made::new(staging, collector.finish().unwrap());
     // An incremental compares contents there, and stores nothing that is equal.
     let incremental = place.collect(Some(made.index()), 3600);
     assert_eq!(incremental.result.counts.files, 0);
@@ -318,5 +319,5 @@ fn a_write_in_place_that_restores_the_time_is_seen_by_the_inode() {
     file.write_all_at(b"bbbb", 0).unwrap();
     file.set_modified(then).unwrap();
     collector.cold(&later(3600)).unwrap();
-    place.assert_restores(&[&Made { staging, result: collector.finish().unwrap() }]);
+    place.assert_restores(&[&Made::new(staging, collector.finish().unwrap())]);
 }

@@ -43,7 +43,7 @@ fn collect(place: &Place, base: Option<&Made>, warm: &str, cold: &str) -> Made {
     collector.warm(&later(3600)).unwrap();
     place.sh(cold);
     collector.cold(&later(3600)).unwrap();
-    Made { staging, result: collector.finish().unwrap() }
+    Made::new(staging, collector.finish().unwrap())
 }
 
 proptest! {

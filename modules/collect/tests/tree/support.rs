@@ -6,6 +6,7 @@ use backup_archive::{Entry, Index};
 use backup_collect::tree::{TreeCollector, TreeResult, TreeSpec};
 use backup_core::job::Tolerance;
 use backup_core::{Digest, GenerationRef};
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub(crate) struct Place {
 pub(crate) struct Made {
     pub(crate) staging: PathBuf,
     pub(crate) result: TreeResult,
+    index: OnceCell<Index>,
 }
 
 /// The clocks, so much later: everything made until now is then safely old.
@@ -94,7 +96,7 @@ impl Place {
     pub(crate) fn collect(&self, base: Option<&Index>, seconds: u64) -> Made {
         let (mut collector, staging) = self.collector(base);
         collector.warm(&later(seconds)).unwrap();
-        Made { staging, result: collector.finish().unwrap() }
+        Made::new(staging, collector.finish().unwrap())
     }
 
     /// Restores generations over each other with plain tools and demands that the result equals the source.
@@ -109,14 +111,18 @@ impl Place {
 }
 
 impl Made {
-    pub(crate) fn index(&self) -> &Index {
-        self.result.index.as_ref().unwrap()
+    pub(crate) fn new(staging: PathBuf, result: TreeResult) -> Self {
+        Self { staging, result, index: OnceCell::new() }
     }
 
     /// The index as it comes back from its stored form.
-    pub(crate) fn reloaded_index(&self) -> Index {
-        let generation = GenerationRef { id: "20261120T220000Z".parse().unwrap(), digest: Digest::of(b"seal") };
-        Index::from_bytes(self.index().clone().into_bytes(&generation), &generation).unwrap()
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| {
+            let generation = GenerationRef { id: "20261120T220000Z".parse().unwrap(), digest: Digest::of(b"seal") };
+            let mut file = tempfile::tempfile().unwrap();
+            self.result.index.as_ref().unwrap().store(&generation, &mut file).unwrap();
+            Index::open(file, &generation).unwrap()
+        })
     }
 
     pub(crate) fn catalog(&self) -> Vec<Entry> {
