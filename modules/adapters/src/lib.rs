@@ -7,6 +7,7 @@
 //! crash are changed only by [`publish`]; `unsafe` is only in `sys`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod allocator;
 pub mod certificate;
 pub mod command;
 pub mod confine;

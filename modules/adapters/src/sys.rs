@@ -22,6 +22,16 @@ pub(crate) const RENAME_NOREPLACE: libc::c_uint = 1;
 /// `renameat2`: swap both names in one step.
 pub(crate) const RENAME_EXCHANGE: libc::c_uint = 2;
 
+/// `mi_option_purge_delay` of mimalloc 3, in milliseconds. The crate that binds it has no name for it.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// Sets how long mimalloc keeps freed memory.
+pub(crate) fn set_purge_delay(delay: std::time::Duration) {
+    let milliseconds = libc::c_long::try_from(delay.as_millis()).unwrap_or(libc::c_long::MAX);
+    // SAFETY: it takes plain integers and checks the option's number; it may be called at any time.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, milliseconds) }
+}
+
 /// What happens in the child between fork and exec.
 #[derive(Debug, Default)]
 pub(crate) struct ChildSetup {
@@ -116,4 +126,18 @@ pub(crate) fn rename2(from: &Path, to: &Path, flags: libc::c_uint) -> io::Result
         libc::syscall(libc::SYS_renameat2, libc::AT_FDCWD, from.as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags)
     };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_that_has_no_name_is_the_one_that_is_a_second_by_itself() {
+        // SAFETY: it takes a plain integer.
+        let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+        assert_eq!(delay(), 1000, "mimalloc 3 has it; no other option has this value");
+        set_purge_delay(std::time::Duration::from_millis(10));
+        assert_eq!(delay(), 10);
+    }
 }

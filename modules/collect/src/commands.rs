@@ -86,6 +86,7 @@ const MODULE: Module = Module {
 
 /// The whole executable.
 pub fn main() -> std::process::ExitCode {
+    backup_adapters::allocator::give_back_soon();
     backup_interface::main(&MODULE, |command, call| match command {
         Command::Run(args) | Command::Plan(args) => run(&args, call),
         Command::Status(args) => status::status(&args, host::now().timestamp()),
