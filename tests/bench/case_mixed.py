@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from statistics import median
 
+import disk
 import trees
 from measure import Cost, shell
 from ours import NAME, Handover
@@ -126,13 +127,11 @@ def _restore(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> None
         if peer.name in (TarZstd.name, Restic.name, Borg.name):
             peer.fresh()
             peer.full()
-    target = scene.room / "target"
+    size = 3 * trees.bytes_of(tree.paths()) + 2**30
 
     def restore(tool):
-        target.mkdir()
-        cost = tool.restore(target)
-        shutil.rmtree(target)
-        return cost
+        with disk.empty(scene.room / "disk", size) as target:
+            return tool.restore(target)
 
     tools = (ours, *(peer for peer in peers.values() if peer.name in (TarZstd.name, Restic.name, Borg.name)))
     costs = interleaved(min(scene.rounds, 3), {tool.name: (lambda tool=tool: restore(tool)) for tool in tools})
@@ -145,7 +144,7 @@ def _restore(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> None
         shutil.rmtree(peer.room, ignore_errors=True)
 
     scene.clock.say("a: restore of one file")
-    path = str(tree.paths()[len(tree.paths()) // 2])
+    path, target = str(tree.paths()[len(tree.paths()) // 2]), scene.room / "target"
 
     def one():
         target.mkdir()
