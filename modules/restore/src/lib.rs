@@ -27,6 +27,7 @@ mod swap;
 mod target;
 mod tree;
 mod unpack;
+mod write_out;
 
 pub use commands::{described, main};
 

@@ -6,6 +6,7 @@ use crate::tree::{Room, Spot, lost};
 use backup_adapters::publish;
 use backup_archive::order;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where the restored paths are made.
@@ -58,9 +59,19 @@ impl Staging {
         self.find_if_there(path)?.ok_or_else(|| lost(&crate::select::shown(path)))
     }
 
+    /// A path on each of its file systems.
+    pub(crate) fn file_systems(&self) -> Result<Vec<PathBuf>> {
+        let mut paths = HashMap::new();
+        for path in self.rooms.iter().map(Room::path) {
+            let found = path.metadata().map_err(RestoreError::io("inspect", path))?;
+            paths.insert(found.dev(), path.to_owned());
+        }
+        Ok(paths.into_values().collect())
+    }
+
     /// Makes durable what was done on its file systems.
     pub(crate) fn sync(&self) -> Result<()> {
-        Ok(self.rooms.iter().try_for_each(|room| publish::sync_fs(room.path()))?)
+        Ok(self.file_systems()?.iter().try_for_each(|path| publish::sync_fs(path))?)
     }
 
     /// Where a catalog's path is made.

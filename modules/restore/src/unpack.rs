@@ -8,6 +8,7 @@ use crate::error::{RestoreError, Result};
 use crate::generation::{Generation, Part};
 use crate::staging::Staging;
 use crate::tree::{Attributes, Special, Spot};
+use crate::write_out::WriteOut;
 use backup_adapters::fault;
 use backup_adapters::signals::Interrupt;
 use backup_archive::read::{Fate, Member, Members, Plain, ReadError, parts};
@@ -38,7 +39,8 @@ pub(crate) fn unpack(
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<Unpacked> {
-    let mut work = Unpack::new(staging, progress, interrupt);
+    let mut write_out = WriteOut::of(staging.file_systems()?);
+    let mut work = Unpack { write_out: Some(&mut write_out), ..Unpack::new(staging, progress, interrupt) };
     if let Some(base) = &generation.base {
         work.base(generation, base)?;
         fault::point("restore.unpack.base");
@@ -46,7 +48,9 @@ pub(crate) fn unpack(
     let patched = work.own(&generation.own)?;
     work.patches(&generation.own, &patched)?;
     work.directories(generation)?;
-    Ok(work.done)
+    let done = work.done;
+    write_out.end()?;
+    Ok(done)
 }
 
 /// Making paths in a staging place.
@@ -54,13 +58,15 @@ pub(crate) struct Unpack<'a> {
     staging: &'a mut Staging,
     progress: &'a Progress,
     interrupt: &'a Interrupt,
+    /// Where little is made, the sync at the end is enough.
+    write_out: Option<&'a mut WriteOut>,
     done: Unpacked,
 }
 
 impl<'a> Unpack<'a> {
     /// Begins.
     pub(crate) fn new(staging: &'a mut Staging, progress: &'a Progress, interrupt: &'a Interrupt) -> Self {
-        Self { staging, progress, interrupt, done: Unpacked::default() }
+        Self { staging, progress, interrupt, write_out: None, done: Unpacked::default() }
     }
 
     /// Where a path is made.
@@ -112,14 +118,19 @@ impl<'a> Unpack<'a> {
             EntryKind::File { size, .. } => {
                 let file = spot.create()?;
                 let progress = self.progress;
+                let mut end = 0;
                 if let Some((member, members)) = member {
                     let written = members.contents(member, |offset, bytes| {
                         progress.add(bytes.len() as u64);
+                        end = offset + bytes.len() as u64;
                         file.write_all_at(bytes, offset)
                     })?;
                     written.map_err(RestoreError::io("write", spot.shown()))?;
                 }
-                file.set_len(*size).map_err(RestoreError::io("write", spot.shown()))?;
+                // A hole at its end.
+                if end < *size {
+                    file.set_len(*size).map_err(RestoreError::io("write", spot.shown()))?;
+                }
                 attributes.set_on(&file, &spot)?;
                 self.done.bytes += size;
             }
@@ -144,6 +155,10 @@ impl<'a> Unpack<'a> {
             }
         }
         self.done.paths += 1;
+        if let Some(write_out) = &mut self.write_out {
+            let size = if let EntryKind::File { size, .. } = entry.kind { size } else { 0 };
+            write_out.made(size);
+        }
         Ok(())
     }
 

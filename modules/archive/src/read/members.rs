@@ -92,13 +92,18 @@ pub struct Members<S = Plain> {
     /// Padding after them.
     padding: u64,
     ended: bool,
+    /// What is handed out next. There are many small files: nothing is made anew for each.
+    buffer: Vec<u8>,
 }
+
+/// Bytes handed out at once.
+const HANDED: usize = 128 << 10;
 
 impl Members {
     /// Begins to read.
     pub fn new(source: Plain) -> Self {
         let what = source.name().to_owned();
-        Self { source, what, contents: 0, padding: 0, ended: false }
+        Self { source, what, contents: 0, padding: 0, ended: false, buffer: Vec::new() }
     }
 
     /// Reads to the end and compares length and digest of the whole stream.
@@ -119,7 +124,8 @@ impl<R: Read> Members<Frames<R>> {
     pub fn at(stored: R, skip: u64) -> Result<Self> {
         let failed = |error| ReadError::from_io(DATA, error);
         let source = Frames::new(stored, DATA, MAX_FRAME).map_err(failed)?;
-        let mut members = Self { source, what: DATA.to_owned(), contents: skip, padding: 0, ended: false };
+        let what = DATA.to_owned();
+        let mut members = Self { source, what, contents: skip, padding: 0, ended: false, buffer: Vec::new() };
         members.skip()?;
         Ok(members)
     }
@@ -166,7 +172,19 @@ impl<S: Read> Members<S> {
         member: &Member,
         mut sink: impl FnMut(u64, &[u8]) -> std::result::Result<(), E>,
     ) -> Result<std::result::Result<(), E>> {
-        let mut buffer = vec![0; 128 << 10];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(HANDED, 0);
+        let handed = self.hand_out(member, &mut buffer, &mut sink);
+        self.buffer = buffer;
+        handed
+    }
+
+    fn hand_out<E>(
+        &mut self,
+        member: &Member,
+        buffer: &mut [u8],
+        sink: &mut impl FnMut(u64, &[u8]) -> std::result::Result<(), E>,
+    ) -> Result<std::result::Result<(), E>> {
         for &(mut offset, mut left) in &member.pieces {
             while left > 0 {
                 let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
