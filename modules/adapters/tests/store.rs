@@ -205,7 +205,7 @@ fn the_result_of_re_reading_is_noted_and_bound_to_the_digest() {
 fn re_reading_ends_at_its_deadline_and_notes_nothing() {
     let room = Room::new();
     let made = room.full(MONDAY);
-    let limits = Limits { deadline: Some(Instant::now()), interrupt: None };
+    let limits = Limits { deadline: Some(Instant::now()), interrupt: None, ..Limits::default() };
     assert_eq!(room.store.verify(made.id, &limits, "test").unwrap(), Reread::OutOfTime);
     assert_eq!(room.store.get(made.id).unwrap().checked, None);
 }

@@ -25,7 +25,7 @@ fn whatever_goes_on_ends_once_the_job_is_stopped() {
     store.ensure(None, None).unwrap();
     let id = generation::full("20261116T220000Z").write(store.dir()).id;
     let interrupt = Interrupt::install().unwrap();
-    let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()) };
+    let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()), ..Limits::default() };
 
     let watch = Gate::of(&job, false).watch(&interrupt);
     assert_eq!(store.reread(id, &limits).unwrap(), Reread::Intact);

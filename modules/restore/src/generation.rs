@@ -127,7 +127,8 @@ impl Generation {
         if !self.selection.is_all() {
             return Ok(());
         }
-        let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()) };
+        // What is unpacked then is what was compared.
+        let limits = Limits { deadline: None, interrupt: Some(interrupt.clone()), cached: true };
         for part in [Some(&self.own), self.base.as_ref()].into_iter().flatten() {
             let id = part.stored.id;
             if let Reread::Damaged(why) = self.store.reread(id, &limits)? {

@@ -173,7 +173,7 @@ impl Rotation {
     }
 
     fn limits(&self, interrupt: Option<&Interrupt>) -> Limits {
-        Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned() }
+        Limits { deadline: Some(Instant::now() + self.reread_box), interrupt: interrupt.cloned(), ..Limits::default() }
     }
 
     /// What is there, if all of it can be read.

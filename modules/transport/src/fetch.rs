@@ -114,7 +114,7 @@ fn one(place: &Place, line: &Line<'_>, incoming: &StreamStore, candidate: &Candi
     let _lock = place.lock(incoming, "fetch")?;
     basis::clear(&arrival.folder())?;
     publish::sync_tree(&arrival.folder())?;
-    let limits = Limits { deadline: None, interrupt: Some(place.interrupt.clone()) };
+    let limits = Limits { deadline: None, interrupt: Some(place.interrupt.clone()), ..Limits::default() };
     match incoming.reread(id, &limits)? {
         Reread::Intact if incoming.get(id)?.digest == candidate.digest => {}
         Reread::Intact => {

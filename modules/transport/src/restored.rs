@@ -217,7 +217,7 @@ impl RestoreFolder {
             publish::remove_tree(&arrival.folder(), &[])?;
             return Err(damaged(why).into());
         }
-        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()), ..Limits::default() };
         match incoming.reread(id, &limits) {
             Ok(Reread::Intact) if incoming.get(id)?.digest == wanted.digest => Ok(()),
             Ok(Reread::Intact) => Err(damaged("its seal is not the one that was announced".into()).into()),

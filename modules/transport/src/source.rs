@@ -101,7 +101,7 @@ impl Handle<Recheck> for LocalSource {
     fn handle(&self, ask: Recheck) -> Result<Rechecked> {
         let handover = self.place.handover();
         let id = ask.generation.id;
-        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()), ..Limits::default() };
         let Reread::Damaged(why) = handover.reread(id, &limits)? else { return Ok(Rechecked { damage: None }) };
         let _lock = self.place.lock(&handover, "set aside")?;
         let aside = handover.dir().quarantine();

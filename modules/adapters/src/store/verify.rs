@@ -20,13 +20,15 @@ use std::{
 /// So much is read between two looks at the limits.
 const CHUNK: usize = 1 << 20;
 
-/// When to give up re-reading.
+/// When to give up re-reading, and whether the medium itself is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     /// At this time the reading ends without a result.
     pub deadline: Option<Instant>,
     /// A request to end the run.
     pub interrupt: Option<Interrupt>,
+    /// What the page cache has counts as well, and stays there: for who uses right after exactly what was compared.
+    pub cached: bool,
 }
 
 /// What came of re-reading a generation.
@@ -68,13 +70,13 @@ impl StreamStore {
         Ok(found)
     }
 
-    /// Reads every file of a generation from the medium, not from the page cache, and compares it with the seal; the
+    /// Reads every file of a generation, from the medium unless the limits allow less, and compares it with the seal; the
     /// seal with the manifest and the directory. Anything unsealed in there counts as damage.
     pub fn reread(&self, id: GenerationId, limits: &Limits) -> Result<Reread> {
         let directory = self.dir().generation(id);
         for name in [SEAL, MANIFEST] {
             // Otherwise the comparison below would be with what is in memory.
-            if let Ok(file) = read::open(&directory.join(name)) {
+            if let (false, Ok(file)) = (limits.cached, read::open(&directory.join(name))) {
                 forget(&file);
             }
         }
@@ -114,7 +116,9 @@ fn compare(path: &Path, size: Option<u64>, wanted: &Digest, limits: &Limits) -> 
     if let Some(size) = size.filter(|size| *size != length) {
         return Ok(Reread::Damaged(format!("{length} bytes instead of {size}")));
     }
-    forget(&file);
+    if !limits.cached {
+        forget(&file);
+    }
     let mut hash = Sha256::new();
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -132,7 +136,9 @@ fn compare(path: &Path, size: Option<u64>, wanted: &Digest, limits: &Limits) -> 
             Err(source) => return Err(failed(source)),
         }
     }
-    forget(&file);
+    if !limits.cached {
+        forget(&file);
+    }
     let matches = Digest::from_bytes(&hash.finalize().into()) == *wanted;
     Ok(if matches { Reread::Intact } else { Reread::Damaged("its SHA-256 does not match".into()) })
 }

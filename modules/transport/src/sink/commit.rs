@@ -79,7 +79,7 @@ impl LocalSink {
     /// Looks again at a generation that was found damaged. It stays where it is: the next offer has it carried again,
     /// and what arrives then takes its place.
     fn again(&self, store: &StreamStore, id: GenerationId) -> Result<Option<Stored>> {
-        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()), ..Limits::default() };
         match flaw_of(store.verify(id, &limits, "commit")?) {
             None => Ok(Some(store.get(id)?)),
             Some(why) => Err(TransportError::Damaged { id, why }.into()),
@@ -164,7 +164,7 @@ impl LocalSink {
             let candidate = Candidate::parse(offered(store, id)?, &self.place.subject())?;
             return Ok(candidate.incomplete(&store.dir().generation(id)));
         }
-        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()) };
+        let limits = Limits { deadline: None, interrupt: Some(self.place.interrupt.clone()), ..Limits::default() };
         Ok(flaw_of(store.reread(id, &limits)?))
     }
 
