@@ -269,6 +269,14 @@ impl Entry {
         out.push(b'\n');
     }
 
+    /// The path of a line that begins as [`Self::write_line`] writes most of them: without looking at the rest. `None` says
+    /// nothing about the line.
+    pub(crate) fn plain_path(line: &[u8]) -> Option<&[u8]> {
+        let rest = line.strip_prefix(br#"{"path":""#)?;
+        let end = rest.iter().position(|&byte| byte == b'"' || byte == b'\\')?;
+        (rest[end] == b'"').then_some(&rest[..end])
+    }
+
     /// Reads one line (with or without its newline) and checks it.
     ///
     /// # Errors
@@ -383,12 +391,23 @@ mod tests {
             let mut line = Vec::new();
             entry.write_line(&mut line);
             prop_assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+            if let Some(path) = Entry::plain_path(&line) {
+                prop_assert_eq!(path, entry.path.as_slice());
+            }
             prop_assert_eq!(Entry::parse(&line), Ok(entry));
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Entry::parse(&line);
+        }
+    }
+
+    #[test]
+    fn most_paths_are_found_without_looking_at_the_rest() {
+        assert_eq!(Entry::plain_path("{\"path\":\"srv/f ö\",\"type\"".as_bytes()), Some("srv/f ö".as_bytes()));
+        for other in [r#"{"path":"a\\b","type""#, r#"{"path_b64":"YQ==""#, r#"{"path":"a"#, r#" {"path":"a""#] {
+            assert_eq!(Entry::plain_path(other.as_bytes()), None, "{other}");
         }
     }
 

@@ -211,7 +211,7 @@ fn part(store: &StreamStore, id: GenerationId) -> Result<Part> {
         (Kind::Damaged, Some(newer)) => Failed::from(newer),
         _ => error.into(),
     })?;
-    Ok(Part { directory, stored, owners: Arc::default(), policy: Policy::default() })
+    Ok(Part { directory, stored, owners: Arc::default(), policy: Policy::default(), excerpt: None })
 }
 
 fn newer(directory: &Path) -> Option<ManifestError> {

@@ -6,6 +6,7 @@ use crate::policy::Policy;
 use crate::select::{self, Lenders, Selection};
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Limits, Reread, Stored, StreamStore};
+use backup_archive::Entry;
 use backup_archive::read::{Catalog, Deleted, Members, Merge, Plain};
 use backup_core::Kind;
 use backup_core::job::StreamName;
@@ -26,7 +27,12 @@ pub(crate) struct Part {
     pub owners: Arc<Owners>,
     /// What of its attributes counts.
     pub policy: Policy,
+    /// What its catalog has of the selection, if that is little: read once, to its end.
+    pub excerpt: Option<Arc<Vec<Entry>>>,
 }
+
+/// More entries than this are read from the catalog again whenever they are wanted, 400 bytes each.
+const EXCERPT: usize = 50_000;
 
 impl Part {
     fn expected(&self, name: &str) -> Option<&Artifact> {
@@ -59,14 +65,43 @@ impl Part {
         RestoreError::Damaged { id: self.stored.id, why: format!("no {name}") }
     }
 
-    /// The catalog.
+    /// The catalog, or what of it is wanted.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
+        match &self.excerpt {
+            Some(entries) => Ok(self.adapted(Catalog::kept(Arc::clone(entries)))),
+            None => self.whole_catalog(),
+        }
+    }
+
+    /// The catalog, whatever is wanted of it.
+    pub(crate) fn whole_catalog(&self) -> Result<Catalog> {
+        Ok(self.adapted(self.lines()?))
+    }
+
+    fn lines(&self) -> Result<Catalog> {
+        Ok(Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?))
+    }
+
+    /// What its catalog has of a selection, unless it is much.
+    fn excerpt(&self, selection: &Selection) -> Result<Option<Arc<Vec<Entry>>>> {
+        let wanted = selection.clone();
+        let mut lines = self.lines()?.only(move |path| wanted.touches(path));
+        let mut entries = Vec::new();
+        while let Some(entry) = lines.next_entry()? {
+            entries.push(entry);
+            if entries.len() > EXCERPT {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Arc::new(entries)))
+    }
+
+    fn adapted(&self, catalog: Catalog) -> Catalog {
         let (owners, policy) = (Arc::clone(&self.owners), self.policy);
-        let catalog = Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?);
-        Ok(catalog.adapted(move |entry| {
+        catalog.adapted(move |entry| {
             owners.adapt(entry);
             policy.adapt(entry);
-        }))
+        })
     }
 
     /// The tar stream, if there is one.
@@ -107,6 +142,11 @@ impl Generation {
     /// With what is wanted of it, and its owners and attributes as they are to be here.
     pub(crate) fn select(mut self, selection: Selection, wish: &Wish, policy: Policy) -> Result<Self> {
         self.selection = selection;
+        if !self.selection.is_all() {
+            for part in [Some(&mut self.own), self.base.as_mut()].into_iter().flatten() {
+                part.excerpt = part.excerpt(&self.selection)?;
+            }
+        }
         let (owners, told) = owners::settle(wish, &self)?;
         let owners = Arc::new(owners);
         for part in [Some(&mut self.own), self.base.as_mut()].into_iter().flatten() {
@@ -138,14 +178,23 @@ impl Generation {
         Ok(())
     }
 
-    /// Both catalogs as one.
+    /// Both catalogs as one, or what of them is wanted.
     pub(crate) fn merge(&self) -> Result<Merge> {
+        self.merge_of(Part::catalog)
+    }
+
+    /// Both catalogs as one, whatever is wanted of them.
+    pub(crate) fn merge_whole(&self) -> Result<Merge> {
+        self.merge_of(Part::whole_catalog)
+    }
+
+    fn merge_of(&self, catalog: impl Fn(&Part) -> Result<Catalog>) -> Result<Merge> {
         let deleted = match self.own.open(DELETED)? {
             Some(plain) => Deleted::read(plain)?,
             None => Deleted::default(),
         };
-        let base = self.base.as_ref().map(Part::catalog).transpose()?;
-        Ok(Merge::new(self.own.catalog()?, base, deleted)?)
+        let base = self.base.as_ref().map(&catalog).transpose()?;
+        Ok(Merge::new(catalog(&self.own)?, base, deleted)?)
     }
 
     /// The include paths, as catalog names: sorted, without the leading slash.

@@ -197,14 +197,14 @@ pub(crate) fn lenders(generation: &Generation) -> Result<Lenders> {
     }
     let mut found = vec![false; selection.paths.len()];
     let mut wanted = HashSet::new();
-    let each = |work: &mut dyn FnMut(Pick)| -> Result<()> {
-        let (mut merge, mut patched) = (generation.merge()?, None);
+    let each = |mut merge: Merge, work: &mut dyn FnMut(Pick)| -> Result<()> {
+        let mut patched = None;
         while let Some(pick) = next(&mut merge, &mut patched)? {
             work(pick);
         }
         Ok(())
     };
-    each(&mut |pick| {
+    each(generation.merge()?, &mut |pick| {
         let path = &pick.entry.path;
         let top = selection.paths.iter().position(|top| order::is_within(path, top));
         if let Some(top) = top {
@@ -222,7 +222,8 @@ pub(crate) fn lenders(generation: &Generation) -> Result<Lenders> {
     }
     let mut lenders = Lenders::new();
     if !wanted.is_empty() {
-        each(&mut |pick| {
+        // Outside of what is wanted.
+        each(generation.merge_whole()?, &mut |pick| {
             if wanted.contains(&pick.entry.path) && pick.patch.is_none() {
                 lenders.insert(pick.entry.path.clone(), (pick.entry, pick.of_base));
             }
