@@ -55,16 +55,10 @@ def main() -> int:
             print(f"error: {room} has no {need / GB:.0f} GB of room; name another place with --room", file=sys.stderr)
             return 1
         scene = Scene(room, ROOT / "libexec", asked.rounds, asked.scale, Clock(), Table())
-        try:
-            measure(scene, asked.cases, size)
-        except Failed as failed:
-            print(f"error: {failed}", file=sys.stderr)
-            return 1
-        finally:
-            # An sshd of a case that was broken off; nothing else lives on.
-            subprocess.run(["pkill", "-f", f"sshd -D -f {room}"], check=False)
+        failed = measure(scene, asked.cases, size)
         facts = about(scene, asked)
-    scene.table.write(RESULTS / "results.json")
+    if failed:
+        return 1
     report.remember(RESULTS / "facts.json", facts)
     scene.clock.say("done")
     print(report.summary(scene.table, facts))
@@ -73,16 +67,30 @@ def main() -> int:
     return 0
 
 
-def measure(scene: Scene, cases: list[str], size: int) -> None:
-    """Runs the cases one after the other."""
-    if "a" in cases:
-        case_mixed.measure(scene)
-    if "b" in cases:
-        case_small.measure(scene)
-    if "c" in cases:
-        case_large.measure(scene, size)
-    if "d" in cases:
-        case_application.measure(scene)
+def measure(scene: Scene, cases: list[str], size: int) -> bool:
+    """Runs the cases one after the other. One that fails is told, and does not keep the others from being measured."""
+    works = {
+        "a": lambda: case_mixed.measure(scene),
+        "b": lambda: case_small.measure(scene),
+        "c": lambda: case_large.measure(scene, size),
+        "d": lambda: case_application.measure(scene),
+    }
+    failures = 0
+    for name, work in works.items():
+        if name not in cases:
+            continue
+        try:
+            work()
+        except Failed as failed:
+            print(f"error in case {name}: {failed}", file=sys.stderr)
+            failures += 1
+        finally:
+            # An sshd of a case that was broken off; nothing else lives on.
+            subprocess.run(["pkill", "-f", f"sshd -D -f {scene.room}"], check=False)
+        scene.table.write(RESULTS / "results.json")
+        for left in scene.room.iterdir():
+            subprocess.run(["rm", "-rf", str(left)], check=True)
+    return failures > 0
 
 
 def about(scene: Scene, asked: argparse.Namespace) -> dict:

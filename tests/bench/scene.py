@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,8 @@ class Scene:
         ours.stop_at_sink()
         own, theirs = [], []
         for _ in range(self.rounds):
+            # What was read within the last second is not read again.
+            time.sleep(1.1)
             forget()
             cost, answer = ours.reread()
             if len(answer) != len(list(store.glob("2*Z"))):
