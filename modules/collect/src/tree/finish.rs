@@ -29,6 +29,8 @@ type Artifacts = BTreeMap<String, super::StoredArtifact>;
 impl TreeCollector {
     pub(super) fn write(mut self) -> Result<TreeResult, TreeError> {
         let watch = self.watch.take();
+        // Nothing is read any more.
+        drop(std::mem::take(&mut self.pool));
         let teller = &Teller::new(watch.as_ref());
         let nodes = std::mem::take(&mut self.scan.nodes);
         let selection = select(&nodes, self.base.as_ref(), &self.scan.unreadable)?;

@@ -173,13 +173,20 @@ impl Context<'_> {
         if data.is_empty() && open.patch.is_none() && number > 0 {
             return Ok(RunRead::hole(open.clone(), number, range.end - range.start));
         }
-        let mut logical = vec![0; within(&range).end];
-        let mut cut_short = false;
+        let mut logical = self.pool.take();
+        logical.resize(within(&range).end, 0);
+        let (mut cut_short, mut end) = (false, 0);
         for part in &data {
-            let out = &mut logical[within(part)];
-            let wanted = out.len();
-            cut_short |= source::read_at(&open.file, part.start, out)? < wanted;
+            let part_within = within(part);
+            // A hole before it, and what is missing at its end: zeros, whatever the buffer held.
+            logical[end..part_within.start].fill(0);
+            end = part_within.end;
+            let out = &mut logical[part_within];
+            let count = source::read_at(&open.file, part.start, out)?;
+            cut_short |= count < out.len();
+            out[count..].fill(0);
         }
+        logical[end..].fill(0);
         let mut blocks = Vec::with_capacity(64 * BLOCK_DIGEST);
         for block in logical.chunks(BLOCK_LENGTH) {
             blocks.extend_from_slice(&Sha256::digest(block)[..BLOCK_DIGEST]);
@@ -208,7 +215,7 @@ impl Context<'_> {
             Output::Raw(payload)
         } else {
             let contents = payload.as_ref().unwrap_or(&logical);
-            compress(worker, open, number, contents)?
+            self.compress(worker, open, number, contents)?
         };
         Ok(RunRead { open: open.clone(), number, logical, hole: 0, blocks, cut_short, mask, length, output })
     }
@@ -226,25 +233,26 @@ impl Context<'_> {
             && (large.patch || data_within(large.sparse.as_ref(), &then) == data);
         same.then(|| large.runs[usize::try_from(number).unwrap_or(usize::MAX)].place)
     }
-}
 
-fn compress(worker: &mut Worker, open: &Open, number: u64, contents: &[u8]) -> io::Result<Output> {
-    let (mut skip, mut padding) = (0, 0);
-    let plain = &mut worker.plain;
-    plain.clear();
-    if open.patch.is_none() {
-        if number == 0 {
-            plain.extend_from_slice(&open.header);
-            skip = short(open.header.len());
+    fn compress(&self, worker: &mut Worker, open: &Open, number: u64, contents: &[u8]) -> io::Result<Output> {
+        let (mut skip, mut padding) = (0, 0);
+        let plain = &mut worker.plain;
+        plain.clear();
+        if open.patch.is_none() {
+            if number == 0 {
+                plain.extend_from_slice(&open.header);
+                skip = short(open.header.len());
+            }
+            if number == last_with_data(open.sparse.as_ref(), open.stat.tuple.size) {
+                padding = padding_of(open.sparse.as_ref(), open.stat.tuple.size);
+            }
         }
-        if number == last_with_data(open.sparse.as_ref(), open.stat.tuple.size) {
-            padding = padding_of(open.sparse.as_ref(), open.stat.tuple.size);
-        }
+        plain.extend_from_slice(contents);
+        plain.resize(plain.len() + padding as usize, 0);
+        let mut stored = self.pool.take();
+        worker.compressor.compress(plain, &mut stored)?;
+        Ok(Output::Frame { stored, plain: short(plain.len()), skip, padding })
     }
-    plain.extend_from_slice(contents);
-    plain.resize(plain.len() + padding as usize, 0);
-    worker.compressor.compress(plain, &mut worker.stored)?;
-    Ok(Output::Frame { stored: worker.stored.clone(), plain: short(plain.len()), skip, padding })
 }
 
 /// Puts the runs of one file together, in order.
@@ -297,9 +305,12 @@ impl Assembly {
                 RunPlace::Spool { at: work.spool.append(payload.as_ref().unwrap_or(&run.logical))? }
             }
             Output::Frame { stored, plain, skip, padding } => {
-                RunPlace::Frame { frame: work.push(&stored, plain, 0)?, skip, padding }
+                let frame = work.push(&stored, plain, 0)?;
+                context.pool.give(stored);
+                RunPlace::Frame { frame, skip, padding }
             }
         };
+        context.pool.give(run.logical);
         assembly.large.runs.push(Run { place, length: run.length, mask: run.mask });
         if run.number + 1 < open.runs() {
             return Ok(None);

@@ -2,6 +2,7 @@
 
 use super::nodes::Nodes;
 use super::pass::{Base, Known};
+use super::pool::Pool;
 use super::source::{self, Found, Opened};
 use super::stat::{Attributes, Likeness, Stat};
 use super::stored::{Place, Stored};
@@ -33,6 +34,7 @@ pub(super) struct Context<'a> {
     /// 0 for the first time that paths are read in this pass.
     pub(super) round: u32,
     pub(super) large_file: u64,
+    pub(super) pool: &'a Pool,
 }
 
 /// Names of owners.
@@ -165,12 +167,12 @@ impl Context<'_> {
 
     fn chunk(&self, worker: &mut Worker, plain: &mut Vec<u8>, count: &mut u32) -> io::Result<Chunk> {
         let length = short(plain.len());
-        let bytes = if self.raw {
-            plain.clone()
+        let mut bytes = self.pool.take();
+        if self.raw {
+            plain.clone_into(&mut bytes);
         } else {
-            worker.compressor.compress(plain, &mut worker.stored)?;
-            worker.stored.clone()
-        };
+            worker.compressor.compress(plain, &mut bytes)?;
+        }
         plain.clear();
         Ok(Chunk { bytes, plain: length, members: std::mem::take(count) })
     }

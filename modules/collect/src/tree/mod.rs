@@ -24,6 +24,7 @@ mod member;
 mod nodes;
 mod pass;
 mod paths;
+mod pool;
 mod reading;
 mod scan;
 mod shelf;
@@ -50,6 +51,7 @@ use jiff::Timestamp;
 use member::{Owners, Worker};
 use nodes::State;
 use pass::{Base, Temperature};
+use pool::Pool;
 use scan::{Scan, Scanner};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -71,6 +73,7 @@ pub struct TreeCollector {
     workers: Vec<Worker>,
     work: Work,
     owners: Owners,
+    pool: Pool,
     watch: Option<Watch>,
     /// What the last pass found and knows.
     scan: Scan,
@@ -98,6 +101,7 @@ impl TreeCollector {
             work: Work::create(staging)?,
             staging: staging.to_owned(),
             owners: Owners::default(),
+            pool: Pool::default(),
             watch: None,
             scan: Scan::default(),
             t0: Mtime::default(),

@@ -20,8 +20,8 @@ use backup_core::job::Tolerance;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// So many groups, of about 1 MiB each, are read before what came of it is noted.
-const AT_ONCE: usize = 128;
+/// So many groups, of about 128 KiB each, are read before what came of it is noted.
+const AT_ONCE: usize = 1024;
 
 /// A unit of reading.
 enum Job<'a> {
@@ -117,6 +117,7 @@ impl TreeCollector {
                     raw: temperature == Temperature::Cold,
                     round,
                     large_file: self.spec.large_file,
+                    pool: &self.pool,
                 };
                 let outcomes = read_groups(&context, &mut self.workers, &mut self.work, part, &teller)?;
                 for (index, outcome) in outcomes {
@@ -239,7 +240,7 @@ fn read_groups(
         |read| match read {
             Read::Group(group) => {
                 teller.more(group.outcomes.len() as u64, group.bytes)?;
-                keep_group(context.raw, work, group, &mut outcomes)
+                keep_group(context, work, group, &mut outcomes)
             }
             Read::Run(run) => {
                 let bytes = run.bytes();
@@ -258,15 +259,17 @@ fn read_groups(
 }
 
 /// Stores a group's chunks and makes the members' places point there.
-fn keep_group(raw: bool, work: &mut Work, group: GroupRead, outcomes: &mut Outcomes) -> Result<(), TreeError> {
+fn keep_group(context: &Context, work: &mut Work, group: GroupRead, outcomes: &mut Outcomes) -> Result<(), TreeError> {
+    let raw = context.raw;
     let mut frames = Vec::with_capacity(group.chunks.len());
     let mut spooled = Vec::new();
-    for chunk in &group.chunks {
+    for chunk in group.chunks {
         if raw {
             spooled.push(work.spool.append(&chunk.bytes)?);
         } else {
             frames.push(work.push(&chunk.bytes, chunk.plain, chunk.members)?);
         }
+        context.pool.give(chunk.bytes);
     }
     for (index, mut outcome) in group.outcomes {
         if let Outcome::Stored(stored, _) = &mut outcome

@@ -133,8 +133,9 @@ impl Follower {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        frame.read((&self.file, &self.path), &mut self.decompressor, &mut self.bytes, &mut self.contents)?;
-        self.back.stored.update(&self.bytes);
+        let stored =
+            frame.read((&self.file, &self.path), &mut self.decompressor, &mut self.bytes, &mut self.contents)?;
+        self.back.stored.update(stored);
         self.back.plain.update(&self.contents);
         self.back.plain_bytes += self.contents.len() as u64;
         self.back.frames += 1;

@@ -67,18 +67,24 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Replaces `stored` with the frame as it lies in the file at `path`, and `plain` with its plain bytes.
-    pub(super) fn read(
+    /// Reads the frame as it lies in the file at `path`, into the beginning of `buffer`, and replaces `plain` with its plain
+    /// bytes. Returns the stored ones.
+    pub(super) fn read<'b>(
         &self,
         (file, path): (&File, &Path),
         reader: &mut Decompressor,
-        stored: &mut Vec<u8>,
+        buffer: &'b mut Vec<u8>,
         plain: &mut Vec<u8>,
-    ) -> Result<(), TreeError> {
-        stored.resize(self.stored as usize, 0);
+    ) -> Result<&'b [u8], TreeError> {
+        let length = self.stored as usize;
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let stored = &mut buffer[..length];
         file.read_exact_at(stored, self.at).map_err(TreeError::io("read", path))?;
         let damaged = |error: std::io::Error| TreeError::damaged(path, error);
-        reader.decompress(stored, self.plain as usize, plain).map_err(damaged)
+        reader.decompress(stored, self.plain as usize, plain).map_err(damaged)?;
+        Ok(stored)
     }
 }
 
@@ -146,7 +152,7 @@ impl Work {
         stored: &mut Vec<u8>,
         plain: &mut Vec<u8>,
     ) -> Result<(), TreeError> {
-        self.frames[frame as usize].read((&self.file.file, &self.file.path), reader, stored, plain)
+        self.frames[frame as usize].read((&self.file.file, &self.file.path), reader, stored, plain).map(|_| ())
     }
 }
 
