@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 /// No group of more than one member is heavier.
 pub const MAX_GROUP: u64 = 4 << 20;
 /// No group ends by chance before this weight.
-pub const MIN_GROUP: u64 = 256 << 10;
+pub const MIN_GROUP: u64 = 32 << 10;
 /// Files above this size are groups of their own, stored in runs.
 pub const LARGE: u64 = 4 << 20;
 /// Bytes of a large file per frame.
@@ -17,7 +17,7 @@ pub const PATCH_BLOCK: u64 = 64 << 10;
 /// weight, and readers refuse frames above 16 MiB.
 pub const MAX_FRAME: usize = 8 << 20;
 
-const AVERAGE: u64 = 1 << 20;
+const AVERAGE: u64 = 128 << 10;
 
 /// What a member weighs for the cut: three header blocks and the contents in whole blocks (`size` is 0 for all but
 /// regular files).
@@ -78,11 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn groups_have_about_one_mebibyte() {
+    fn groups_have_about_an_eighth_of_a_mebibyte() {
         let groups = groups(&members(20_000, |n| (n as u64 * 7919) % 30_000));
         let total: u64 = groups.iter().flatten().map(|(_, size)| weight(*size)).sum();
         let average = total / groups.len() as u64;
-        assert!((600 << 10..1800 << 10).contains(&average), "{average}");
+        assert!((80 << 10..220 << 10).contains(&average), "{average}");
     }
 
     #[test]

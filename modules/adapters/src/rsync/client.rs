@@ -70,8 +70,9 @@ impl Transfer<'_> {
     pub fn pull(&self, progress: &mut dyn FnMut(u64)) -> Result<Stats, RsyncError> {
         let mut stats = Stats::default();
         for names in self.names.chunks(NAMES_AT_ONCE) {
-            let mut args: Vec<OsString> =
-                [format!("--partial-dir={PARTIAL}"), basis::option(self.directory), "--".into()].map(Into::into).into();
+            let partial = format!("--partial-dir={PARTIAL}");
+            let (basis, block) = (basis::option(self.directory), basis::block(self.directory));
+            let mut args: Vec<OsString> = [partial, basis, block, "--".into()].map(Into::into).into();
             let mut host = self.host();
             for name in names {
                 args.push(format!("{host}:{name}").into());

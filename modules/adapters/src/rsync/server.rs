@@ -107,7 +107,7 @@ impl Request {
             words.push(".".into());
             words.extend(self.names.iter().cloned());
         } else {
-            words.extend([format!("--partial-dir={PARTIAL}"), basis::option(directory)]);
+            words.extend([format!("--partial-dir={PARTIAL}"), basis::option(directory), basis::block(directory)]);
             words.extend([".".into(), ".".into()]);
         }
         words
@@ -136,6 +136,7 @@ mod tests {
                 "--timeout=300",
                 "--partial-dir=.partial",
                 "--compare-dest=../.basis-x",
+                "--block-size=2048",
                 ".",
                 "."
             ]
