@@ -44,9 +44,9 @@ bench: ## Compare with restic, borg, tar and others, for an hour (BENCH="a --sca
 	@scripts/build.sh native
 	@python3 tests/bench/run.py $(BENCH)
 
-bench-plan: ## Measure what planning costs, in seconds and memory (not part of test)
+bench-plan: ## Measure what planning and retention cost, and how that grows (not part of test)
 	$(bootstrap) build rust
-	@cargo bench --package backup-core --bench planning
+	@cargo bench --package backup-core
 
 torture: ## Let every call of every executable fail in every way, for hours (not part of test, which does some of it)
 	$(bootstrap) build test rust python cargo

@@ -3,7 +3,7 @@
 use super::{Rules, Side, Unproven, rules::Copied, signed};
 use crate::{Digest, GenerationId, GenerationKind, GenerationRef, receipt::Checked, units::Span};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A sealed generation in a store, with what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +82,7 @@ pub fn stale(candidates: &[Candidate], span: Span, now: Timestamp) -> Vec<Genera
 
 /// Pretends that these were re-read now and found intact: what a plan would be after a successful re-reading.
 pub fn assume_reread(candidates: &mut [Candidate], ids: &[GenerationId], now: Timestamp) {
+    let ids: BTreeSet<_> = ids.iter().collect();
     for candidate in candidates.iter_mut().filter(|candidate| ids.contains(&candidate.id)) {
         candidate.checked = Some(Checked { digest: candidate.digest.clone(), checked_at: now, ok: true });
     }

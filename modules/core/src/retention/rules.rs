@@ -67,7 +67,7 @@ impl Rule {
         match self {
             Self::Newest(rule) => (rule.of > 0).then(|| rule.oldest()),
             Self::OnePer(rule) => rule.instead_of(n),
-            Self::Within(rule) => (0..copies.len()).find(|&n| rule.keeps(copies, n).is_some()),
+            Self::Within(rule) => rule.oldest(copies),
         }
     }
 }
@@ -126,6 +126,11 @@ impl Within {
 
     fn keeps(&self, copies: &[Copied], n: usize) -> Option<Reason> {
         (copies[n].time > self.after).then_some(Reason::Within { span: self.span })
+    }
+
+    /// What was lost once is never kept again: it is not looked at.
+    fn oldest(&self, copies: &[Copied]) -> Option<usize> {
+        (self.young..copies.len()).find(|&n| self.keeps(copies, n).is_some())
     }
 }
 
