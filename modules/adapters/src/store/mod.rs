@@ -45,6 +45,11 @@ const FILE_MODE: u32 = 0o640;
 /// Nobody holds a store's lock for longer than a few renames and removals.
 const LOCK_WAIT: Duration = Duration::from_mins(1);
 
+/// Fewer generations are read before a thread has begun.
+const FEW: usize = 64;
+/// More threads wait for the medium.
+const MAX_THREADS: usize = 8;
+
 /// What may lie beside generations.
 const KNOWN: [&str; 9] = [
     "receipts",
@@ -154,27 +159,32 @@ impl StreamStore {
     pub fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         let notes = Notes::of(&self.dir)?;
+        let mut sealed = Vec::new();
         for (name, is_dir) in names(self.dir.path())? {
             match Entry::of(&name) {
                 Entry::Generation(_) | Entry::Partial(_) if !is_dir => {
                     listing.oddities.push(Oddity { name, why: "not a directory".into() });
                 }
                 Entry::Partial(id) => listing.partials.push(id),
-                Entry::Generation(id) => match self.stored(id, &notes) {
-                    Ok(Some(stored)) => listing.generations.push(stored),
-                    Ok(None) => listing.partials.push(id),
-                    Err(StoreError::Damaged { why, .. }) => listing.oddities.push(Oddity { name, why }),
-                    Err(error @ StoreError::Read { .. }) => {
-                        if read::is_systems(&error) {
-                            listing.unreadable.push((id, error.to_string()));
-                        }
-                        listing.oddities.push(Oddity { name, why: error.to_string() });
-                    }
-                    Err(error) => return Err(error),
-                },
+                Entry::Generation(id) => sealed.push((id, name)),
                 Entry::Offer(_) | Entry::Basis(_) => {}
                 Entry::Other if KNOWN.contains(&name.as_str()) || name.strip_suffix(".tmp").is_some() => {}
                 Entry::Other => listing.oddities.push(Oddity { name, why: "not ours".into() }),
+            }
+        }
+        let read = together(&sealed, |(id, _)| self.stored(*id, &notes));
+        for ((id, name), stored) in sealed.into_iter().zip(read) {
+            match stored {
+                Ok(Some(stored)) => listing.generations.push(stored),
+                Ok(None) => listing.partials.push(id),
+                Err(StoreError::Damaged { why, .. }) => listing.oddities.push(Oddity { name, why }),
+                Err(error @ StoreError::Read { .. }) => {
+                    if read::is_systems(&error) {
+                        listing.unreadable.push((id, error.to_string()));
+                    }
+                    listing.oddities.push(Oddity { name, why: error.to_string() });
+                }
+                Err(error) => return Err(error),
             }
         }
         listing.deleting = notes.deleting;
@@ -312,6 +322,22 @@ impl Notes {
             holds: names(&holds)?.into_iter().filter_map(|(name, _)| name.parse().ok()).collect(),
         })
     }
+}
+
+/// Does something with each of many, on all processors; the results are in their order.
+fn together<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    if items.len() < FEW || threads == 1 {
+        return items.iter().map(work).collect();
+    }
+    let work = &work;
+    std::thread::scope(|scope| {
+        let chunk = |items| scope.spawn(move || Iterator::map(<[T]>::iter(items), work).collect::<Vec<_>>());
+        let running: Vec<_> = items.chunks(items.len().div_ceil(threads)).map(chunk).collect();
+        let done =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        done.flatten().collect()
+    })
 }
 
 fn note<T: DeserializeOwned>(path: &Path) -> Result<std::result::Result<T, String>> {
