@@ -8,17 +8,14 @@ from measure import Cost, middle, settle
 Runs = dict[str, Callable[[], Cost]]
 
 
-def interleaved(rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, fewer: tuple[str, ...] = ()) -> dict[str, Cost]:
-    """Each run once per round, every round beginning with another one; the medians. Those named in `fewer` take minutes: three rounds
-    do. `before` each round something may change."""
+def interleaved(rounds: int, runs: Runs, before: Callable[[], None] = lambda: None) -> dict[str, Cost]:
+    """Each run once per round, every round beginning with another one; the medians. `before` each round something may change."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     names = list(runs)
     for number in range(rounds):
         before()
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            if name in fewer and number >= 3:
-                continue
             settle()
             cost = runs[name]()
             costs[name].append(cost)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import case_application
+import case_history
 import case_large
 import case_mixed
 import case_small
@@ -27,12 +28,13 @@ from table import Table
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "target/bench"
 GB = 1_000_000_000
+CASES = ("a", "b", "c", "d", "h")
 
 
 def main() -> int:
     """The command line."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("cases", nargs="*", default=["a", "b", "c", "d"], help="some of a, b, c, d (default: all)")
+    words.add_argument("cases", nargs="*", default=list(CASES), help="some of a, b, c, d, h (default: all)")
     words.add_argument("--large", action="store_true", help="case c with a file of 20 GB instead of 4")
     words.add_argument("--scale", type=float, default=1, help="a share of all sizes, to try the benchmark itself")
     words.add_argument("--rounds", type=int, default=5, help="runs of which the median is taken (default: 5)")
@@ -42,9 +44,9 @@ def main() -> int:
     if os.geteuid() != 0:
         print("error: collecting, an sshd and an empty page cache need root: run `make bench` as root", file=sys.stderr)
         return 1
-    unknown = set(asked.cases) - set("abcd")
+    unknown = set(asked.cases) - set(CASES)
     if unknown:
-        words.error(f"unknown case {', '.join(sorted(unknown))}: known are a, b, c, d")
+        words.error(f"unknown case {', '.join(sorted(unknown))}: known are {', '.join(CASES)}")
     # So that what was started ends with us, and what was written goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     size = 20 * GB if asked.large else 4 * GB
@@ -74,6 +76,7 @@ def measure(scene: Scene, cases: list[str], size: int) -> bool:
         "b": lambda: case_small.measure(scene),
         "c": lambda: case_large.measure(scene, size),
         "d": lambda: case_application.measure(scene),
+        "h": lambda: case_history.measure(scene),
     }
     failures = 0
     for name, work in works.items():

@@ -158,8 +158,8 @@ impl Generation {
         Ok(self)
     }
 
-    /// Reads every stored byte of it and of its base again, from the medium. Of some paths, the catalog's digests are the proof: nothing
-    /// else has to be read, nor to be whole.
+    /// Reads every stored byte of it and of its base again. Of some paths, the catalog's digests are the proof: nothing else has
+    /// to be read, nor to be whole.
     ///
     /// # Errors
     /// [`RestoreError::Damaged`].
