@@ -27,7 +27,7 @@ def measure(scene: Scene) -> None:
     ours.full()
     ours.transport()
     before: dict[str, tuple[int, Cost]] = {}
-    for count in (100, 1_000, scene.scaled(10_000)):
+    for count in sorted({100, 1_000, scene.scaled(10_000)}):
         scene.clock.say(f"h: {count} generations on both sides")
         for side in ("source/store/bench/data", "sink/home/store/here/bench/data"):
             multiply(ours.room / side, count)
