@@ -3,7 +3,7 @@
 use super::large::{last_with_data, padding_of};
 use super::nodes::{Nodes, State};
 use super::pass::{Around, has_lost};
-use super::paths::Paths;
+use super::paths::{Finder, Paths};
 use super::stored::{Large, Place, RunPlace};
 use super::work::Frame;
 use backup_archive::group::Cutter;
@@ -59,15 +59,10 @@ pub(super) fn deleted(
     has_lost: impl Fn(&Nodes, u32, &[String]) -> bool,
 ) -> Result<Vec<Vec<u8>>, IndexError> {
     let mut deleted: Vec<Vec<u8>> = Vec::new();
-    let mut paths = Paths::default();
+    let mut finder = Finder::default();
     let mut records = base.records();
-    let mut at = 0;
     while let Some(record) = records.next()? {
-        while at < nodes.len() && order::compare(paths.of(nodes, at), &record.path).is_lt() {
-            at += 1;
-        }
-        let node = Some(at).filter(|&at| at < nodes.len() && paths.of(nodes, at) == record.path);
-        let node = node.filter(|&at| nodes.state(at) != State::Skipped);
+        let node = finder.find(nodes, &record.path).filter(|&at| nodes.state(at) != State::Skipped);
         // A further name of a file is a file too.
         let class = |kind| if kind == Type::Hardlink { Type::File } else { kind };
         let kept = node.is_some_and(|at| class(nodes.role(at)) == class(record.kind));

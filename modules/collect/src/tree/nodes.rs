@@ -28,7 +28,7 @@ pub(super) enum State {
 }
 
 /// One path.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Row {
     size: u64,
     ino: u64,
@@ -105,20 +105,9 @@ impl Nodes {
     /// Adds a path: its name in `parent`, or all of it (absolute, without the leading slash).
     pub(super) fn push(&mut self, parent: Option<u32>, name: &[u8], stat: &Stat, trusted: bool) -> u32 {
         let (at, name, class) = (self.len(), self.add_name(name), self.class(stat, trusted));
-        let row = Row {
-            size: 0,
-            ino: 0,
-            mtime: 0,
-            ctime: 0,
-            mtime_nanoseconds: 0,
-            ctime_nanoseconds: 0,
-            parent: parent.unwrap_or(NONE),
-            name,
-            class,
-            state: UNREAD,
-        };
+        let mut row = Row { parent: parent.unwrap_or(NONE), name, class, state: UNREAD, ..Row::default() };
+        row.take(&stat.tuple);
         self.rows.push(row);
-        self.row_mut(at).take(&stat.tuple);
         at
     }
 

@@ -1,7 +1,7 @@
 //! What a pass keeps: what the previous pass or the base knows and what cannot have changed since.
 
 use super::nodes::{Nodes, State};
-use super::paths::Paths;
+use super::paths::{Finder, Paths};
 use super::stat::{Attributes, Likeness, Stat};
 use backup_archive::index::{IndexError, Record, Type};
 use backup_archive::{Index, order};
@@ -77,23 +77,16 @@ pub(super) type Known = HashMap<u32, (Stat, u32)>;
 /// Takes over from `old` what still holds. Returns what is stored of the paths that must be read again.
 pub(super) fn carry_over(mut old: Nodes, new: &mut Nodes, temperature: Temperature, clock_stepped: bool) -> Known {
     new.shelf = std::mem::take(&mut old.shelf);
-    let (mut old_paths, mut new_paths) = (Paths::default(), Paths::default());
+    let (mut paths, mut finder) = (Paths::default(), Finder::default());
     let mut known = Known::new();
-    let mut at = 0;
     for then in old.all() {
-        let path = old_paths.of(&old, then);
-        while at < new.len() && order::compare(new_paths.of(new, at), path).is_lt() {
-            at += 1;
-        }
-        if at == new.len() {
-            break;
-        }
+        let Some(at) = finder.find(new, paths.of(&old, then)) else { continue };
         let same_link = match (old.link(then), new.link(at)) {
             (None, None) => true,
             (Some(then), Some(now)) => old.path(then) == new.path(now),
             _ => false,
         };
-        if new_paths.of(new, at) != path || old.kind(then) != new.kind(at) || !same_link {
+        if old.kind(then) != new.kind(at) || !same_link {
             continue;
         }
         let (before, now) = (old.stat(then), new.stat(at));
@@ -120,23 +113,19 @@ pub(super) fn carry_over(mut old: Nodes, new: &mut Nodes, temperature: Temperatu
 /// and the directories from which something is gone.
 pub(super) fn compare_with_base(base: &Index, nodes: &mut Nodes) -> Result<(Base, HashSet<u32>), IndexError> {
     let (mut known, mut gone) = (Base::default(), HashSet::new());
-    let mut paths = Paths::default();
+    let mut finder = Finder::default();
     let mut around = Vec::new();
     let t0 = nodes.shelf.time(base.t0());
     let mut records = base.records();
-    let mut at = 0;
     while let Some(record) = records.next()? {
-        while at < nodes.len() && order::compare(paths.of(nodes, at), &record.path).is_lt() {
-            at += 1;
-        }
-        if at == nodes.len() || paths.of(nodes, at) != record.path {
+        let Some(at) = finder.find(nodes, &record.path) else {
             // Many are gone from one directory.
             if let Some(parent) = order::parent(&record.path).filter(|parent| **parent != *around) {
                 gone.extend(nodes.find(parent));
                 parent.clone_into(&mut around);
             }
             continue;
-        }
+        };
         let same_link = match nodes.link(at) {
             Some(first) => record.content == <[u8; 32]>::from(Sha256::digest(nodes.path(first))),
             None => true,

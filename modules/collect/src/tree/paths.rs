@@ -1,6 +1,8 @@
 //! The names of many paths, one after the other.
 
 use super::nodes::Nodes;
+use backup_archive::order;
+use std::cmp::Ordering;
 
 /// Names path after path, from the first to the last: each shares most of its name with the one before.
 #[derive(Debug, Default)]
@@ -35,12 +37,33 @@ impl Paths {
     }
 }
 
+/// Finds names that come in path order, each in one step from the last.
+#[derive(Debug, Default)]
+pub(super) struct Finder {
+    paths: Paths,
+    at: u32,
+}
+
+impl Finder {
+    /// The path of this name, which is not before the last one.
+    pub(super) fn find(&mut self, nodes: &Nodes, name: &[u8]) -> Option<u32> {
+        while self.at < nodes.len() {
+            match order::compare(self.paths.of(nodes, self.at), name) {
+                Ordering::Less => self.at += 1,
+                Ordering::Equal => return Some(self.at),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::stat::Stat;
     use super::*;
+    use backup_archive::Mtime;
     use backup_archive::index::{Tuple, Type};
-    use backup_archive::{Mtime, order};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
