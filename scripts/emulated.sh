@@ -19,4 +19,5 @@ for name in "${executables[@]}"; do
     printf '#!/bin/sh\nexec %s %q "$@"\n' "$emulator" "$program" >"$folder/$name"
 done
 chmod +x "$folder"/*
-HANDOVER_EARLIER=$folder cargo nextest run --package backup-tests --locked --examples --test upgrade --run-ignored only
+cargo build --package backup-tests --examples --locked
+HANDOVER_EARLIER=$folder cargo nextest run --package backup-tests --locked --test upgrade --run-ignored only

@@ -8,4 +8,5 @@
 filter=${FILTER:-all()}
 export HANDOVER_TORTURE=${FAULTS:-all}
 say "every call, every fault: hours on two processors; each test tells at its end what it went through"
-cargo nextest run --package backup-tests --examples --tests --locked --profile torture --test-threads $(($(nproc) + 1)) -E "$filter"
+cargo build --package backup-tests --examples --locked
+cargo nextest run --package backup-tests --tests --locked --profile torture --test-threads $(($(nproc) + 1)) -E "$filter"

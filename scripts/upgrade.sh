@@ -19,4 +19,5 @@ if [ ! -e "$sources/complete" ]; then
     cp "${executables[@]/#/.cache/earlier/target/debug/}" "$sources/bin"
     touch "$sources/complete"
 fi
-HANDOVER_EARLIER=$sources/bin cargo nextest run --package backup-tests --locked --examples --test upgrade --run-ignored only
+cargo build --package backup-tests --examples --locked
+HANDOVER_EARLIER=$sources/bin cargo nextest run --package backup-tests --locked --test upgrade --run-ignored only
