@@ -1,9 +1,9 @@
-//! A generation as retention sees it, and whether it counts.
+//! A generation as retention sees it.
 
-use super::{Rules, Side, Unproven, rules::Copied, signed};
+use super::{Side, rules::Copied, signed};
 use crate::{Digest, GenerationId, GenerationKind, GenerationRef, receipt::Checked, units::Span};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A sealed generation in a store, with what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,13 +62,13 @@ impl Candidate {
         self.proven_at().is_some_and(|at| at <= soon(now) && now.duration_since(at) <= signed(span))
     }
 
-    fn is_damaged(&self) -> bool {
+    pub(super) fn is_damaged(&self) -> bool {
         self.checked.as_ref().is_some_and(|checked| !checked.ok)
     }
 }
 
 /// The latest time that passes for now.
-fn soon(now: Timestamp) -> Timestamp {
+pub(super) fn soon(now: Timestamp) -> Timestamp {
     now.saturating_add(GenerationId::CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX)
 }
 
@@ -85,58 +85,5 @@ pub fn assume_reread(candidates: &mut [Candidate], ids: &[GenerationId], now: Ti
     let ids: BTreeSet<_> = ids.iter().collect();
     for candidate in candidates.iter_mut().filter(|candidate| ids.contains(&candidate.id)) {
         candidate.checked = Some(Checked { digest: candidate.digest.clone(), checked_at: now, ok: true });
-    }
-}
-
-/// What a candidate is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Verified (on a source: acknowledged) and complete with its base: it counts.
-    Counted,
-    /// Arrived, and never compared: one re-reading decides whether it counts.
-    Unread,
-    /// It does not count.
-    Unproven(Unproven),
-    /// From the future: neither counts nor goes.
-    Future,
-}
-
-/// The standing of each of `sorted` (by id), in the same order.
-pub(super) fn standings(sorted: &[&Candidate], rules: &Rules) -> Vec<Standing> {
-    let mut by_id: BTreeMap<GenerationId, (&Digest, Standing)> = BTreeMap::new();
-    let mut all = Vec::with_capacity(sorted.len());
-    for candidate in sorted {
-        let standing = with_base(candidate, alone(candidate, rules), &by_id);
-        by_id.insert(candidate.id, (&candidate.digest, standing));
-        all.push(standing);
-    }
-    all
-}
-
-fn alone(candidate: &Candidate, rules: &Rules) -> Standing {
-    let soon = soon(rules.now);
-    if candidate.id.time() > soon || candidate.time(rules.side) > soon {
-        return Standing::Future;
-    }
-    let Some(receipt) = candidate.receipt else { return Standing::Unproven(Unproven::NoReceipt) };
-    if candidate.is_damaged() {
-        return Standing::Unproven(Unproven::Damaged);
-    }
-    match rules.side {
-        // Where it lies on the source nobody compares it; what counts is that the sink has it.
-        Side::Source => Standing::Counted,
-        Side::Sink { .. } if receipt.verified_at.is_some() || candidate.proven_at().is_some() => Standing::Counted,
-        Side::Sink { .. } => Standing::Unread,
-    }
-}
-
-/// An incremental is worth no more than its base.
-fn with_base(candidate: &Candidate, alone: Standing, by_id: &BTreeMap<GenerationId, (&Digest, Standing)>) -> Standing {
-    let Some(base) = &candidate.base else { return alone };
-    match (alone, by_id.get(&base.id)) {
-        (Standing::Future | Standing::Unproven(_), _) => alone,
-        (_, Some((digest, Standing::Counted))) if **digest == base.digest => alone,
-        (_, Some((digest, Standing::Unread))) if **digest == base.digest => Standing::Unread,
-        _ => Standing::Unproven(Unproven::NoBase),
     }
 }

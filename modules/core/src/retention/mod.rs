@@ -18,6 +18,7 @@ mod policy;
 mod reason;
 mod rules;
 mod simulation;
+mod standing;
 
 pub use candidate::{Arrival, Candidate, assume_reread, stale};
 pub use decide::plan;
