@@ -85,7 +85,7 @@ pub fn zone_name() -> Option<String> {
 
 /// Whether systemd is this host's service manager (the test that `sd_booted` makes).
 pub fn has_systemd() -> bool {
-    std::path::Path::new("/run/systemd/system").is_dir()
+    std::fs::metadata("/run/systemd/system").is_ok_and(|found| found.is_dir())
 }
 
 /// `count` random bytes from the kernel in lower-case hex.

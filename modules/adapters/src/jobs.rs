@@ -132,13 +132,22 @@ pub fn known(jobs: &Path) -> Result<Vec<String>, JobsError> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         if let Some(job) = name.strip_suffix(".yml") {
             names.push(job.to_owned());
-        } else if entry.path().is_dir() {
+        } else if leads_to_folder(&entry.path())? {
             let inner = list(&entry.path())?.into_iter().filter_map(|inner| inner.file_name().into_string().ok());
             names.extend(inner.filter_map(|file| Some(format!("{name}/{}", file.strip_suffix(".yml")?))));
         }
     }
     names.sort();
     Ok(names)
+}
+
+/// Links are followed: what lies under a link that leads nowhere is declared nowhere.
+fn leads_to_folder(path: &Path) -> Result<bool, JobsError> {
+    match path.metadata() {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(JobsError::Read { path: path.to_owned(), source }),
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! error that knows its [`backup_core::Kind`]. No module knows what a job is, or why it is called.
 //!
 //! Invariants: children are started only by [`command`]; clocks are read only by [`host`]; files that must survive a
-//! crash are changed only by [`publish`]; `unsafe` is only in `sys`.
+//! crash are changed only by [`publish`]; whether something is there is decided only by [`there`]; `unsafe` is only in `sys`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod allocator;
 pub mod certificate;
@@ -33,4 +34,5 @@ pub mod space;
 pub mod ssh;
 pub mod store;
 mod sys;
+pub mod there;
 pub mod users;

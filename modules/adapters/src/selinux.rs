@@ -1,8 +1,8 @@
 //! SELinux: whether it runs here, and its own program that gives files the labels that this host's policy has for their places.
 
-use crate::command::{Command, CommandError, Input, PATH};
+use crate::command::{self, Command, CommandError, Input};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The attribute that holds a label.
 pub const LABEL: &str = "security.selinux";
@@ -13,12 +13,12 @@ const PROGRAM: &str = "restorecon";
 
 /// Whether the kernel runs SELinux.
 pub fn is_on() -> bool {
-    Path::new(SIGN).exists()
+    std::fs::metadata(SIGN).is_ok()
 }
 
 /// Whether labels could be given here.
 pub fn has_program() -> bool {
-    PATH.split(':').any(|folder| Path::new(folder).join(PROGRAM).is_file())
+    command::find(PROGRAM).is_some()
 }
 
 /// Gives these paths, and with `whole` all that is in them, the labels that the host's policy has for them.

@@ -3,6 +3,7 @@
 //! Invariant: nothing here opens a file or knows a job. What is written comes from a caller who read it, and what is
 //! read is checked against a limit before memory is spent on it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod acl;
 pub mod entry;

@@ -3,6 +3,7 @@
 //! `pipeline` is the run in the order in which things happen; `decide` and `limits` hold every decision as a pure function; `tree`
 //! reads files. The rest is one step each.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod aftermath;
 mod catch_up;

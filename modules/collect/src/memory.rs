@@ -3,7 +3,7 @@
 
 use crate::error::{CollectError, Result};
 use backup_adapters::lock::Lock;
-use backup_adapters::{host, publish};
+use backup_adapters::{host, publish, there};
 use backup_archive::Index;
 use backup_archive::index::Draft;
 use backup_core::state::{CollectState, INSTANCE, RESTORE_JOURNAL};
@@ -42,8 +42,8 @@ impl Memory {
     }
 
     /// Whether a restore was cut short: trees may be half exchanged, and services belong to its own recovery.
-    pub(crate) fn is_restoring(&self) -> bool {
-        self.directory.join(RESTORE_JOURNAL).exists()
+    pub(crate) fn is_restoring(&self) -> Result<bool> {
+        Ok(there::is_there(&self.directory.join(RESTORE_JOURNAL))?)
     }
 
     fn state_file(&self, stream: StreamName) -> PathBuf {

@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
 
     /// Trees that a restore has half exchanged are nobody's data.
     fn refuse_half_restored(&self) -> Result<()> {
-        let pending = self.memory.is_restoring();
+        let pending = self.memory.is_restoring()?;
         if pending { Err(CollectError::RestorePending(self.request.job.job.clone()).into()) } else { Ok(()) }
     }
 
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
         for track in &self.tracks {
             self.sync.catch_up(track.of)?;
             if let Some(work) = track.work.as_ref().filter(|work| work.choice.kind() == GenerationKind::Full) {
-                self.sync.begin(track.of, &work.found, self.began);
+                self.sync.begin(track.of, &work.found, self.began)?;
             }
         }
         Ok(())

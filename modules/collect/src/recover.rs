@@ -25,7 +25,7 @@ impl Recover for Guard {
     fn one(&self, left: &Left<'_>) -> Result<Vec<String>> {
         let memory = Memory::at(left.state.clone());
         // Services must not start on half exchanged trees: `backup_restore recover` does both, in the right order.
-        if memory.is_restoring() {
+        if memory.is_restoring()? {
             return Ok(Vec::new());
         }
         if left.check {

@@ -13,7 +13,7 @@ use crate::survey::{self, Found};
 use crate::sync::SyncJournal;
 use crate::tree::{self, Look, TreeCollector, TreeSpec};
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{fault, host, space};
+use backup_adapters::{fault, host, space, there};
 use backup_archive::Index;
 use backup_common::pipeline;
 use backup_core::job::{DumpTime, StreamOf};
@@ -115,8 +115,7 @@ impl Work<'_> {
     /// There is room for as much as was stored last, besides what others have `taken`.
     pub(crate) fn check_room(&self, taken: &mut Room) -> Result<()> {
         let root = self.of.handover_root();
-        let existing = root.ancestors().find(|path| path.exists()).unwrap_or(&root);
-        taken.take(existing, self.estimate().unwrap_or(0))
+        taken.take(there::nearest(&root)?, self.estimate().unwrap_or(0))
     }
 
     /// The sources are there.

@@ -5,6 +5,7 @@ use crate::decide::{Acknowledged, Candidate, History};
 use crate::error::Result;
 use crate::memory::Memory;
 use backup_adapters::store::{Stored, StreamStore};
+use backup_adapters::there;
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::receipt::Receipt;
@@ -60,17 +61,28 @@ pub(crate) fn source_store(of: StreamOf<'_>) -> StreamStore {
     StreamStore::open(StreamDir::new(&of.store_root(), &of.job.job, of.name))
 }
 
+fn is_set_aside(stores: &[&StreamStore], id: GenerationId) -> Result<bool> {
+    for store in stores {
+        if there::is_there(&store.dir().quarantine().join(id.to_string()))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Looks at everything that a decision about this stream needs.
 pub(crate) fn look(of: StreamOf<'_>, memory: &Memory) -> Result<Found> {
     let (handover, store) = (handover(of), source_store(of));
     let (waiting, kept) = (handover.list()?, store.list()?);
     let mut state = memory.state(of.name)?;
     // What an operator set aside as coming from the future must not hold time up here either.
-    let set_aside = |id: GenerationId| {
-        [&handover, &store].iter().any(|store| store.dir().quarantine().join(id.to_string()).exists())
-    };
-    state.last_good = state.last_good.filter(|good| !set_aside(good.generation.id));
-    state.last_full = state.last_full.filter(|good| !set_aside(good.generation.id));
+    for remembered in [&mut state.last_good, &mut state.last_full] {
+        if let Some(id) = remembered.as_ref().map(|good| good.generation.id)
+            && is_set_aside(&[&handover, &store], id)?
+        {
+            *remembered = None;
+        }
+    }
 
     // A run that was killed between publishing and remembering left more than it remembers.
     for stored in waiting.generations.iter().chain(&kept.generations) {
@@ -87,7 +99,7 @@ pub(crate) fn look(of: StreamOf<'_>, memory: &Memory) -> Result<Found> {
         waiting_full: waiting.generations.iter().filter(|w| is_full(w.manifest.kind)).map(|w| w.id).max(),
         last: state.last_good.clone(),
         last_full: state.last_full.clone(),
-        sink_wants_full: handover.dir().want_full().exists(),
+        sink_wants_full: there::is_there(&handover.dir().want_full())?,
         only_dumps: of.stream.include.is_empty(),
     };
     let warnings = waiting.oddities.iter().map(|odd| {

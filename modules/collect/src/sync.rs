@@ -50,8 +50,8 @@ impl SyncJournal {
     }
 
     /// Begins the initial sync of a stream that gets a full, if one is due.
-    pub(crate) fn begin(&self, of: StreamOf<'_>, found: &Found, now: Timestamp) {
-        let wanted = survey::handover(of).wanted_full();
+    pub(crate) fn begin(&self, of: StreamOf<'_>, found: &Found, now: Timestamp) -> Result<()> {
+        let wanted = survey::handover(of).wanted_full()?;
         let is_first = found.newest.is_none() && found.history.last_full.is_none();
         let mut inner = self.inner();
         let due = Sync::due(inner.lifecycle.sync.get(&of.name), is_first, wanted.as_deref(), now);
@@ -59,6 +59,7 @@ impl SyncJournal {
             inner.lifecycle.sync.insert(of.name, sync);
             inner.write();
         }
+        Ok(())
     }
 
     /// Whether this run makes the full of a stream's initial sync.

@@ -1,5 +1,6 @@
 //! What the executables share and neither interface nor adapters can hold, since they never see each other.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod args;
 pub mod gate;

@@ -4,7 +4,7 @@
 use crate::JobArgs;
 use crate::told::{self, Finding};
 use backup_adapters::logger::{Logger, Severity};
-use backup_adapters::{host, jobs, notify};
+use backup_adapters::{host, jobs, notify, there};
 use backup_core::Job;
 use backup_core::job::DEFAULT_STATE;
 use backup_interface::{Call, Failed, Outcome, report};
@@ -38,7 +38,7 @@ pub fn command(program: &str, call: &Call, config: &Path, job: &Job) -> std::io:
     // Where Ansible put this executable, if it did, it is gone after the task.
     let is_fleeting = call.tmpdir.as_ref().is_some_and(|tmpdir| own.starts_with(tmpdir));
     let installed = Path::new("/usr/local/bin").join(program);
-    let executable = if is_fleeting && installed.exists() { installed } else { own };
+    let executable = if is_fleeting && there::is_there(&installed).unwrap_or(true) { installed } else { own };
     let mut words = vec![executable.into_os_string(), "recover".into(), (&job.job).into()];
     words.extend(["--config".into(), config.into()]);
     words.extend(["--state".into(), job.state_dir().into_os_string()]);

@@ -6,6 +6,7 @@
 use crate::error::{JobError, Result};
 use crate::select::Target;
 use backup_adapters::store::{StreamStore, size};
+use backup_adapters::there;
 use backup_core::job::StreamOf;
 use backup_core::layout::{Entry, StreamDir};
 use backup_core::{GenerationId, GenerationKind, StreamName};
@@ -177,17 +178,17 @@ impl Inventory {
                 ..blank(What::Generation, Some(stored.id), dir.generation(stored.id))
             });
         }
-        let contradictory = listing.oddities.iter().filter_map(|oddity| {
-            let id = oddity.name.parse().ok().filter(|id| is_dir(&dir.generation(*id)));
-            if id.is_none() {
-                self.left.push(dir.path().join(&oddity.name));
+        let mut contradictory = Vec::new();
+        for oddity in &listing.oddities {
+            match oddity.name.parse() {
+                Ok(id) if there::is_dir(&dir.generation(id))? => contradictory.push(id),
+                _ => self.left.push(dir.path().join(&oddity.name)),
             }
-            id
-        });
-        for id in listing.partials.into_iter().chain(contradictory.collect::<Vec<_>>()) {
+        }
+        for id in listing.partials.into_iter().chain(contradictory) {
             if listed.insert(id) {
                 let (named, partial) = (dir.generation(id), dir.partial(id));
-                let path = if named.symlink_metadata().is_ok() { named.clone() } else { partial.clone() };
+                let path = if there::is_there(&named)? { named.clone() } else { partial.clone() };
                 items.push(Item { bytes: size(&named) + size(&partial), ..blank(What::Rest, Some(id), path) });
             }
         }
@@ -245,11 +246,6 @@ impl Item {
         let hold = self.hold.as_ref().map(|why| format!(" held: {why}")).unwrap_or_default();
         format!("{what:11} {:>12} {}{hold}", self.bytes, self.path.display())
     }
-}
-
-/// Whether a folder lies there itself, not a link to one.
-pub(crate) fn is_dir(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
 }
 
 /// The names in a folder; none, if there is no such folder.

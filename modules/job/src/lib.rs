@@ -4,6 +4,7 @@
 //! `inventory` lists what a job keeps on this host, `terminate` deletes that list, `standing` sees how far an initial sync
 //! is. Every host does its own side: a job is stopped when its source and its sink are.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod change;
 mod error;

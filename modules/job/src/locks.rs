@@ -5,6 +5,7 @@ use crate::inventory::{self, Place};
 use crate::select::Target;
 use backup_adapters::lifecycle;
 use backup_adapters::lock::{Lock, LockError};
+use backup_adapters::there;
 use backup_adapters::users;
 use backup_core::job::StreamOf;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ pub(crate) fn folders(target: &Target, deadline: Instant) -> Result<Vec<Lock>> {
     let what = format!("terminate of {}", target.name);
     let mut locks = Vec::new();
     for of in target.job.streams() {
-        for (_, path) in of_stream(target, &of) {
+        for (_, path) in of_stream(target, &of)? {
             locks.push(as_owner(target.owner(&of), || Ok(Lock::take_until(&path, &what, deadline)?))?);
         }
     }
@@ -35,7 +36,7 @@ pub(crate) fn drain(target: &Target, deadline: Instant) -> Result<Vec<String>> {
     let mut busy = Vec::new();
     for of in target.job.streams() {
         // A restore is possible in every state.
-        for (_, path) in of_stream(target, &of).into_iter().filter(|(place, _)| *place != Place::RestoreFolder) {
+        for (_, path) in of_stream(target, &of)?.into_iter().filter(|(place, _)| *place != Place::RestoreFolder) {
             let taken = as_owner(target.owner(&of), || Ok(Lock::take_until(&path, &what, deadline)))?;
             match taken {
                 Ok(lock) => drop(lock),
@@ -51,12 +52,12 @@ pub(crate) fn drain(target: &Target, deadline: Instant) -> Result<Vec<String>> {
 }
 
 /// In the order in which transport takes them.
-fn of_stream(target: &Target, of: &StreamOf<'_>) -> Vec<(Place, PathBuf)> {
+fn of_stream(target: &Target, of: &StreamOf<'_>) -> Result<Vec<(Place, PathBuf)>> {
     let mut paths = Vec::new();
     for (place, store) in inventory::places(target, of) {
         let dir = store.dir();
         // Where there is no folder nobody is at work in it.
-        if !dir.path().is_dir() {
+        if !there::is_there(dir.path())? {
             continue;
         }
         if matches!(place, Place::Handover | Place::Incoming) {
@@ -64,7 +65,7 @@ fn of_stream(target: &Target, of: &StreamOf<'_>) -> Vec<(Place, PathBuf)> {
         }
         paths.push((place, dir.lock()));
     }
-    paths
+    Ok(paths)
 }
 
 /// Works as the owner of the folders: where he may not write, nothing is written for him.

@@ -77,7 +77,7 @@ fn source(of: StreamOf<'_>, lifecycle: &Lifecycle) -> Result<StreamStanding> {
         generation: since,
         began: known.map(|sync| sync.began),
         cause: known.and_then(|sync| sync.cause.clone()),
-        resync_required: handover.wanted_full(),
+        resync_required: handover.wanted_full()?,
     })
 }
 

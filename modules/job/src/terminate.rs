@@ -6,7 +6,7 @@ use crate::locks::as_owner;
 use crate::select::Target;
 use backup_adapters::publish::{self, Pinned};
 use backup_adapters::store::StreamStore;
-use backup_adapters::{fault, intent};
+use backup_adapters::{fault, intent, there};
 use backup_core::layout::StreamDir;
 use backup_core::manifest::SEAL;
 use backup_core::state::RESTORE_JOURNAL;
@@ -18,10 +18,10 @@ pub(crate) fn refuse_unrecovered(target: &Target) -> Result<()> {
     if target.is_sink {
         return Ok(());
     }
-    if state.join(RESTORE_JOURNAL).exists() {
+    if there::is_there(&state.join(RESTORE_JOURNAL))? {
         return refuse("a restore", "backup_restore");
     }
-    if state.is_dir() && intent::pending(&state)?.is_some() {
+    if there::is_there(&state)? && intent::pending(&state)?.is_some() {
         return refuse("a collect", "backup_collect");
     }
     Ok(())
@@ -59,7 +59,7 @@ fn remove(item: &Item, store: Option<&StreamStore>) -> Result<()> {
             publish::remove_file(&store.dir().hold(id))?;
         }
         // A link is removed, never followed.
-        (What::Quarantined | What::Note, ..) if inventory::is_dir(&item.path) => {
+        (What::Quarantined | What::Note, ..) if there::is_dir(&item.path)? => {
             publish::remove_tree(&item.path, &[SEAL])?;
         }
         _ => publish::remove_file(&item.path)?,

@@ -3,6 +3,7 @@
 //! `backup_core::schedule` derives and proves; this crate finds the jobs and what is known of their hosts (`input`),
 //! answers (`report`, `calendar`), and measures on a sink what plans need to know (`measure`).
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod calendar;
 mod error;

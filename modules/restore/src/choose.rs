@@ -10,6 +10,7 @@ use crate::select::{Lenders, Selection};
 use backup_adapters::keys;
 use backup_adapters::signals::Interrupt;
 use backup_adapters::store::{Stored, StreamStore};
+use backup_adapters::there;
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::manifest::{MANIFEST, MAX_MANIFEST_BYTES, Manifest, ManifestError};
@@ -31,7 +32,7 @@ pub(crate) fn choose(request: &Request, interrupt: &Interrupt, warnings: &mut Ve
         let store = StreamStore::open(dir.clone());
         places.push(dir.path().to_owned());
         let look = match request.generation {
-            Wanted::Id(id) if dir.generation(id).exists() || !request.streams_optional => Look::only(id),
+            Wanted::Id(id) if !request.streams_optional || there::is_there(&dir.generation(id))? => Look::only(id),
             Wanted::Id(_) => Look::default(),
             Wanted::Newest if request.from.is_returned() => Look::at(&store, None)?,
             Wanted::Newest => newest(&store)?.map(Look::only).unwrap_or_default(),

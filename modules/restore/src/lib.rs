@@ -4,6 +4,7 @@
 //! `select` and `compare` what is wanted of it and what differs, `unpack` makes the tree beside the live one, `swap` and `live` exchange them with the services
 //! stopped, and know the way back; `merge` writes only what differs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod choose;
 mod commands;

@@ -27,7 +27,10 @@ pub(crate) trait Replacement: Sized {
     /// Puts what is new in its place.
     fn exchange(&mut self) -> Result<()>;
     /// Whether anything new is in place.
-    fn is_exchanged(&self) -> bool;
+    ///
+    /// # Errors
+    /// The system does not say.
+    fn is_exchanged(&self) -> Result<bool>;
     /// What is new is approved: from here on nothing goes back.
     fn commit(&mut self) -> Result<()>;
     /// Removes what is old, or puts it aside. Returns where it is kept.
@@ -167,7 +170,8 @@ impl<'a> Live<'a> {
 
     /// Old trees back, services on. Whatever fails on the way back becomes a warning of the first failure.
     fn back(&mut self, swap: impl Replacement, mut failed: Failed, report: &mut RunReport) -> Failed {
-        if self.window.is_none() && swap.is_exchanged() {
+        // Services are stopped once too often where nobody knows.
+        if self.window.is_none() && swap.is_exchanged().unwrap_or(true) {
             failed = self.stop_again(failed);
         }
         failed = match swap.undo() {

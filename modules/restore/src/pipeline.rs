@@ -19,7 +19,7 @@ use crate::unpack::unpack;
 use backup_adapters::logger::{Logger, Severity};
 use backup_adapters::services::with_triggers;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{declared, fault, host, lifecycle, space, users};
+use backup_adapters::{declared, fault, host, lifecycle, space, there, users};
 use backup_archive::order;
 use backup_common::notify;
 use backup_core::Job;
@@ -133,7 +133,7 @@ fn restore(
         };
         tracks.push(Track { of, generation, comparison, dumps });
     }
-    let unfinished = request.target.as_deref().is_some_and(Target::is_incomplete);
+    let unfinished = request.target.as_deref().map_or(Ok(false), Target::is_incomplete)?;
     let fate = |track: &Track| if unfinished || track.has_work() { Fate::Planned } else { Fate::Equal };
     report.streams = tracks.iter().map(|t| report::stream(&t.generation, &t.comparison, &t.dumps, fate(t))).collect();
     let work: Vec<_> = tracks.into_iter().filter(|track| unfinished || track.has_work()).collect();
@@ -238,7 +238,7 @@ fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
     let mut needs: BTreeMap<u64, (PathBuf, u64, u64)> = BTreeMap::new();
     for track in work.iter().filter(|track| request.merge.is_some() && track.tree_differs()) {
         for (place, bytes, files) in merge::needs(track, &request.job.job)? {
-            let place = existing(&place);
+            let place = there::nearest(&place)?;
             let device = place.metadata().map_err(RestoreError::io("inspect", place))?.dev();
             let need = needs.entry(device).or_insert_with(|| (place.to_owned(), 0, 0));
             (need.1, need.2) = (need.1 + bytes, need.2 + files);
@@ -250,7 +250,7 @@ fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
         let stored: u64 = streams.into_iter().flatten().map(Part::plain_bytes).sum();
         for (root, size) in track.generation.roots().iter().zip(&track.comparison.sizes) {
             let place = request.target.clone().unwrap_or_else(|| absolute(order::parent(root).unwrap_or_default()));
-            let place = existing(&place);
+            let place = there::nearest(&place)?;
             let device = place.metadata().map_err(RestoreError::io("inspect", place))?.dev();
             let need = needs.entry(device).or_insert_with(|| (place.to_owned(), 0, 0));
             need.1 += size.bytes.min(stored);
@@ -260,7 +260,7 @@ fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
     let spooled: u64 = work.iter().map(|track| dumps::spool_bytes(&track.generation, &track.dumps)).sum();
     if spooled > 0 {
         let state = request.job.state_dir();
-        let place = existing(&state);
+        let place = there::nearest(&state)?;
         let device = place.metadata().map_err(RestoreError::io("inspect", place))?.dev();
         needs.entry(device).or_insert_with(|| (place.to_owned(), 0, 0)).1 += spooled;
     }
@@ -275,8 +275,4 @@ fn check_room(request: &Request, work: &[Track<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn existing(path: &Path) -> &Path {
-    path.ancestors().find(|path| path.exists()).unwrap_or_else(|| Path::new("/"))
 }

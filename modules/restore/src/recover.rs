@@ -6,6 +6,7 @@ use crate::request;
 use crate::swap::{self, Recovered};
 use backup_adapters::intent::{self, Recovery};
 use backup_adapters::lock::{Lock, LockError};
+use backup_adapters::there;
 use backup_common::JobArgs;
 use backup_common::recover::{Left, Recover};
 use backup_core::Job;
@@ -59,7 +60,7 @@ fn one(name: &str, state: &Path, job: Option<&Job>, check: bool, wish: Option<In
         let pending = swap::is_pending(state)?;
         return Ok(pending.then(|| format!("{name}: an interrupted restore")).into_iter().collect());
     }
-    if !state.is_dir() || !is_something_left(state, job)? {
+    if !there::is_there(state)? || !is_something_left(state, job)? {
         return Ok(Vec::new());
     }
     match Lock::take(&state.join(LOCK), &format!("recover of {name}")) {

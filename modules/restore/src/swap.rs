@@ -17,7 +17,8 @@ use crate::error::{RestoreError, Result};
 use crate::live::Replacement;
 use crate::merge;
 use crate::tree::{Room, drop_inherited};
-use backup_adapters::publish::{self, PublishError};
+use backup_adapters::publish;
+use backup_adapters::there::{is_there, look};
 use backup_adapters::{fault, selinux, space};
 use backup_core::GenerationId;
 use backup_core::state::RESTORE_JOURNAL;
@@ -95,10 +96,11 @@ impl Place {
             .into());
         }
         let above = live.parent().unwrap_or(live);
-        let device = |path: &Path| path.symlink_metadata().ok().map(|metadata| metadata.dev());
+        let device = |path: &Path| look(path).map(|found| found.map(|metadata| metadata.dev()));
+        let real = above.canonicalize().unwrap_or_else(|_| above.to_owned());
         // A subvolume is not mounted, and cannot be renamed across all the same.
-        if device(live)
-            .is_some_and(|own| Some(own) != device(&above.canonicalize().unwrap_or_else(|_| above.to_owned())))
+        if let Some(own) = device(live)?
+            && Some(own) != device(&real)?
         {
             return Err(refuse("it is on another file system than the directory that it lies in").into());
         }
@@ -121,7 +123,7 @@ impl Place {
 
     /// Refuses to keep an old tree where an earlier restore of the same generation has left one.
     pub(crate) fn check_keeping(&self) -> Result<()> {
-        if exists(&self.kept()) { Err(RestoreError::AlreadyKept(self.kept()).into()) } else { Ok(()) }
+        if is_there(&self.kept())? { Err(RestoreError::AlreadyKept(self.kept()).into()) } else { Ok(()) }
     }
 
     /// Where the old tree is kept for those who want it.
@@ -156,20 +158,21 @@ impl Place {
 
     /// Whether the new tree has left the container. Where it lay is asked, not where it belongs: an application that runs
     /// on it may have replaced a single file since.
-    fn is_new(&self) -> bool {
-        let lies = self.staged().symlink_metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()));
-        exists(&self.container()) && lies != self.new
+    fn is_new(&self) -> Result<bool> {
+        let lies = look(&self.staged())?.map(|metadata| (metadata.dev(), metadata.ino()));
+        Ok(lies != self.new && is_there(&self.container())?)
     }
 
     /// Exchanges both trees, in either direction: the new one in, or out again.
-    fn exchange(&self) -> std::result::Result<(), PublishError> {
+    fn exchange(&self) -> Result<()> {
         let (live, staged) = (&self.live, &self.staged());
-        match (exists(live), exists(staged)) {
-            (true, true) => publish::exchange(staged, live),
-            (false, _) => publish::move_dir(staged, live),
+        match (is_there(live)?, is_there(staged)?) {
+            (true, true) => publish::exchange(staged, live)?,
+            (false, _) => publish::move_dir(staged, live)?,
             // Undoing where nothing was before.
-            (true, false) => publish::move_dir(live, staged),
+            (true, false) => publish::move_dir(live, staged)?,
         }
+        Ok(())
     }
 
     /// Ends an exchange that a kill cut in its middle, where the file system cannot do it in one step. Either way both trees
@@ -177,8 +180,8 @@ impl Place {
     fn settle(&self) -> Result<()> {
         let (live, staged) = (&self.live, &self.staged());
         let aside = publish::aside(staged);
-        if exists(&aside) {
-            publish::move_dir(&aside, if exists(live) { staged } else { live })?;
+        if is_there(&aside)? {
+            publish::move_dir(&aside, if is_there(live)? { staged } else { live })?;
         }
         Ok(())
     }
@@ -193,7 +196,7 @@ impl Place {
         for path in self.stays.iter().filter_map(|path| hex::decode(path).ok()) {
             let (in_place, put_aside) = (live.spot(&path)?, aside.spot(&path)?);
             let (from, to) = if back { (in_place, put_aside) } else { (put_aside, in_place) };
-            if from.exists() && !to.exists() {
+            if from.exists()? && !to.exists()? {
                 from.move_to(&to)?;
                 fault::point("restore.swap.carried");
             }
@@ -202,15 +205,11 @@ impl Place {
     }
 
     fn remove_rest(&self, keep_old: bool) -> Result<()> {
-        if keep_old && exists(&self.staged()) {
+        if keep_old && is_there(&self.staged())? {
             publish::move_dir(&self.staged(), &self.kept())?;
         }
         remove_container(&self.container())
     }
-}
-
-fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }
 
 /// An exchange under way. Dropping it without [`Swap::commit`] leaves it to [`recover`].
@@ -255,7 +254,7 @@ impl Swap {
 impl Replacement for Swap {
     fn exchange(&mut self) -> Result<()> {
         for place in &self.journal.places {
-            if !place.is_new() {
+            if !place.is_new()? {
                 place.exchange()?;
             }
             fault::point("restore.swap.exchanged");
@@ -269,8 +268,13 @@ impl Replacement for Swap {
         Ok(())
     }
 
-    fn is_exchanged(&self) -> bool {
-        self.journal.places.iter().any(Place::is_new)
+    fn is_exchanged(&self) -> Result<bool> {
+        for place in &self.journal.places {
+            if place.is_new()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn undo(self) -> Result<()> {
@@ -289,17 +293,22 @@ impl Replacement for Swap {
     fn finish(self) -> Result<Vec<PathBuf>> {
         finish(&self.journal)?;
         publish::remove_file(&journal_path(&self.state))?;
-        let kept = self.journal.places.iter().map(Place::kept);
-        Ok(kept.filter(|path| self.journal.keep_old && exists(path)).collect())
+        let mut kept = Vec::new();
+        for path in self.journal.places.iter().map(Place::kept).filter(|_| self.journal.keep_old) {
+            if is_there(&path)? {
+                kept.push(path);
+            }
+        }
+        Ok(kept)
     }
 }
 
 fn undo(journal: &Journal) -> Result<()> {
     for place in journal.places.iter().rev() {
         place.settle()?;
-        if place.is_new() {
+        if place.is_new()? {
             // Where nothing was before, nothing was carried over.
-            if exists(&place.staged()) {
+            if is_there(&place.staged())? {
                 place.carry(true)?;
             }
             place.exchange()?;

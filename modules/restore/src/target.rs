@@ -9,7 +9,7 @@ use crate::pipeline::Track;
 use crate::staging::Staging;
 use crate::unpack::unpack;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{fault, publish};
+use backup_adapters::{fault, publish, there};
 use backup_core::GenerationId;
 use backup_interface::Progress;
 use std::ffi::OsStr;
@@ -28,8 +28,8 @@ pub(crate) struct Target {
 
 impl Target {
     /// Whether an attempt of ours was interrupted there: even if all is equal, nobody has compared it.
-    pub(crate) fn is_incomplete(path: &Path) -> bool {
-        path.join(MARKER).is_file()
+    pub(crate) fn is_incomplete(path: &Path) -> Result<bool> {
+        Ok(there::is_file(&path.join(MARKER))?)
     }
 
     /// Refuses a directory that holds anything but what an attempt of ours left.
@@ -40,7 +40,7 @@ impl Target {
             entries => {
                 let mut names = entries.map_err(failed())?.map(|entry| entry.map(|entry| entry.file_name()));
                 let empty = names.try_fold(true, |_, _| None::<bool>).is_some();
-                if !empty && !Self::is_incomplete(path) {
+                if !empty && !Self::is_incomplete(path)? {
                     return Err(RestoreError::TargetNotEmpty(path.to_owned()).into());
                 }
             }
@@ -53,7 +53,7 @@ impl Target {
         publish::create_dirs(&self.path, 0o755, None)?;
         let marker = self.path.join(MARKER);
         // The marker is made in an empty directory only: what is beside it is an earlier attempt's.
-        if marker.is_file() {
+        if there::is_file(&marker)? {
             self.clear()?;
         }
         publish::write_atomic(&marker, format!("restoring {}\n", self.id).as_bytes(), 0o600, None)?;

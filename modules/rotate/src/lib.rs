@@ -3,6 +3,7 @@
 //! `backup_core::retention` decides, with reasons; [`Rotation`] carries it out for one store; the rest of this crate is
 //! the executable. Transport rotates with [`rotate_store`] after each arrival.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod error;
 mod report;

@@ -4,7 +4,7 @@ use crate::error::RotateError;
 use backup_adapters::lifecycle::{Gate, StateError};
 use backup_adapters::signals::{Interrupt, Interrupted};
 use backup_adapters::store::{Limits, Listing, Oddity, Reread, SignedReceipt, StoreError, Stored, StreamStore};
-use backup_adapters::{fault, host, publish};
+use backup_adapters::{fault, host, publish, there};
 use backup_core::job::StreamOf;
 use backup_core::layout::StreamDir;
 use backup_core::lifecycle::{State, Suspended};
@@ -12,7 +12,6 @@ use backup_core::retention::{Candidate, Policy, RetentionPlan, Rules, Side, ZONE
 use backup_core::{GenerationId, GenerationKind, StreamName};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// Nobody holds a store's lock for longer than a few renames and removals.
@@ -116,7 +115,7 @@ impl Rotation {
         let deletions = decided.deletions();
         let (deleted, freed) = (deletions.iter().map(|d| d.id).collect(), deletions.iter().map(|d| d.bytes).sum());
         let rests = rests.into_iter().collect();
-        let missing = self.is_missing();
+        let missing = self.is_missing()?;
         let damaged = Vec::new();
         let (oddities, suspended) = (listing.oddities, None);
         Ok(Rotated { plan: decided, reread, damaged, rests, oddities, missing, deleted, freed, suspended })
@@ -194,7 +193,7 @@ impl Rotation {
     }
 
     fn rotate(&self, interrupt: Option<&Interrupt>, done: &mut Rotated) -> Result<(), RotateError> {
-        if self.is_missing() {
+        if self.is_missing()? {
             // There is not even a place for the lock.
             *done = self.preview(host::now().timestamp())?;
             return Ok(());
@@ -271,12 +270,12 @@ impl Rotation {
     fn remember(&self, base: Option<SignedReceipt>) -> Result<(), RotateError> {
         let Some(SignedReceipt { id, receipt, signature }) = base else { return Ok(()) };
         let dir = self.store.dir();
-        if !dir.receipt(id).exists() {
+        if !there::is_there(&dir.receipt(id)).map_err(StoreError::from)? {
             self.store.write_receipt(id, &receipt, signature.as_deref(), None)?;
         }
         for old in self.store.receipts()?.into_iter().filter(|old| *old < id) {
             // Whatever lies there under its name, whole or not, may be what the receipt is about.
-            if !dir.generation(old).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            if there::is_there(&dir.generation(old)).map_err(StoreError::from)? {
                 continue;
             }
             publish::remove_file(&dir.receipt(old)).map_err(StoreError::from)?;
@@ -290,8 +289,8 @@ impl Rotation {
         format!("{} {}", self.job, self.stream)
     }
 
-    fn is_missing(&self) -> bool {
-        !self.store.dir().path().is_dir()
+    fn is_missing(&self) -> Result<bool, RotateError> {
+        Ok(!there::is_there(self.store.dir().path()).map_err(StoreError::from)?)
     }
 
     /// This run in a few words, for those who wait for its lock.

@@ -12,7 +12,7 @@ use backup_adapters::publish;
 use backup_adapters::rsync::basis;
 use backup_adapters::space::counted;
 use backup_adapters::store::{Exclusive, StreamStore};
-use backup_adapters::{fault, lock::Lock};
+use backup_adapters::{fault, lock::Lock, there};
 use backup_core::GenerationId;
 use backup_core::layout::Entry;
 use std::collections::BTreeSet;
@@ -142,7 +142,7 @@ pub fn exclude_others(place: &Place, store: &StreamStore, id: GenerationId) -> R
 /// could fill the disk with offers.
 pub fn forget_offers(incoming: &StreamStore) -> Result<()> {
     for id in arriving(incoming)? {
-        if !incoming.dir().generation(id).exists() {
+        if !there::is_there(&incoming.dir().generation(id))? {
             publish::remove_file(&incoming.dir().offer(id))?;
         }
     }

@@ -4,6 +4,7 @@ use crate::error::TransportError;
 use crate::wire::{Offered, Subject};
 use backup_adapters::rsync::Ceiling;
 use backup_adapters::space::counted;
+use backup_adapters::there::{self, LookError};
 use backup_core::manifest::{
     MANIFEST, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES, Manifest, ManifestError, PATCHES, SEAL, Seal,
 };
@@ -147,15 +148,15 @@ impl Candidate {
                 source,
             })
         };
+        let unknown = |LookError { path, source }| TransportError::Io { action: "inspect", path, source };
         // What is missing or of another type is found when the generation is verified.
-        let is = |path: &Path, test: fn(&fs::Metadata) -> bool| path.symlink_metadata().is_ok_and(|meta| test(&meta));
         for path in [folder.to_owned(), folder.join(PATCHES)] {
-            if is(&path, fs::Metadata::is_dir) {
+            if there::is_dir(&path).map_err(unknown)? {
                 set(&path, 0o750)?;
             }
         }
         for path in self.files.keys().map(|name| folder.join(name)) {
-            if is(&path, fs::Metadata::is_file) {
+            if there::is_file(&path).map_err(unknown)? {
                 set(&path, 0o640)?;
             }
         }

@@ -13,6 +13,7 @@ use backup_adapters::lock::Lock;
 use backup_adapters::rsync::{RsyncError, Transfer};
 use backup_adapters::ssh::Peer;
 use backup_adapters::store::StreamStore;
+use backup_adapters::there;
 use backup_core::job::Auth;
 use backup_interface::{Call, Progress};
 use std::path::Path;
@@ -36,7 +37,8 @@ pub fn peer(place: &Place) -> Peer {
     let identity = of.identity();
     // A granted key has one, too, whatever the job's transport logs in with.
     let certificate = certificate::beside(&identity);
-    let is_certified = of.stream.transport.auth == Auth::Certificate || certificate.is_file();
+    // Where nobody can tell, ssh is to say what is wrong with it.
+    let is_certified = of.stream.transport.auth == Auth::Certificate || there::is_file(&certificate).unwrap_or(true);
     Peer {
         host: declared.address.clone(),
         port: declared.port,

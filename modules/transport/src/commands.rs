@@ -19,6 +19,7 @@ use backup_adapters::jobs::{self, Named};
 use backup_adapters::lock::Lock;
 use backup_adapters::publish;
 use backup_adapters::signals::Interrupt;
+use backup_adapters::there;
 use backup_common::timetable::Turn;
 use backup_common::{Timetable, args, gate};
 use backup_core::accepted::Accepted;
@@ -192,7 +193,7 @@ fn conclude(
 fn run_lock(place: &Place, call: &Call, timetable: Option<&Timetable>, began: Timestamp) -> Result<Option<Turn>> {
     let waiting = place.waiting();
     let folder = waiting.dir().path();
-    if call.check || (!place.is_sink && !folder.is_dir()) {
+    if call.check || (!place.is_sink && !there::is_there(folder)?) {
         return Ok(None);
     }
     publish::create_dirs(folder, 0o750, None)?;

@@ -8,6 +8,7 @@
 //! take it; nothing enters a sink's store that was not re-read, unless the job says `verify: none`; every step can be
 //! killed and is done again, or found done, by the next run.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod access;
 pub mod arrival;

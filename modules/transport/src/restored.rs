@@ -16,7 +16,7 @@ use backup_adapters::command::CommandError;
 use backup_adapters::rsync::{self, basis};
 use backup_adapters::space::Tally;
 use backup_adapters::store::{Limits, Reread, StoreError, StreamStore};
-use backup_adapters::{fault, host, keys, publish};
+use backup_adapters::{fault, host, keys, publish, there};
 use backup_core::layout::{Entry, StreamDir};
 use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, GenerationRef};
@@ -127,7 +127,8 @@ impl RestoreFolder {
         }
         self.needs_base(&candidate, coming)?;
         self.admit(&candidate, coming)?;
-        let resumed = incoming(&self.place).dir().generation(id).exists();
+        let resumed = incoming(&self.place).dir().generation(id);
+        let resumed = there::is_there(&resumed)?;
         Ok((candidate, Verdict::Send { resumed }))
     }
 
@@ -206,7 +207,7 @@ impl RestoreFolder {
         wanted: &GenerationRef,
     ) -> Result<()> {
         let (id, damaged) = (wanted.id, |why: String| TransportError::Damaged { id: wanted.id, why });
-        if candidate.digest != wanted.digest || !arrival.folder().is_dir() {
+        if candidate.digest != wanted.digest || !there::is_dir(&arrival.folder())? {
             return Err(TransportError::NotServed(format!("nothing of this generation {id} has arrived")).into());
         }
         basis::clear(&arrival.folder())?;

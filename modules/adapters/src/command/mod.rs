@@ -373,9 +373,10 @@ fn stdin(input: Input, mode: Mode) -> (Stdio, Feed) {
 /// The file that `program` names: itself if it contains a slash, else the first executable in [`PATH`].
 pub fn find(program: impl AsRef<OsStr>) -> Option<PathBuf> {
     let program = Path::new(program.as_ref());
-    let runs = |path: &PathBuf| path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
+    let is_file = |path: &PathBuf| path.metadata().is_ok_and(|found| found.is_file());
+    let runs = |path: &PathBuf| is_file(path) && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok();
     if program.components().count() > 1 || program.is_absolute() {
-        return Some(program.to_owned()).filter(|path| path.exists());
+        return Some(program.to_owned()).filter(|path| path.metadata().is_ok());
     }
     PATH.split(':').map(|directory| Path::new(directory).join(program)).find(runs)
 }

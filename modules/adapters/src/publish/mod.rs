@@ -8,7 +8,10 @@ mod dirs;
 
 pub use dirs::{Pinned, create_dirs, create_own};
 
-use crate::{fault, host, sys};
+use crate::{
+    fault, host, sys,
+    there::{self, LookError},
+};
 use backup_core::{Failure, Kind};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -57,6 +60,12 @@ pub enum PublishError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<LookError> for PublishError {
+    fn from(LookError { path, source }: LookError) -> Self {
+        Self::Io { action: "inspect", path, source }
+    }
 }
 
 impl Failure for PublishError {
@@ -200,7 +209,7 @@ fn rename_new(from: &Path, to: &Path) -> Result<()> {
     match sys::rename2(from, to, sys::RENAME_NOREPLACE) {
         Err(error) if unsupported(&error) => {
             // Not atomic, but only where the file system knows no better, and callers hold a lock.
-            if to.symlink_metadata().is_ok() {
+            if there::is_there(to)? {
                 return Err(PublishError::Exists { path: to.to_owned() });
             }
             fs::rename(from, to).map_err(at("move to its place", from))
@@ -279,7 +288,7 @@ pub fn remove_file(path: &Path) -> Result<()> {
 /// Removes a directory with all that is in it. The `seals` (names in it) go first and durably, so that what a crash
 /// leaves over can never be taken for whole. That it is gone already is fine. Symbolic links are removed, not followed.
 pub fn remove_tree(path: &Path, seals: &[&str]) -> Result<()> {
-    if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    if !there::is_there(path)? {
         return Ok(());
     }
     for seal in seals {

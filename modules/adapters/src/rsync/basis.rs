@@ -8,6 +8,7 @@
 
 use super::{PARTIAL, PIECES, RsyncError, is_transferable};
 use crate::publish::copy_range;
+use crate::there;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -35,7 +36,7 @@ pub fn prepare(directory: &Path, previous: Option<&Path>, files: &[(String, u64)
             fs::create_dir_all(parent).map_err(at("create", parent))?;
         }
         let grew = keep_longest(directory, name, &piece)?;
-        if grew || !basis.exists() {
+        if grew || !there::is_there(&basis)? {
             lay(&basis, &piece, previous.map(|previous| previous.join(name)).as_deref(), *size)?;
         }
     }
@@ -72,8 +73,11 @@ pub fn forget(directory: &Path) -> Result<(), RsyncError> {
 pub fn clear(directory: &Path) -> Result<(), RsyncError> {
     forget(directory)?;
     remove(&directory.join(PIECES))?;
-    let folders = entries(directory)?.into_iter().filter(|path| path.is_dir() && !path.is_symlink());
-    for folder in folders.chain([directory.to_owned()]) {
+    let folders = entries(directory)?;
+    for folder in folders.into_iter().chain([directory.to_owned()]) {
+        if !there::is_dir(&folder)? {
+            continue;
+        }
         remove(&folder.join(PARTIAL))?;
         for path in entries(&folder)? {
             if is_unfinished(&path, None) {
@@ -90,14 +94,14 @@ fn sweep(directory: &Path, files: &[(String, u64)]) -> Result<(), RsyncError> {
     for folder in folders.iter().copied().chain([""]) {
         // Joined with nothing it would end in a slash, and be what a link points to.
         let path = if folder.is_empty() { directory.to_owned() } else { directory.join(folder) };
-        if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        if !there::is_dir(&path)? {
             remove(&path)?;
             continue;
         }
         for entry in entries(&path)? {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let full = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            let ours = if entry.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            let ours = if there::is_dir(&entry)? {
                 name == PARTIAL || folder.is_empty() && (name == PIECES || folders.contains(&*name))
             } else {
                 length(&entry).is_some()
@@ -190,8 +194,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, RsyncError> {
 }
 
 fn remove(path: &Path) -> Result<(), RsyncError> {
-    let is_dir = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-    match if is_dir { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
+    match if there::is_dir(path)? { fs::remove_dir_all(path) } else { fs::remove_file(path) } {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result.map_err(at("remove", path)),
     }

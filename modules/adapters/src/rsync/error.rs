@@ -2,6 +2,7 @@
 
 use crate::command::CommandError;
 use crate::ssh::{Peer, SshError};
+use crate::there::LookError;
 use backup_core::{Failure, Kind};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -97,6 +98,12 @@ pub enum RsyncError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<LookError> for RsyncError {
+    fn from(LookError { path, source }: LookError) -> Self {
+        Self::Basis { action: "inspect", path, source }
+    }
 }
 
 impl Failure for RsyncError {

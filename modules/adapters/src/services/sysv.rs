@@ -31,7 +31,7 @@ impl Script {
 
     pub(super) fn is_on(&self) -> Result<bool> {
         // `service` answers 1 for a script that is not there, which would pass for "off".
-        if !self.path().exists() {
+        if !crate::there::is_there(&self.path()).unwrap_or(true) {
             return Err(ServiceError::Unknown { name: self.name.clone() });
         }
         ask(&self.name, self.command("status"))

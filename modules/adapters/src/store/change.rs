@@ -1,13 +1,13 @@
 //! Changing a store: make its directories, take a generation in, delete one. Every step survives a crash.
 
 use super::{DIR_MODE, FILE_MODE, Result, StoreError, StreamStore};
-use crate::{fault, publish, publish::Owner};
-use backup_core::{GenerationId, manifest::SEAL};
-use std::{
-    fs::{self, Metadata},
-    io::ErrorKind,
-    path::Path,
+use crate::{
+    fault, publish,
+    publish::Owner,
+    there::{is_dir, is_there},
 };
+use backup_core::{GenerationId, manifest::SEAL};
+use std::{fs, path::Path};
 
 /// What tells people with plain tools how to restore: lies in the root of every store.
 #[derive(Debug, Clone, Copy)]
@@ -151,24 +151,6 @@ impl StreamStore {
         }
         Ok(())
     }
-}
-
-/// What lies there itself, not what a link to it leads to. That it cannot be asked does not mean that there is nothing: what is deleted
-/// in steps must not leave one out.
-fn look(path: &Path) -> Result<Option<Metadata>> {
-    match path.symlink_metadata() {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
-    }
-}
-
-fn is_there(path: &Path) -> Result<bool> {
-    Ok(look(path)?.is_some())
-}
-
-fn is_dir(path: &Path) -> Result<bool> {
-    Ok(look(path)?.is_some_and(|found| found.is_dir()))
 }
 
 /// Bytes of file contents below a directory, as far as they can be counted; 0 if there is none.

@@ -1,6 +1,6 @@
 //! How a store can fail.
 
-use crate::{lock::LockError, publish, publish::PublishError, signals::Interrupted};
+use crate::{lock::LockError, publish, publish::PublishError, signals::Interrupted, there::LookError};
 use backup_core::{Digest, Failure, GenerationId, Kind};
 use std::{io, path::PathBuf};
 
@@ -52,6 +52,12 @@ pub enum StoreError {
     /// The run was asked to end.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<LookError> for StoreError {
+    fn from(LookError { path, source }: LookError) -> Self {
+        Self::Read { path, source }
+    }
 }
 
 impl Failure for StoreError {

@@ -5,6 +5,7 @@
 
 use super::{Result, StoreError, StreamStore, names, read};
 use crate::sys;
+use crate::there;
 use backup_core::GenerationId;
 use backup_core::manifest::PATCHES;
 use std::io::ErrorKind;
@@ -36,7 +37,7 @@ impl StreamStore {
         for (folder, prefix) in [(generation.clone(), ""), (generation.join(PATCHES), "patches/")] {
             for (name, is_dir) in names(&folder)? {
                 let path = folder.join(&name);
-                if is_dir || !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+                if is_dir || !there::is_file(&path)? {
                     continue;
                 }
                 let failed = |source| StoreError::Read { path: path.clone(), source };

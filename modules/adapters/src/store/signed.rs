@@ -1,6 +1,7 @@
 //! What a source knows of the sink: its receipts.
 
 use super::{Result, StreamStore};
+use crate::there::is_there;
 use backup_core::receipt::Receipt;
 use backup_core::{GenerationId, GenerationKind};
 
@@ -32,18 +33,18 @@ impl StreamStore {
     }
 
     /// Why the sink asked for a full; `None`: it did not. In a handover point.
-    pub fn wanted_full(&self) -> Option<String> {
+    pub fn wanted_full(&self) -> Result<Option<String>> {
         #[derive(serde::Deserialize)]
         struct Wish {
             why: String,
         }
         let path = self.dir().want_full();
-        if !path.exists() {
-            return None;
+        if !is_there(&path)? {
+            return Ok(None);
         }
         let bytes = super::read::small(&path, super::MAX_NOTE_BYTES).ok().flatten().unwrap_or_default();
         let why =
             serde_json::from_slice(&bytes).map_or_else(|_| "the sink asked for a full".into(), |Wish { why }| why);
-        Some(why)
+        Ok(Some(why))
     }
 }

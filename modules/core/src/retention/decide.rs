@@ -8,6 +8,9 @@ use super::{
 use crate::GenerationId;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Deletions rely on no more copies than this with a policy of all rules; that many are made room for at once.
+const MOST_RELIED: usize = 24;
+
 /// Decides about every generation in a store. The order of `candidates` does not matter.
 ///
 /// # Errors
@@ -186,7 +189,7 @@ impl<'a> Desk<'a> {
     /// What a deletion relies on: the newest that counts; and if rules make it superfluous, the two newest fulls and for
     /// each rule the one that stands in the place of the deleted. Each with its base, oldest first.
     fn justification(&self, place: usize, reason: &Reason, stays: &[bool]) -> Vec<usize> {
-        let mut whole = Vec::new();
+        let mut whole = Vec::with_capacity(MOST_RELIED);
         let mut rely = |n: usize| {
             if stays[self.counted[n]] {
                 whole.extend(self.sorted.whole(self.counted[n]));

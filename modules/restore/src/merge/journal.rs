@@ -173,7 +173,8 @@ fn moved(journal: &Journal, steps: &Steps) -> Result<()> {
     for step in &steps.moves {
         let (staged, live) = trees.of(step)?;
         let live = live.ok_or_else(|| lost(staged.shown()))?;
-        let waits = if step.new.is_some() { staged.inode() == step.new } else { live.exists() && !staged.exists() };
+        let waits =
+            if step.new.is_some() { staged.inode()? == step.new } else { live.exists()? && !staged.exists()? };
         if waits {
             if step.new.is_some() { staged.exchange_or_move(&live)? } else { live.exchange_or_move(&staged)? }
         }
@@ -206,12 +207,12 @@ pub(crate) fn back(journal: &Journal, steps: &Steps) -> Result<()> {
         // Where its directory is gone again, it went before that.
         let (staged, Some(live)) = trees.of(step)? else { continue };
         if step.new.is_none() {
-            if staged.exists() {
+            if staged.exists()? {
                 staged.exchange_or_move(&live)?;
             }
-        } else if staged.inode() != step.new {
+        } else if staged.inode()? != step.new {
             // What has come is here, or the application has replaced it since: in either case the old one comes back.
-            match (staged.exists(), live.exists()) {
+            match (staged.exists()?, live.exists()?) {
                 (true, _) => staged.exchange_or_move(&live)?,
                 (false, true) => live.exchange_or_move(&staged)?,
                 (false, false) => {}
@@ -251,14 +252,14 @@ impl Trees {
     fn settle(&mut self, steps: &Steps) -> Result<()> {
         for container in 0..self.containers.len() {
             let aside = self.containers[container].spot(publish::ASIDE.as_bytes())?;
-            if !aside.exists() {
+            if !aside.exists()? {
                 continue;
             }
             for step in steps.moves.iter().filter(|step| step.container == container && step.had && step.new.is_some())
             {
                 let (staged, Some(live)) = self.of(step)? else { continue };
-                if !staged.exists() || !live.exists() {
-                    aside.exchange_or_move(if staged.exists() { &live } else { &staged })?;
+                if !staged.exists()? || !live.exists()? {
+                    aside.exchange_or_move(if staged.exists()? { &live } else { &staged })?;
                     break;
                 }
             }

@@ -22,7 +22,7 @@ use crate::request::Merge;
 use crate::staging::Staging;
 use crate::swap::Recovered;
 use backup_adapters::signals::Interrupt;
-use backup_adapters::{fault, publish, space};
+use backup_adapters::{fault, publish, space, there};
 use backup_archive::{EntryKind, order};
 use backup_core::Job;
 use backup_core::state::RESTORE_JOURNAL;
@@ -122,7 +122,7 @@ impl<'a> Merging<'a> {
                 regions.containers().iter().map(|path| encoded(path.as_os_str().as_bytes())).collect();
             self.journal.write(&self.state)?;
             fault::point("restore.merge.noted");
-            for container in regions.missing() {
+            for container in regions.missing()? {
                 make_container(&container)?;
             }
             let mut staging =
@@ -180,8 +180,8 @@ impl Replacement for Merging<'_> {
         journal::forward(&self.journal, &steps)
     }
 
-    fn is_exchanged(&self) -> bool {
-        self.journal.phase == Phase::Merging
+    fn is_exchanged(&self) -> Result<bool> {
+        Ok(self.journal.phase == Phase::Merging)
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -245,7 +245,7 @@ fn remove_container(container: &Path) -> Result<()> {
         let why = format!("{} is mounted in what has to be removed", mount.display());
         return Err(RestoreError::InTheWay { path: container.to_owned(), why }.into());
     }
-    if container.symlink_metadata().is_err() {
+    if !there::is_there(container)? {
         return Ok(());
     }
     keeping_time(container, || Ok(publish::remove_tree(container, &[])?))

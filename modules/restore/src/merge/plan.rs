@@ -11,6 +11,7 @@ use crate::pipeline::Track;
 use crate::select::{View, shown};
 use crate::tree::Walk;
 use backup_adapters::space;
+use backup_adapters::there;
 use backup_archive::{EntryKind, order};
 use backup_core::job::Stream;
 use std::collections::{HashMap, HashSet};
@@ -41,7 +42,7 @@ pub(crate) fn prune(comparison: &mut Comparison, stream: &Stream, delete: bool) 
                     continue;
                 }
             }
-            Change::Changed(why) if why == &["type"] && holds_something(&place) => {
+            Change::Changed(why) if why == &["type"] && holds_something(&place)? => {
                 let why = if delete {
                     reason_to_stay(&item.path, &left_out)?
                 } else {
@@ -59,15 +60,15 @@ pub(crate) fn prune(comparison: &mut Comparison, stream: &Stream, delete: bool) 
     Ok(stays)
 }
 
-fn holds_something(place: &std::path::Path) -> bool {
-    let is_directory = place.symlink_metadata().is_ok_and(|found| found.is_dir());
-    is_directory && place.read_dir().is_ok_and(|mut entries| entries.next().is_some())
+fn holds_something(place: &std::path::Path) -> Result<bool> {
+    let has_entries = |place: &std::path::Path| Ok(place.read_dir()?.next().transpose()?.is_some());
+    Ok(there::is_dir(place)? && has_entries(place).map_err(RestoreError::io("read", place))?)
 }
 
 fn reason_to_stay(path: &[u8], left_out: &LeftOut) -> Result<Option<String>> {
     let place = shown(path);
     let failed = |error| RestoreError::io("read", &place)(error);
-    if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+    if there::is_dir(&place)? {
         let mounts = space::mounts_within(&place).map_err(failed)?;
         if let Some(mount) = mounts.first() {
             return Ok(Some(format!("{} is mounted there", mount.display())));
@@ -139,8 +140,8 @@ pub(crate) fn steps(
     for item in items {
         if let Some(&(container, number)) = staged.get(&item.path).filter(|_| is_put(&item.change)) {
             // The way may itself still have to come.
-            let had = trees.find_if_there(&item.path)?.is_some_and(|spot| spot.exists());
-            let new = rooms[container].spot(number.to_string().as_bytes())?.inode();
+            let had = trees.find_if_there(&item.path)?.map_or(Ok(false), |spot| spot.exists())?;
+            let new = rooms[container].spot(number.to_string().as_bytes())?.inode()?;
             steps.moves.push(Move { path: encoded(&item.path), container, number, new, had });
         } else if item.change == Change::Removed {
             *next += 1;

@@ -6,6 +6,7 @@ use crate::compare::{Change, Item};
 use crate::error::{RestoreError, Result};
 use crate::select::shown;
 use backup_adapters::space;
+use backup_adapters::there;
 use backup_archive::order;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -37,15 +38,21 @@ impl Regions {
     }
 
     /// Those that are not there yet.
-    pub(crate) fn missing(&self) -> Vec<PathBuf> {
-        self.containers.iter().filter(|path| path.symlink_metadata().is_err()).cloned().collect()
+    pub(crate) fn missing(&self) -> Result<Vec<PathBuf>> {
+        let mut missing = Vec::new();
+        for container in &self.containers {
+            if !there::is_there(container)? {
+                missing.push(container.clone());
+            }
+        }
+        Ok(missing)
     }
 
     /// The container for what comes to `path`, or goes from it.
     pub(crate) fn of(&mut self, path: &[u8], items: &[Item]) -> Result<usize> {
         let place = shown(path);
         let is_mounted = place.canonicalize().is_ok_and(|real| self.mounts.contains(&real));
-        if is_mounted && place.symlink_metadata().is_ok_and(|found| !found.is_symlink()) {
+        if is_mounted && there::look(&place)?.is_some_and(|found| !found.is_symlink()) {
             let why = "something is mounted there, and the generation has something of another type".to_owned();
             return Err(RestoreError::InTheWay { path: place, why }.into());
         }
@@ -76,8 +83,8 @@ impl Regions {
         let (mut top, mut device) = (parent, None);
         for name in chain {
             let place = shown(name);
-            let found = match place.symlink_metadata() {
-                Ok(found) if found.is_dir() => found,
+            let found = match there::look(&place)? {
+                Some(found) if found.is_dir() => found,
                 // It comes, and with it the rest of the way.
                 _ if is_coming(name, items) => break,
                 _ => {

@@ -1,7 +1,7 @@
 //! A directory below which everything is made, and which nothing can leave.
 
 use crate::error::RestoreError;
-use backup_adapters::publish::{self, Owner, PublishError};
+use backup_adapters::publish::{self, Owner};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, futimens, makedev, mkdirat, mknodat};
@@ -259,23 +259,28 @@ impl Spot {
     }
 
     /// Device and inode of what lies there.
-    pub(crate) fn inode(&self) -> Option<(u64, u64)> {
-        let found = fstatat(&*self.directory, self.name(), AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
-        Some((found.st_dev, found.st_ino))
-    }
-
-    /// Exchanges what lies here with what lies at `to`, or moves it there. Not durable before the file system is synced.
-    pub(crate) fn exchange_or_move(&self, to: &Self) -> std::result::Result<(), PublishError> {
-        if to.exists() {
-            publish::exchange_lazily(&self.through(), &to.through())
-        } else {
-            publish::move_lazily(&self.through(), &to.through())
+    pub(crate) fn inode(&self) -> Result<Option<(u64, u64)>> {
+        match fstatat(&*self.directory, self.name(), AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some((found.st_dev, found.st_ino))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(self.failed("inspect")(error.into())),
         }
     }
 
+    /// Exchanges what lies here with what lies at `to`, or moves it there. Not durable before the file system is synced.
+    pub(crate) fn exchange_or_move(&self, to: &Self) -> crate::error::Result<()> {
+        let (from, way) = (self.through(), to.through());
+        if to.exists()? {
+            publish::exchange_lazily(&from, &way)?;
+        } else {
+            publish::move_lazily(&from, &way)?;
+        }
+        Ok(())
+    }
+
     /// Whether anything lies there.
-    pub(crate) fn exists(&self) -> bool {
-        fstatat(&*self.directory, self.name(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    pub(crate) fn exists(&self) -> Result<bool> {
+        Ok(self.inode()?.is_some())
     }
 
     /// Moves what lies here to `to`, where nothing lies, and leaves the times of both directories as they are.

@@ -10,7 +10,7 @@ use crate::judge;
 use crate::wire::{Commit, SignedReceipt, TOOL, Verdict};
 use backup_adapters::rsync::basis;
 use backup_adapters::store::{Limits, Reread, StoreError, Stored, StreamStore};
-use backup_adapters::{fault, host, keys, publish};
+use backup_adapters::{fault, host, keys, publish, there};
 use backup_core::accepted::{Accepted, Took};
 use backup_core::job::Verify;
 use backup_core::manifest::FORMAT;
@@ -50,7 +50,7 @@ impl LocalSink {
     /// request of a source moves it, or puts something else in its place.
     fn stored(&self, wanted: &GenerationRef) -> Result<Option<Stored>> {
         let (store, id) = (self.place.store(), wanted.id);
-        if store.dir().deleting(id).exists() {
+        if there::is_there(&store.dir().deleting(id))? {
             // A deletion that was cut short: finished before anything new gets this id, or it would be taken for that.
             let _lock = self.place.lock_active(&store, "commit")?;
             store.delete(id)?;
@@ -126,14 +126,14 @@ impl LocalSink {
         let (incoming, verifying) = (self.place.incoming(), self.place.verifying());
         let (from, to) = (incoming.dir().generation(id), verifying.dir().generation(id));
         publish::create_dirs(verifying.dir().path(), 0o750, None)?;
-        if from.is_dir() {
+        if there::is_dir(&from)? {
             // What an interrupted commit left is older than what has arrived since.
             publish::remove_tree(&to, &[])?;
             basis::clear(&from)?;
             publish::sync_tree(&from)?;
             publish::move_dir(&from, &to)?;
         }
-        if to.is_dir() {
+        if there::is_dir(&to)? {
             return Ok(());
         }
         Err(TransportError::NotServed(format!("nothing of generation {id} has arrived")).into())

@@ -6,6 +6,7 @@ use crate::error::{Result, TransportError};
 use crate::judge::{Shelf, Stored};
 use crate::place::Place;
 use backup_adapters::space;
+use backup_adapters::there;
 use backup_core::GenerationId;
 use std::path::Path;
 
@@ -42,7 +43,7 @@ pub fn read(place: &Place) -> Result<Shelf> {
 
 /// Bytes free where `path` is or will be.
 pub fn free(path: &Path) -> Result<u64> {
-    let there = path.ancestors().find(|path| path.is_dir()).unwrap_or(path);
+    let there = there::nearest(path)?;
     let failed = |source| TransportError::Io { action: "read the free space of", path: there.to_owned(), source };
     Ok(space::free(there).map_err(failed)?.bytes)
 }
