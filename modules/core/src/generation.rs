@@ -1,9 +1,9 @@
 //! What identifies a generation: its id, its digest, its kind, and the installation it came from.
 
 use crate::{Failure, Kind};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::Range, str::FromStr};
 
 /// A text that is not a valid id, digest or instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,6 @@ pub struct GenerationId(Timestamp);
 impl GenerationId {
     /// How far the clock may stand before the newest id, and an incoming id after a sink's clock.
     pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-    const PATTERN: &str = "%Y%m%dT%H%M%SZ";
     const EXPECTED: &str = "a generation id such as 20261120T220000Z";
 
     /// The next id after `newest` at `now`: max(now, newest + 1 s).
@@ -83,37 +82,39 @@ impl GenerationId {
 
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.strftime(Self::PATTERN))
+        let at = TimeZone::UTC.to_datetime(self.0);
+        write!(
+            f,
+            "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+            at.year(),
+            at.month(),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second()
+        )
     }
 }
 
 impl FromStr for GenerationId {
     type Err = ParseError;
 
+    /// One instant has one name: no leap second, no other digits, nothing around it.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError { text: text.to_owned(), expected: Self::EXPECTED };
-        let b = text.as_bytes();
-        let shape = b.len() == 16
-            && b.iter().enumerate().all(|(i, c)| match i {
-                8 => *c == b'T',
-                15 => *c == b'Z',
-                _ => c.is_ascii_digit(),
-            });
-        if !shape {
-            return Err(error());
-        }
-        let rfc3339 = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            &text[..4],
-            &text[4..6],
-            &text[6..8],
-            &text[9..11],
-            &text[11..13],
-            &text[13..15]
-        );
-        let id = rfc3339.parse().map(Self).map_err(|_| error())?;
-        // A leap second (…60Z) parses but does not print back; one instant must have one name.
-        if id.to_string() == text { Ok(id) } else { Err(error()) }
+        let parse = || {
+            let b = text.as_bytes();
+            if b.len() != 16 || b[8] != b'T' || b[15] != b'Z' {
+                return None;
+            }
+            // No number here is larger than a year of four digits.
+            let number = |places: Range<usize>| {
+                b[places].iter().try_fold(0_i16, |n, c| c.is_ascii_digit().then(|| n * 10 + i16::from(c - b'0')))
+            };
+            let two = |at: usize| number(at..at + 2).and_then(|n| i8::try_from(n).ok());
+            let at = DateTime::new(number(0..4)?, two(4)?, two(6)?, two(9)?, two(11)?, two(13)?, 0).ok()?;
+            TimeZone::UTC.to_timestamp(at).ok().map(Self)
+        };
+        parse().ok_or_else(|| ParseError { text: text.to_owned(), expected: Self::EXPECTED })
     }
 }
 
@@ -308,6 +309,7 @@ mod tests {
         fn ids_print_back_and_order_as_times(a in 0i64..4_000_000_000, b in 0i64..4_000_000_000) {
             let (x, y) = (GenerationId::at(Timestamp::from_second(a).unwrap()), GenerationId::at(Timestamp::from_second(b).unwrap()));
             prop_assert_eq!(id(&x.to_string()), x);
+            prop_assert_eq!(x.to_string(), x.time().strftime("%Y%m%dT%H%M%SZ").to_string());
             prop_assert_eq!(x.to_string().cmp(&y.to_string()), a.cmp(&b));
         }
     }

@@ -5,26 +5,44 @@ use backup_core::{
     Digest, GenerationId,
     manifest::{MANIFEST, MAX_MANIFEST_BYTES, MAX_SEAL_BYTES, Manifest, SEAL, Seal},
 };
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, OFlag, openat},
+    sys::stat::Mode,
+};
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, ErrorKind, Read},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 /// Opens a regular file for reading.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    // O_NONBLOCK: a FIFO in the place of a file must not make us wait for a writer.
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    Ok(open_sized(path)?.0)
+}
+
+/// The same, and how long it is. A store of ten thousand generations is thirty thousand small files: each system call counts.
+fn open_sized(path: &Path) -> io::Result<(File, u64)> {
+    // O_NONBLOCK: a FIFO in the place of a file must not make us wait for a writer. By way of `openat`, since musl's `open` sets
+    // O_CLOEXEC by a call of its own.
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = loop {
+        match openat(AT_FDCWD, path, flags, Mode::empty()) {
+            Err(Errno::EINTR) => {}
+            opened => break File::from(opened?),
+        }
+    };
+    let found = file.metadata()?;
+    if found.is_file() { Ok((file, found.len())) } else { Err(io::Error::other("not a regular file")) }
 }
 
 /// The whole file; `None` if there is none.
 pub(super) fn small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let read = || {
-        let mut bytes = Vec::new();
-        open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        let (file, length) = open_sized(path)?;
+        // Room for one byte more, so that the read after the last one need not make any.
+        let mut bytes = Vec::with_capacity(usize::try_from(length.min(limit)).unwrap_or(0) + 1);
+        file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             return Err(io::Error::new(ErrorKind::InvalidData, format!("longer than {limit} bytes")));
         }
