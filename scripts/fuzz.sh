@@ -35,6 +35,9 @@ seed frames "${found[@]}"
 mkdir -p "$seeds"/{catalog,members,job}
 find tests/golden -name catalog.jsonl.zst | head -n1 | xargs -r zstd -dcq | split --lines=1 --additional-suffix=.line - "$seeds/catalog/"
 find tests/golden -name data.tar.zst | head -n1 | xargs -r zstd -dcq 2>/dev/null | { head -c 65536; cat >/dev/null; } >"$seeds/members/1"
+mkdir -p "$seeds/arguments"
+printf '%s' '{"action": "run", "job": "shop", "config": "/etc/handover", "kind": "full", "count": "3", "path": ["/srv", 7], "keep": "yes", "delete": null, "_ansible_check_mode": true, "_ansible_verbosity": 2}' >"$seeds/arguments/1"
+printf '%s' '{"action": "status", "job": "shop", "part": "", "_ansible_no_log": "false"}' >"$seeds/arguments/2"
 awk '/^.``/ { inside = /yaml$/; next } inside' docs/configuration.md >"$seeds/job/1"
 
 for target in "${targets[@]}"; do

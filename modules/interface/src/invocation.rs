@@ -147,9 +147,13 @@ pub(crate) fn read(mode: &Mode) -> Result<Map<String, Value>, InputError> {
             ("standard input".to_owned(), read)
         }
     };
-    let bytes = bytes.map_err(|source| InputError::Read { from: from.clone(), source })?;
+    parse(&bytes.map_err(|source| InputError::Read { from: from.clone(), source })?, from)
+}
+
+/// The arguments of a task, which lay in `from`.
+pub(crate) fn parse(bytes: &[u8], from: String) -> Result<Map<String, Value>, InputError> {
     // The value itself stays out of the message: it may hold a secret.
-    match serde_json::from_slice(&bytes) {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(given)) => Ok(given),
         Ok(_) => Err(InputError::NotAnObject { from }),
         Err(source) => Err(InputError::Json { from, source }),

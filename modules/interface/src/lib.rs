@@ -91,6 +91,7 @@ use std::process::ExitCode;
 use backup_core::Kind;
 use clap::error::ErrorKind;
 use clap::{Command, Subcommand};
+use serde_json::{Map, Value};
 
 pub mod docs;
 mod invocation;
@@ -151,7 +152,7 @@ fn read<C: Subcommand>(
     } else {
         let (task, given) = Call::from_task(invocation::read(mode)?)?;
         *call = task;
-        options::command_line(grammar, given)?.into_iter().map(Into::into).collect()
+        words(grammar, given)?
     };
     match options::parse::<C>(grammar, line) {
         Ok((command, action, common)) => {
@@ -168,6 +169,26 @@ fn read<C: Subcommand>(
             Ok(None)
         }
         Err(error) => Err(options::explain(&error, grammar).into()),
+    }
+}
+
+/// A task's options as a command line.
+fn words(grammar: &Command, given: Map<String, Value>) -> Result<Vec<OsString>, OptionError> {
+    Ok(options::command_line(grammar, given)?.into_iter().map(Into::into).collect())
+}
+
+/// What a task means whose arguments are this JSON, as [`main`] understands it, without doing it. For tests.
+///
+/// # Errors
+/// They are not JSON, or not options of these subcommands.
+pub fn understand<C: Subcommand>(module: &Module, task: &[u8]) -> Result<(C, Call), Failed> {
+    let mut grammar = options::grammar::<C>(module);
+    grammar.build();
+    let (call, given) = Call::from_task(invocation::parse(task, "a test".into())?)?;
+    let line = words(&grammar, given)?;
+    match options::parse::<C>(&mut grammar, line) {
+        Ok((command, ..)) => Ok((command, call)),
+        Err(error) => Err(options::explain(&error, &grammar).into()),
     }
 }
 
