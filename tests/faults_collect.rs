@@ -8,6 +8,7 @@ use backup_tests::kill::{self, Point, Whom};
 use backup_tests::lab::{Host, Lab, Way, wait_for};
 use backup_tests::oracle;
 use backup_tests::service::{self, Service};
+use backup_tests::strace::Traced;
 use serde_json::json;
 
 /// A job with an application that writes, a dump in each window, and one generation at the sink.
@@ -145,6 +146,26 @@ fn any_call_of_collect_may_fail() {
         is_unharmed(&lab, &at, &before);
     }
     suite.tell();
+}
+
+#[test]
+fn any_system_call_of_collect_may_fail() {
+    let lab = lab();
+    let mut traced = Traced::of("collect", &lab.at(""), &collect(&lab));
+    lab.transport().good();
+    for injection in traced.chosen() {
+        sh(&format!("date +%N >> {0}/d/list; date +%N > {0}/d/new", lab.srv().display()));
+        let before = oracle::digests(&lab.there("data", "store"));
+        let good = traced.befall(&injection, &collect(&lab));
+        let at = injection.to_string();
+        if let Some(answer) = good {
+            let id = answer["streams"][0]["id"].as_str().unwrap();
+            assert_eq!(oracle::whole(&lab.here("data", "handover"), None).last().map(String::as_str), Some(id), "{at}");
+            assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+        }
+        is_unharmed(&lab, &at, &before);
+    }
+    traced.tell();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use backup_tests::executables::{Executable, sh};
 use backup_tests::kill::{self, Whom};
 use backup_tests::lab::{Host, Lab, Way, wait_for};
 use backup_tests::oracle;
+use backup_tests::strace::Traced;
 use jiff::Timestamp;
 use serde_json::json;
 use std::path::Path;
@@ -224,4 +225,29 @@ fn any_call_of_a_sink_that_serves_may_fail() {
 #[test]
 fn any_call_of_a_source_that_serves_may_fail() {
     any_call_may_fail_at_the_server(Way::Pull);
+}
+
+fn any_system_call_may_fail(way: Way) {
+    let lab = lab(way);
+    another(&lab);
+    let mut traced = Traced::of(&format!("transport, {way:?}"), &lab.at(""), &transport(&lab));
+    for injection in traced.chosen() {
+        let (new, verified) = (another(&lab), newest(&lab.there("data", "store")));
+        if traced.befall(&injection, &transport(&lab)).is_some() {
+            oracle::whole_one(&lab.there("data", "store"), &new, Some(&lab.at("signers")));
+        }
+        is_unharmed(&lab, &injection.to_string(), &verified, &new);
+    }
+    ends_well(&lab);
+    traced.tell();
+}
+
+#[test]
+fn any_system_call_of_a_push_may_fail() {
+    any_system_call_may_fail(Way::Push);
+}
+
+#[test]
+fn any_system_call_of_a_pull_may_fail() {
+    any_system_call_may_fail(Way::Pull);
 }

@@ -44,6 +44,8 @@ pub struct Lab {
     pub earlier: Option<Host>,
     /// sshd's port.
     pub port: u16,
+    /// sshd's `MaxStartups`; sshd has to be started anew after a change.
+    pub startups: &'static str,
     sshd: Option<Child>,
 }
 
@@ -133,7 +135,7 @@ impl Lab {
             "mail": {"to": ["ops"], "sendmail": at("bin/sendmail")},
             "streams": {},
         });
-        let mut lab = Self { job, way, earlier: None, port: 0, sshd: None, room };
+        let mut lab = Self { job, way, earlier: None, port: 0, startups: "100", sshd: None, room };
         lab.start_sshd();
         let include = json!({"include": [lab.at("source/srv")]});
         lab.stream("data", &include);
@@ -220,7 +222,7 @@ impl Lab {
             let _ = write!(authorized, "restrict,command=\"{room}/bin/serve-{key}\" {public}");
         }
         write(&self.at("authorized_keys"), authorized, 0o644);
-        self.sshd = Some(sshd::start(self.room.path(), self.port));
+        self.sshd = Some(sshd::start(self.room.path(), self.port, self.startups));
     }
 
     /// Pins sshd's host key also for another port: a proxy's.

@@ -14,4 +14,5 @@ pub mod plain;
 pub mod proxy;
 pub mod service;
 pub mod sshd;
+pub mod strace;
 pub mod tree;

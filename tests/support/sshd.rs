@@ -26,13 +26,15 @@ pub fn port() -> u16 {
 ///
 /// Logins are not what is tested here, and there are many: the key exchange is the quickest, and the home is not that
 /// of whoever runs the tests, where shells read at every login what may take longer than all the rest.
-pub fn start(room: &Path, port: u16) -> Child {
+///
+/// `startups`: how many logins may be under way before it drops some (sshd's `MaxStartups`).
+pub fn start(room: &Path, port: u16, startups: &str) -> Child {
     let _ = fs::create_dir_all("/run/sshd");
     let at = room.display();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\n\
          StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-         Subsystem sftp internal-sftp\nMaxStartups 100\nKexAlgorithms curve25519-sha256\nSetEnv HOME={at}\n"
+         Subsystem sftp internal-sftp\nMaxStartups {startups}\nKexAlgorithms curve25519-sha256\nSetEnv HOME={at}\n"
     );
     fs::write(room.join("sshd_config"), config).unwrap();
     let log = room.join("sshd.log");

@@ -155,7 +155,7 @@ impl Lab {
             Way::Pull => "--job shop --stream data --allow pull",
             Way::PullLogs => "--job shop --stream logs --allow pull",
         });
-        self.sshd = Some(sshd::start(self.path(), self.port));
+        self.sshd = Some(sshd::start(self.path(), self.port, "100"));
     }
 
     pub fn stop_sshd(&mut self) {
