@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod calls;
+pub mod disks;
 pub mod executables;
 pub mod generation;
 pub mod kill;
