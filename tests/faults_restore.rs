@@ -219,6 +219,21 @@ fn any_call_of_restore_may_fail() {
     suite.tell();
 }
 
+/// What is undone is removed piece by piece. Where that is cut short, the tree that is back must not be taken for the new one.
+#[test]
+fn what_undoing_has_half_removed_is_not_exchanged_again() {
+    let lab = lab();
+    spoil(&lab);
+    let killed_at = |name: &str| Point { name: name.into(), pass: 1 };
+    killed_at("restore.swap.exchanged").kill(Whom::Group, &mut restore(&lab));
+    killed_at("restore.swap.undone").kill(Whom::Group, &mut recover(&lab));
+    sh(&format!("cd {}; rm -r .srv.handover-*/srv; ls -d .srv.handover-*", lab.at("source").display()));
+    kill::good(&mut recover(&lab), "the new tree is gone, and its container is not");
+    oracle::same(&lab.at("bad"), &lab.srv());
+    assert_eq!(sh(&format!("ls -A {} | grep handover- || true", lab.at("source").display())), "");
+    assert!(Service::of(&lab).is_on());
+}
+
 #[test]
 fn any_call_of_undoing_a_restore_may_fail() {
     let lab = lab();

@@ -4,7 +4,9 @@
 //!              begin                exchange each root           commit              finish
 //! (staging) ─────────► "swapping" ─────────────────────► (new) ────────► "committed" ──────► (nothing left over)
 //!                          │                                │                 │
-//!                          └──── undo: exchange back ───────┘                 └─ resume: remove what is old
+//!                          │                                │                 └─ resume: remove what is old
+//!                          └──── undo: exchange back ───────┘──────► "undone" ──► (nothing left over)
+//!                                                                       └─ resume: remove what is new
 //! ```
 //!
 //! A staging container `.<name>.handover-<id>` lies beside each root, on the same file system, and is private to root. It
@@ -54,6 +56,9 @@ enum Phase {
     Swapping,
     /// All roots are new and approved; the old trees are to be removed.
     Committed,
+    /// All roots are old again; the new trees are to be removed. Where each tree lies is not asked any more: of what is
+    /// half removed it could not be told.
+    Undone,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +68,13 @@ struct Journal {
     phase: Phase,
     keep_old: bool,
     places: Vec<Place>,
+}
+
+impl Journal {
+    fn write(&self, state: &Path) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(self).expect("a journal has only string keys");
+        Ok(publish::write_atomic(&journal_path(state), &bytes, 0o600, None)?)
+    }
 }
 
 /// What [`recover`] did.
@@ -234,7 +246,7 @@ impl Swap {
         let mut journal = Journal { format: 1, phase: Phase::Swapping, keep_old, places };
         let noted = journal.places.iter_mut().try_for_each(Place::note_new);
         let swap = Self { state: state.to_owned(), journal, relabels };
-        if let Err(error) = noted.and_then(|()| swap.write()) {
+        if let Err(error) = noted.and_then(|()| swap.journal.write(&swap.state)) {
             for place in &swap.journal.places {
                 // The next run removes what this cannot.
                 let _ = remove_container(&place.container());
@@ -243,11 +255,6 @@ impl Swap {
         }
         fault::point("restore.swap.begun");
         Ok(swap)
-    }
-
-    fn write(&self) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(&self.journal).expect("a journal has only string keys");
-        Ok(publish::write_atomic(&journal_path(&self.state), &bytes, 0o600, None)?)
     }
 }
 
@@ -277,15 +284,14 @@ impl Replacement for Swap {
         Ok(false)
     }
 
-    fn undo(self) -> Result<()> {
-        undo(&self.journal)?;
-        fault::point("restore.swap.undone");
+    fn undo(mut self) -> Result<()> {
+        undo(&mut self.journal, &self.state)?;
         Ok(publish::remove_file(&journal_path(&self.state))?)
     }
 
     fn commit(&mut self) -> Result<()> {
         self.journal.phase = Phase::Committed;
-        self.write()?;
+        self.journal.write(&self.state)?;
         fault::point("restore.swap.committed");
         Ok(())
     }
@@ -303,7 +309,7 @@ impl Replacement for Swap {
     }
 }
 
-fn undo(journal: &Journal) -> Result<()> {
+fn undo(journal: &mut Journal, state: &Path) -> Result<()> {
     for place in journal.places.iter().rev() {
         place.settle()?;
         if place.is_new()? {
@@ -315,6 +321,14 @@ fn undo(journal: &Journal) -> Result<()> {
         }
         fault::point("restore.swap.back");
     }
+    journal.phase = Phase::Undone;
+    journal.write(state)?;
+    fault::point("restore.swap.undone");
+    discard(journal)
+}
+
+/// Removes the new trees, which lie where they were made.
+fn discard(journal: &Journal) -> Result<()> {
     for place in &journal.places {
         remove_container(&place.container())?;
     }
@@ -331,11 +345,15 @@ fn finish(journal: &Journal) -> Result<()> {
 
 /// What an interrupted run left in the state directory of a job: undone before it was approved, finished after.
 pub(crate) fn recover(state: &Path) -> Result<Recovered> {
-    let Some(journal) = pending(state)? else { return Ok(Recovered::Nothing) };
+    let Some(mut journal) = pending(state)? else { return Ok(Recovered::Nothing) };
     let places = journal.places.iter().map(|place| place.live.clone()).collect();
     let recovered = match journal.phase {
         Phase::Swapping => {
-            undo(&journal)?;
+            undo(&mut journal, state)?;
+            Recovered::Undone(places)
+        }
+        Phase::Undone => {
+            discard(&journal)?;
             Recovered::Undone(places)
         }
         Phase::Committed => {
