@@ -35,9 +35,9 @@ def measure(scene: Scene) -> None:
             "status of transport, source": lambda: ours.call("transport", "status")[0],
             "status of collect": lambda: ours.call("collect", "status")[0],
             "plan of collect": lambda: ours.call("collect", "plan")[0],
-            "status of transport, sink": lambda: at_sink(ours, "transport", "status"),
-            "status of rotate": lambda: at_sink(ours, "rotate", "status"),
-            "plan of rotate": lambda: at_sink(ours, "rotate", "plan"),
+            "status of transport, sink": lambda: ours.at_sink("transport", "status")[0],
+            "status of rotate": lambda: ours.at_sink("rotate", "status")[0],
+            "plan of rotate": lambda: ours.at_sink("rotate", "plan")[0],
         }
         for name, cost in interleaved(scene.rounds, looks).items():
             case = f"h, {count} generations"
@@ -48,11 +48,6 @@ def measure(scene: Scene) -> None:
                 print(f"      {name} grows with the {power:.2f}th power", flush=True)
             before[name] = (count, cost)
     scene.clean(ours)
-
-
-def at_sink(ours: Handover, name: str, word: str) -> Cost:
-    """A look of the sink's."""
-    return ours._at_sink(name, word)[0]
 
 
 def multiply(store: Path, count: int) -> None:

@@ -210,16 +210,17 @@ class Handover:
             self.relay.limit = None
         raise Failed(f"a connection that was cut after {after} bytes did its work")
 
-    def stop_at_sink(self) -> None:
+    def stopat_sink(self) -> None:
         """What the sink has is only read again from now on."""
-        self._at_sink("job", "stop")
+        self.at_sink("job", "stop")
 
     def reread(self) -> tuple[Cost, list]:
         """The sink reads all its copies again: the cost, and what was read."""
-        cost, answer = self._at_sink("rotate", "run", "--stopped")
+        cost, answer = self.at_sink("rotate", "run", "--stopped")
         return cost, [one for store in answer["stores"] for one in store["reread"]]
 
-    def _at_sink(self, name: str, *words: str) -> tuple[Cost, dict]:
+    def at_sink(self, name: str, *words: str) -> tuple[Cost, dict]:
+        """A call of the sink's: the cost, and the answer."""
         words = (words[0], "here/bench", *words[1:], "--json", "--config", f"{self.room}/sink/etc")
         cost, output = run([self._program(name), *words])
         return cost, json.loads(output)
