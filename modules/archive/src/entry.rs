@@ -4,6 +4,7 @@ use backup_core::{Failure, Kind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A longer line of a catalog is refused before it is parsed.
@@ -178,53 +179,71 @@ pub fn check_path(path: &[u8]) -> Result<(), EntryError> {
 /// The JSON of a line. Which keys belong to which type is checked in between, not by the shape.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Line {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path_b64: Option<String>,
-    r#type: String,
+struct Line<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    path: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    path_b64: Option<Text<'a>>,
+    #[serde(borrow)]
+    r#type: Text<'a>,
     mode: u32,
     uid: u32,
     gid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<String>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    group: Option<Text<'a>>,
     mtime: Mtime,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_b64: Option<String>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    target: Option<Text<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    target_b64: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<(u32, u32)>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     xattrs: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<(u64, u64)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blocks: Option<String>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    blocks: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch: Option<u32>,
 }
 
+/// A text of a line, in the line's own bytes where JSON escapes nothing in it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl From<String> for Text<'_> {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
+
 /// Bytes as (`name`, `name_b64`): the plain key if they are UTF-8, else the other.
-fn split_bytes(bytes: &[u8]) -> (Option<String>, Option<String>) {
+fn split_bytes(bytes: &[u8]) -> (Option<Text<'_>>, Option<Text<'_>>) {
     match std::str::from_utf8(bytes) {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(BASE64.encode(bytes))),
+        Ok(text) => (Some(text.into()), None),
+        Err(_) => (None, Some(BASE64.encode(bytes).into())),
     }
 }
 
 /// The other way round; `None` unless exactly one of both is there and well-formed.
-fn join_bytes(plain: Option<String>, coded: Option<String>) -> Option<Vec<u8>> {
+fn join_bytes(plain: Option<&Text<'_>>, coded: Option<&Text<'_>>) -> Option<Vec<u8>> {
     match (plain, coded) {
-        (Some(text), None) => Some(text.into_bytes()),
-        (None, Some(text)) => BASE64.decode(text).ok(),
+        (Some(Text(text)), None) => Some(text.as_bytes().to_vec()),
+        (None, Some(Text(text))) => BASE64.decode(text.as_bytes()).ok(),
         _ => None,
     }
 }
@@ -236,12 +255,12 @@ impl Entry {
         let mut line = Line {
             path,
             path_b64,
-            r#type: self.kind.name().to_owned(),
+            r#type: self.kind.name().into(),
             mode: self.mode,
             uid: self.uid,
             gid: self.gid,
-            user: self.user.clone(),
-            group: self.group.clone(),
+            user: self.user.as_deref().map(Into::into),
+            group: self.group.as_deref().map(Into::into),
             mtime: self.mtime,
             xattrs: self.xattrs.iter().map(|(name, value)| (name.clone(), BASE64.encode(value))).collect(),
             ..Line::default()
@@ -249,8 +268,8 @@ impl Entry {
         match &self.kind {
             EntryKind::File { size, sha256, blocks } => {
                 line.size = Some(*size);
-                line.sha256 = Some(hex::encode(sha256));
-                line.blocks = blocks.as_ref().map(|blocks| BASE64.encode(blocks));
+                line.sha256 = Some(hex::encode(sha256).into());
+                line.blocks = blocks.as_ref().map(|blocks| BASE64.encode(blocks).into());
             }
             EntryKind::Symlink { target } | EntryKind::Hardlink { target } => {
                 (line.target, line.target_b64) = split_bytes(target);
@@ -285,19 +304,22 @@ impl Entry {
         if line.len() > MAX_LINE {
             return Err(EntryError::TooLong);
         }
-        let line: Line = serde_json::from_slice(line).map_err(|e| EntryError::Syntax(e.to_string()))?;
-        let named = line.path.clone().or_else(|| line.path_b64.clone()).unwrap_or_default();
-        let invalid = |why| EntryError::Invalid { path: named.clone(), why };
-        let path = join_bytes(line.path, line.path_b64).ok_or_else(|| invalid("not exactly one path"))?;
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|e| EntryError::Syntax(e.to_string()))?;
+        let named =
+            || line.path.as_ref().or(line.path_b64.as_ref()).map_or_else(String::new, |text| text.0.to_string());
+        let invalid = |why| EntryError::Invalid { path: named(), why };
+        let path =
+            join_bytes(line.path.as_ref(), line.path_b64.as_ref()).ok_or_else(|| invalid("not exactly one path"))?;
         check_path(&path)?;
-        let target = join_bytes(line.target, line.target_b64);
+        let target = join_bytes(line.target.as_ref(), line.target_b64.as_ref());
         let (target_of, device_of) =
             (|| target.ok_or_else(|| invalid("no target")), || line.device.ok_or_else(|| invalid("no device numbers")));
-        let kind = match line.r#type.as_str() {
+        let kind = match &*line.r#type.0 {
             "file" => {
                 let mut sha256 = [0; 32];
-                hex::decode_to_slice(line.sha256.unwrap_or_default(), &mut sha256).map_err(|_| invalid("no sha256"))?;
-                let blocks = line.blocks.map(|text| BASE64.decode(text)).transpose();
+                let digits = line.sha256.as_ref().map_or("", |Text(digits)| digits);
+                hex::decode_to_slice(digits, &mut sha256).map_err(|_| invalid("no sha256"))?;
+                let blocks = line.blocks.as_ref().map(|Text(text)| BASE64.decode(text.as_bytes())).transpose();
                 let blocks = blocks.map_err(|_| invalid("blocks are not base64"))?;
                 EntryKind::File { size: line.size.ok_or_else(|| invalid("no size"))?, sha256, blocks }
             }
@@ -326,7 +348,8 @@ impl Entry {
             let value = BASE64.decode(value).map_err(|_| invalid("an attribute is not base64"))?;
             xattrs.insert(name, value);
         }
-        let Line { mode, uid, gid, user, group, mtime, .. } = line;
+        let Line { mode, uid, gid, mtime, .. } = line;
+        let [user, group] = [line.user, line.group].map(|text| text.map(|Text(name)| name.into_owned()));
         Ok(Self { path, kind, mode, uid, gid, user, group, mtime, xattrs, place })
     }
 }
