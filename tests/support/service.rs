@@ -21,15 +21,17 @@ pub fn declare(lab: &mut Lab, body: &str, before_end: &str) {
     let test = std::process::id();
     let ends = format!("(while kill -s 0 {test} 2>/dev/null; do sleep 1; done; kill -s KILL 0) &");
     write_script(&process, &format!("{ends}\n{body}"));
+    // One start or stop at a time, as service managers have it: what a killed run has begun goes on beside the next one's.
     // Its processes inherit a lock, which tells whether one of them lives: process numbers stay until somebody asks for
     // the dead, and in a container that may take seconds.
     let control = format!(
         "pid={pid}\n\
          on() {{ ! flock --nonblock --shared $pid.lock true; }}\n\
+         [ $1 = status ] || {{ exec 9>$pid.turn; flock 9; }}\n\
          case $1 in\n\
          status) on && exit 0; exit 3;;\n\
          stop) on || exit 0; kill -s TERM -- -$(cat $pid); while on; do sleep 0.01; done; rm -f $pid\n{before_end}\n;;\n\
-         start) on && exit 0; setsid flock $pid.lock {process} </dev/null >/dev/null 2>&1 & p=$!\n\
+         start) on && exit 0; setsid flock $pid.lock {process} </dev/null >/dev/null 2>&1 9>&- & p=$!\n\
            until on; do kill -0 $p || exit 1; sleep 0.01; done; echo $p > $pid.new; mv $pid.new $pid;;\n\
          esac",
         pid = pid.display(),
