@@ -41,10 +41,15 @@ fn restore(lab: &Lab) -> Command {
     lab.command(Host::Source, Executable::Restore, &["run", "--from", "sink_store"])
 }
 
+/// Writes only what differs, into the live tree.
+fn merge(lab: &Lab) -> Command {
+    lab.command(Host::Source, Executable::Restore, &["run", "--from", "sink_store", "--mode", "merge", "--delete"])
+}
+
 /// What has happened to the live tree that makes somebody restore.
 fn spoil(lab: &Lab) {
     sh(&format!(
-        "cd {0}; rm -rf d hard; echo spoilt > large; rm -rf {1}; cp -a {0} {1}",
+        "cd {0}; rm -rf d hard; echo spoilt > large; echo more > more; rm -rf {1}; cp -a {0} {1}",
         lab.srv().display(),
         lab.at("bad").display()
     ));
@@ -198,11 +203,10 @@ fn any_call_of_rotation_may_fail() {
 }
 
 /// Whatever call fails, and however: the tree is the old one or the new one, and the run says which.
-#[test]
-fn any_call_of_restore_may_fail() {
+fn any_call_may_fail(what: &str, restore: fn(&Lab) -> Command) {
     let lab = lab();
     spoil(&lab);
-    let mut suite = Suite::of("restore", &lab.at(""), &mut restore(&lab));
+    let mut suite = Suite::of(what, &lab.at(""), &mut restore(&lab));
     for fault in suite.chosen() {
         let at = fault.to_string();
         spoil(&lab);
@@ -214,9 +218,25 @@ fn any_call_of_restore_may_fail() {
         is_old_or_new(&lab, &at);
         kill::good(&mut restore(&lab), &at);
         oracle::same(&lab.at("good"), &lab.srv());
-        assert_eq!(sh(&format!("ls -A {} | grep handover- || true", lab.at("source").display())), "", "{at}");
+        nothing_is_left_over(&lab, &at);
     }
     suite.tell();
+}
+
+fn nothing_is_left_over(lab: &Lab, at: &str) {
+    for folder in [lab.at("source"), lab.srv()] {
+        assert_eq!(sh(&format!("ls -A {} | grep handover- || true", folder.display())), "", "{at}");
+    }
+}
+
+#[test]
+fn any_call_of_restore_may_fail() {
+    any_call_may_fail("restore", restore);
+}
+
+#[test]
+fn any_call_of_a_merge_may_fail() {
+    any_call_may_fail("merge", merge);
 }
 
 /// What is undone is removed piece by piece. Where that is cut short, the tree that is back must not be taken for the new one.
@@ -234,21 +254,32 @@ fn what_undoing_has_half_removed_is_not_exchanged_again() {
     assert!(Service::of(&lab).is_on());
 }
 
-#[test]
-fn any_call_of_undoing_a_restore_may_fail() {
+/// What was cut short is undone, whatever call fails on the way back.
+fn any_call_of_undoing_may_fail(what: &str, restore: fn(&Lab) -> Command, cut: &str) {
     let lab = lab();
     spoil(&lab);
-    let exchanged = Point { name: "restore.swap.exchanged".into(), pass: 1 };
-    exchanged.kill(Whom::Group, &mut restore(&lab));
-    let mut suite = Suite::of("recover of restore", &lab.at(""), &mut recover(&lab));
+    let cut = Point { name: cut.into(), pass: 1 };
+    cut.kill(Whom::Group, &mut restore(&lab));
+    let mut suite = Suite::of(what, &lab.at(""), &mut recover(&lab));
     for fault in suite.chosen() {
-        exchanged.kill(Whom::Group, &mut restore(&lab));
+        cut.kill(Whom::Group, &mut restore(&lab));
         if let End::Good(_) = suite.befall(&fault, &mut recover(&lab)) {
             oracle::same(&lab.at("bad"), &lab.srv());
         }
         kill::good(&mut recover(&lab), &fault.to_string());
         oracle::same(&lab.at("bad"), &lab.srv());
         assert!(Service::of(&lab).is_on(), "{fault}: the application is off");
+        nothing_is_left_over(&lab, &fault.to_string());
     }
     suite.tell();
+}
+
+#[test]
+fn any_call_of_undoing_a_restore_may_fail() {
+    any_call_of_undoing_may_fail("recover of restore", restore, "restore.swap.exchanged");
+}
+
+#[test]
+fn any_call_of_undoing_a_merge_may_fail() {
+    any_call_of_undoing_may_fail("recover of merge", merge, "restore.merge.set");
 }
