@@ -136,7 +136,6 @@ impl<'a> Desk<'a> {
     }
 
     fn keep_bases(&self, kept: &mut [Vec<Reason>]) {
-        // A base is older than what needs it, but nothing here relies on that.
         for (base, ids) in self.needed(|place| !kept[place].is_empty()) {
             kept[base].push(Reason::NeededBy { ids });
         }
