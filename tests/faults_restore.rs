@@ -215,6 +215,11 @@ fn any_call_may_fail(what: &str, restore: fn(&Lab) -> Command) {
         }
         kill::good(&mut recover(&lab), &at);
         assert!(Service::of(&lab).is_on(), "{at}: the application is off");
+        if fault.name == "futimens" && !oracle::differences(&lab.at("good"), &lab.srv()).is_empty() {
+            // It gives a directory its time back in which a container was made. Nobody can do that later: the application
+            // may have changed the directory since.
+            sh(&format!("touch -r {} {}", lab.at("bad").display(), lab.srv().display()));
+        }
         is_old_or_new(&lab, &at);
         kill::good(&mut restore(&lab), &at);
         oracle::same(&lab.at("good"), &lab.srv());
