@@ -210,7 +210,7 @@ class Handover:
             self.relay.limit = None
         raise Failed(f"a connection that was cut after {after} bytes did its work")
 
-    def stopat_sink(self) -> None:
+    def stop_at_sink(self) -> None:
         """What the sink has is only read again from now on."""
         self.at_sink("job", "stop")
 
