@@ -8,7 +8,6 @@ use backup_tests::lab::{Host, Lab, Way};
 use backup_tests::oracle;
 use backup_tests::service::{self, Service};
 use jiff::Timestamp;
-use serde_json::json;
 use std::fs;
 use std::process::Command;
 
@@ -19,10 +18,7 @@ const BEHIND: &str = "-365d";
 fn lab() -> Lab {
     let mut lab = Lab::in_memory(Way::Push);
     sh(&format!("cd {}; mkdir d; seq 1 5000 > d/list; ln d/list hard", lab.srv().display()));
-    let keep = json!({"generations": 2});
-    lab.change(&json!({"streams": {"data": {
-        "full": {"every": "0s"}, "store": {"retention": keep}, "sink": {"retention": keep},
-    }}}));
+    lab.keep_fulls(2);
     for _ in 0..2 {
         night(&lab);
     }
@@ -113,8 +109,7 @@ fn what_a_source_collects_a_year_ahead_is_refused_and_set_aside() {
 fn what_a_sink_receives_a_year_ahead_displaces_nothing() {
     let lab = lab();
     let before = kept(&lab);
-    let words = environment(AHEAD).map(|(name, value)| format!("{name}={value}\n")).concat();
-    lab.serve_with(Host::Sink, &words);
+    lab.serve_with_all(Host::Sink, environment(AHEAD));
     change(&lab);
     let during = lab.collect(&[]);
     lab.transport().good();
@@ -132,8 +127,7 @@ fn what_a_sink_receives_a_year_ahead_displaces_nothing() {
 fn a_sink_that_is_a_year_behind_takes_nothing_until_its_clock_is_set() {
     let lab = lab();
     let before = kept(&lab);
-    let words = environment(BEHIND).map(|(name, value)| format!("{name}={value}\n")).concat();
-    lab.serve_with(Host::Sink, &words);
+    lab.serve_with_all(Host::Sink, environment(BEHIND));
     change(&lab);
     let during = lab.collect(&[]);
     let refused = lab.transport();

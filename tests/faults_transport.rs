@@ -10,7 +10,6 @@ use backup_tests::lab::{Host, Lab, Way, wait_for};
 use backup_tests::oracle;
 use backup_tests::strace::Traced;
 use jiff::Timestamp;
-use serde_json::json;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,10 +17,7 @@ use std::process::Command;
 fn lab(way: Way) -> Lab {
     let mut lab = Lab::in_memory(way);
     sh(&format!("cd {}; mkdir -p d/e; seq 1 5000 > d/list; ln d/list hard; echo x > d/e/x", lab.srv().display()));
-    let keep = json!({"generations": 2});
-    lab.change(&json!({"streams": {"data": {
-        "full": {"every": "0s"}, "store": {"retention": keep}, "sink": {"retention": keep},
-    }}}));
+    lab.keep_fulls(2);
     for _ in 0..3 {
         another(&lab);
         lab.transport().good();
@@ -119,8 +115,7 @@ fn the_serving_side(way: Way, whom: Whom) {
     assert!(points.len() >= 5, "{points:?}");
     for point in &points {
         let (new, verified) = (another(&lab), newest(&lab.there("data", "store")));
-        let environment = point.environment(whom).map(|(name, value)| format!("{name}={value}\n")).concat();
-        lab.serve_with(host, &environment);
+        lab.serve_with_all(host, point.environment(whom));
         let done = lab.transport();
         // After the receipt nothing can fail a run any more: a rotation that died is a warning.
         let noticed = done.code != Some(0) || done.answer["warnings"].as_array().is_some_and(|all| !all.is_empty());
@@ -194,8 +189,7 @@ fn any_call_may_fail_at_the_server(way: Way) {
     let mut suite = Suite::listed(&format!("transport, {way:?}, the side that serves"), &lab.at(""), &list);
     for fault in suite.chosen() {
         let (new, verified) = (another(&lab), newest(&lab.there("data", "store")));
-        let environment = suite.environment(&fault).map(|(name, value)| format!("{name}={value}\n")).concat();
-        lab.serve_with(host, &environment);
+        lab.serve_with_all(host, suite.environment(&fault));
         let done = suite.befall_server(&fault, &mut transport(&lab));
         lab.serve_with(host, "");
         if done.code == Some(0) {

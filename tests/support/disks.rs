@@ -6,7 +6,6 @@ use crate::lab::{Host, Lab, Way, wait_for};
 use crate::oracle;
 use backup_core::GenerationId;
 use jiff::Timestamp;
-use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,18 +28,15 @@ impl Hosts {
             "cd {}; mkdir -p d/e; seq 1 5000 > d/list; ln d/list hard; head -c 3M /dev/urandom > big",
             lab.srv().display()
         ));
-        let keep = json!({"generations": 2});
-        lab.change(&json!({"streams": {"data": {
-            "full": {"every": "0s"}, "store": {"retention": keep}, "sink": {"retention": keep},
-        }}}));
+        lab.keep_fulls(2);
         let hosts = Self { lab, kind, seed: u64::from(std::process::id()) };
         let ground = hosts.at("ground");
         sh(&format!(
             "mkdir {ground}; truncate -s 2G {ground}.img; mkfs.xfs -q -m reflink=1 {ground}.img; mount -o loop {ground}.img {ground}",
             ground = ground.display()
         ));
-        for host in ["source", "sink"] {
-            let (at, image, aside) = (hosts.at(host), hosts.image(host), hosts.at("aside"));
+        for host in [Host::Source, Host::Sink] {
+            let (at, image, aside) = (hosts.at(host.folder()), hosts.image(host), hosts.at("aside"));
             sh(&format!(
                 "truncate -s 400M {image}; mkfs.{kind} -q {image}; mkdir {aside}; mount -o loop {image} {aside}\n\
                  cp -a {at}/. {aside}; umount {aside}; rmdir {aside}; mount -o loop {image} {at}",
@@ -75,14 +71,14 @@ impl Hosts {
     }
 
     /// A host's disk: a file of a file system that can copy it in an instant.
-    fn image(&self, host: &str) -> PathBuf {
-        self.at(&format!("ground/{host}.img"))
+    fn image(&self, host: Host) -> PathBuf {
+        self.at(&format!("ground/{}.img", host.folder()))
     }
 
     /// Runs a command, which must succeed, and copies a host's disk again and again meanwhile: each copy is what a power cut
     /// at that moment would have left.
     pub fn crash_images(&self, host: Host, mut command: Command) -> Vec<PathBuf> {
-        let disk = self.image(if host == Host::Source { "source" } else { "sink" });
+        let disk = self.image(host);
         sh(&format!("sync -f {} {}", self.at("source").display(), self.at("sink").display()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let mut images = Vec::new();
@@ -99,7 +95,7 @@ impl Hosts {
     /// A host's disk as it is now, in a file of its own.
     pub fn snapshot(&self, host: Host, name: &str) -> PathBuf {
         sh(&format!("sync -f {} {}", self.at("source").display(), self.at("sink").display()));
-        self.copy(&self.image(if host == Host::Source { "source" } else { "sink" }), name)
+        self.copy(&self.image(host), name)
     }
 
     /// Copies a disk, or a copy of one, in no time.
@@ -111,16 +107,17 @@ impl Hosts {
 
     /// Puts a copy in the place of a host's disk.
     pub fn exchange(&self, host: Host, image: &Path) {
-        let at = self.at(if host == Host::Source { "source" } else { "sink" });
+        let at = self.at(host.folder());
+        // What `serve` had open goes with its connection.
         wait_for("nobody has anything open there", || {
             Command::new("umount").arg(&at).stderr(Stdio::null()).status().unwrap().success()
         });
         sh(&format!("mount -o loop {} {}", image.display(), at.display()));
     }
 
-    /// A host's own disk comes back.
+    /// A host's own disk comes back, whatever is in its place.
     pub fn own_disk(&self, host: Host) {
-        self.exchange(host, &self.image(if host == Host::Source { "source" } else { "sink" }));
+        self.exchange(host, &self.image(host));
     }
 
     /// The next random number below `bound` (an LCG: good enough for moments).
@@ -139,7 +136,7 @@ impl Hosts {
     /// Runs a command and cuts the power of a host while it runs, or right after. What the command says does not matter then; when it
     /// has ended, the power is back.
     pub fn cut(&mut self, host: Host, mut command: Command, length: Duration) -> Duration {
-        let at = self.at(if host == Host::Source { "source" } else { "sink" });
+        let at = self.at(host.folder());
         // What the tests themselves have written is not what may be lost.
         sh(&format!("sync -f {} {}", self.at("source").display(), self.at("sink").display()));
         let moment = Duration::from_micros(self.random(u64::try_from(length.as_micros()).unwrap()));
@@ -150,12 +147,7 @@ impl Hosts {
         }
         sh(&format!("xfs_io -x -c shutdown {}", at.display()));
         child.wait().unwrap();
-        let image = self.image(if host == Host::Source { "source" } else { "sink" });
-        // What `serve` had open goes with its connection.
-        wait_for("nobody has anything open there", || {
-            Command::new("umount").arg(&at).stderr(Stdio::null()).status().unwrap().success()
-        });
-        sh(&format!("mount -o loop {} {}", image.display(), at.display()));
+        self.own_disk(host);
         moment
     }
 

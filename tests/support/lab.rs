@@ -197,6 +197,14 @@ impl Lab {
         self.declare();
     }
 
+    /// Makes a full of every collection, and keeps so many on both sides.
+    pub fn keep_fulls(&mut self, generations: u32) {
+        let keep = json!({"generations": generations});
+        self.change(&json!({"streams": {"data": {
+            "full": {"every": "0s"}, "store": {"retention": keep}, "sink": {"retention": keep},
+        }}}));
+    }
+
     /// Starts sshd, on the port it had before if it ran already. Every key is bound to one `serve`.
     pub fn start_sshd(&mut self) {
         if self.port == 0 {
@@ -212,7 +220,7 @@ impl Lab {
             ("fetch", Host::Sink, "--job web1/shop --stream data --allow fetch"),
             ("deliver", Host::Source, "--job shop --stream data --allow deliver"),
         ] {
-            let (transport, host) = (self.path(host, Executable::Transport), folder(host));
+            let (transport, host) = (self.path(host, Executable::Transport), host.folder());
             let forced = format!(
                 "set -a; . {room}/{host}/env; set +a\nexec {} serve --config {room}/{host}/etc {serve}",
                 transport.display()
@@ -247,7 +255,13 @@ impl Lab {
 
     /// The environment of what sshd starts on a host, as shell assignments.
     pub fn serve_with(&self, host: Host, env: &str) {
-        write(&self.at(&format!("{}/env", folder(host))), env, 0o644);
+        write(&self.at(&format!("{}/env", host.folder())), env, 0o644);
+    }
+
+    /// The same from what a process would be given.
+    pub fn serve_with_all<'a>(&self, host: Host, env: impl IntoIterator<Item = (&'a str, String)>) {
+        let lines: Vec<_> = env.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        self.serve_with(host, &lines.concat());
     }
 
     /// An executable as it is installed on a host.
@@ -260,7 +274,7 @@ impl Lab {
         let mut command = Command::new(self.path(host, executable));
         let job = if host == Host::Source { "shop" } else { "web1/shop" };
         command.arg(words[0]).arg(job).args(&words[1..]).arg("--json").arg("--config");
-        command.arg(self.at(&format!("{}/etc", folder(host)))).process_group(0);
+        command.arg(self.at(&format!("{}/etc", host.folder()))).process_group(0);
         command
     }
 
@@ -356,10 +370,13 @@ pub fn within(target: &Path, absolute: &Path) -> PathBuf {
     target.join(absolute.strip_prefix("/").unwrap())
 }
 
-const fn folder(host: Host) -> &'static str {
-    match host {
-        Host::Source => "source",
-        Host::Sink => "sink",
+impl Host {
+    /// The folder of the lab that is this host.
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+        }
     }
 }
 
