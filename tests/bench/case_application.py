@@ -2,7 +2,7 @@
 
 import trees
 from ours import NAME
-from peers import Borg, Restic, Rsync, TarZstd
+from peers import ALL, TarPigz, TarZstd
 from rounds import first_copies, interleaved
 from scene import Scene
 
@@ -12,17 +12,19 @@ def measure(scene: Scene) -> None:
     scene.clock.say("d: the application writes its data")
     application = trees.Application(scene.room / "tree", scene.scaled(100), 6_000)
     ours = scene.handover(application.root)
-    peers = scene.peers(application.root, TarZstd, Restic, Borg, Rsync)
+    peers = scene.peers(application.root, *ALL)
 
     scene.clock.say("d: the first copy")
-    costs = interleaved(scene.rounds, first_copies((ours, *peers.values())))
+    costs = interleaved(scene.few, first_copies((ours, *peers.values())))
     own = costs.pop(NAME)
     scene.table.compare("d, full", own, costs, {})
+    for peer in peers.values():
+        scene.table.add("d, full", peer.name, "stored, MB", own.told["stored"] / 1e6, peer.stored() / 1e6)
     scene.memory("d, full", own)
     scene.carry(ours)
 
     scene.clock.say("d: some customers came")
-    others = [peer for peer in peers.values() if peer.name != TarZstd.name]
+    others = [peer for peer in peers.values() if peer.name not in (TarZstd.name, TarPigz.name)]
     runs = {tool.name: tool.again for tool in (ours, *others)}
     costs = interleaved(scene.rounds, runs, application.work)
     own = costs.pop(NAME)
@@ -32,4 +34,4 @@ def measure(scene: Scene) -> None:
     scene.carry(ours)
     changed = [application.root / "db" / "customer-000.sqlite", application.root / "log" / "app-29.log"]
     scene.downtime("d", ours, application.root, changed[: max(1, scene.scaled(1))], application.contents)
-    scene.clean(ours)
+    ours.close()

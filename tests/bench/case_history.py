@@ -47,7 +47,7 @@ def measure(scene: Scene) -> None:
                 power = math.log(cost.wall / then.wall) / math.log(count / fewer)
                 print(f"      {name} grows with the {power:.2f}th power", flush=True)
             before[name] = (count, cost)
-    scene.clean(ours)
+    ours.close()
 
 
 def multiply(store: Path, count: int) -> None:

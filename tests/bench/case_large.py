@@ -26,7 +26,7 @@ def measure(scene: Scene, size: int) -> None:
     for what, change, bound in (("extents", large.extents, 0.013), ("pages", large.pages, 0.18)):
         scene.clock.say(f"c: 1 % written in place, {what}")
         case = f"c, 1 % in {what}"
-        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *peers.values())}, change)
+        costs = interleaved(scene.few, {tool.name: tool.again for tool in (ours, *peers.values())}, change)
         own = costs.pop(NAME)
         scene.table.compare(case, own, costs, {(Restic.name, "wall, s"): 0.7})
         scene.memory(case, own)
@@ -37,4 +37,4 @@ def measure(scene: Scene, size: int) -> None:
         # What comes next is against a full that has these changes.
         ours.full()
         scene.carry(ours)
-    scene.clean(ours)
+    ours.close()

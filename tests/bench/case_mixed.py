@@ -9,7 +9,7 @@ import disk
 import trees
 from measure import Cost, shell
 from ours import NAME, Handover
-from peers import Borg, Duplicity, Peer, Restic, Rsnapshot, Rsync, TarPigz, TarZstd
+from peers import Borg, Peer, Restic, Rsync, TarZstd
 from rounds import first_copies, interleaved
 from scene import Scene
 
@@ -19,23 +19,22 @@ def measure(scene: Scene) -> None:
     scene.clock.say("a: generating the tree")
     tree = trees.mixed(scene.room / "tree", scene.scaled(200_000), scene.scaled(4_000_000_000))
     ours = scene.handover(tree.root)
-    peers = scene.peers(tree.root, TarZstd, TarPigz, Restic, Borg, Duplicity, Rsnapshot)
+    peers = scene.peers(tree.root, TarZstd, Restic, Borg)
     full = _full(scene, ours, peers)
     unchanged = _unchanged(scene, tree, ours, peers)
     _changed(scene, tree, ours, peers, full, unchanged)
-    scene.downtime("a", ours, tree.root, tree.paths()[::100], tree.contents)
     _transport(scene, tree, ours)
     _restore(scene, tree, ours, peers)
     _nothing_differs(scene, tree, ours, unchanged)
     scene.digests("a", ours)
-    scene.clean(ours)
+    scene.downtime("a", ours, tree.root, tree.paths()[::100], tree.contents)
+    ours.close()
 
 
 def _full(scene: Scene, ours: Handover, peers: dict[str, Peer]) -> Cost:
     scene.clock.say("a: the first copy")
     runs = first_copies((ours, *peers.values()))
-    # A round of all takes minutes.
-    costs = interleaved(min(scene.rounds, 3), runs)
+    costs = interleaved(scene.few, runs)
     own = costs.pop(NAME)
     case = "a, full"
     scene.table.compare(
@@ -57,15 +56,14 @@ def _unchanged(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Co
     rsync = Rsync(tree.root, scene.room)
     rsync.fresh()
     rsync.full()
-    others = [rsync, *(peer for name, peer in peers.items() if name in (Restic.name, Borg.name, Duplicity.name, Rsnapshot.name))]
+    others = [rsync, *(peer for name, peer in peers.items() if name != TarZstd.name)]
     costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)})
     own = costs.pop(NAME)
     scene.table.compare(
         "a, nothing changed", own, costs, {(Rsync.name, "wall, s"): 1.2, (Restic.name, "wall, s"): 0.15}
     )
     scene.memory("a, nothing changed", own)
-    for tool in (rsync, *(peer for peer in others if peer.name in (Duplicity.name, Rsnapshot.name))):
-        shutil.rmtree(tool.room)
+    shutil.rmtree(rsync.room)
     return own
 
 
@@ -81,7 +79,7 @@ def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: C
             shares.append(trees.bytes_of(paths) / trees.bytes_of(tree.paths()))
             sizes.append(_compressed(scene, paths))
 
-        others = [peer for name, peer in peers.items() if name in (Restic.name, Borg.name)]
+        others = [peer for name, peer in peers.items() if name != TarZstd.name]
         costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before)
         own = costs.pop(NAME)
         case = f"a, 1 % changed, {how}"
@@ -105,7 +103,7 @@ def _transport(scene: Scene, tree, ours: Handover) -> None:
     scene.clock.say("a: a new full to the sink, 1 % modified, scattered")
     wires, resumed = [], []
     paths = tree.scattered(0.01)
-    for number in range(min(scene.rounds, 3)):
+    for number in range(scene.few):
         tree.rewrite(paths)
         stored = ours.full().told["stored"]
         cost, wire = ours.transport()
@@ -124,18 +122,19 @@ def _transport(scene: Scene, tree, ours: Handover) -> None:
 
 def _restore(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> None:
     scene.clock.say("a: restore of everything")
+    # The newest of each has the tree as it is now.
     for peer in peers.values():
-        if peer.name in (TarZstd.name, Restic.name, Borg.name):
-            peer.fresh()
+        if peer.name == TarZstd.name:
             peer.full()
+        else:
+            peer.again()
     size = 3 * trees.bytes_of(tree.paths()) + 2**30
 
     def restore(tool):
         with disk.empty(scene.room / "disk", size) as target:
             return tool.restore(target)
 
-    tools = (ours, *(peer for peer in peers.values() if peer.name in (TarZstd.name, Restic.name, Borg.name)))
-    costs = interleaved(min(scene.rounds, 3), {tool.name: (lambda tool=tool: restore(tool)) for tool in tools})
+    costs = interleaved(scene.few, {tool.name: (lambda tool=tool: restore(tool)) for tool in (ours, *peers.values())})
     own = costs.pop(NAME)
     scene.table.compare("a, restore", own, costs, {})
     fastest = min(costs, key=lambda name: costs[name].wall)

@@ -2,7 +2,7 @@
 
 import trees
 from ours import NAME
-from peers import Borg, Restic, Rsync
+from peers import Restic, Rsync
 from rounds import interleaved
 from scene import Scene
 
@@ -13,7 +13,7 @@ def measure(scene: Scene) -> None:
     count = scene.scaled(1_000_000)
     tree = trees.small(scene.room / "tree", count)
     ours = scene.handover(tree.root)
-    peers = scene.peers(tree.root, Rsync, Restic, Borg)
+    peers = scene.peers(tree.root, Rsync, Restic)
     scene.clock.say("b: the first copy")
     for tool in (ours, *peers.values()):
         tool.fresh()
@@ -22,7 +22,7 @@ def measure(scene: Scene) -> None:
     scene.carry(ours)
 
     scene.clock.say("b: nothing changed")
-    costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *peers.values())})
+    costs = interleaved(scene.few, {tool.name: tool.again for tool in (ours, *peers.values())})
     again = costs.pop(NAME)
     case = "b, nothing changed"
     scene.table.compare(case, again, costs, {(Rsync.name, "wall, s"): 1.2, (Restic.name, "wall, s"): 0.15})
@@ -39,4 +39,4 @@ def measure(scene: Scene) -> None:
     for what, whole, part in (("full", own, part_full), ("nothing changed", again, part_again)):
         paths = whole.told["paths"] - part.told["paths"]
         scene.table.add(f"b, {what}", "150 bytes", "memory per path", (whole.rss - part.rss) * 2**20 / paths, 150, 1)
-    scene.clean(ours)
+    ours.close()

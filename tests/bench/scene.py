@@ -31,6 +31,11 @@ class Scene:
     table: Table
     missing: set[str] = field(default_factory=set)
 
+    @property
+    def few(self) -> int:
+        """Rounds where one takes minutes."""
+        return min(self.rounds, 3)
+
     def scaled(self, count: int) -> int:
         """A count of a whole run, in a smaller one."""
         return max(1, round(count * self.scale))
@@ -105,9 +110,3 @@ class Scene:
         self.table.add(
             f"{case}, digests, cold", "sha256sum, all cores", "throughput", 1 / middle(own).wall, 1 / middle(theirs).wall, 0.9, at_least=True
         )
-
-    def clean(self, ours: Handover) -> None:
-        """Removes what the case has made."""
-        ours.close()
-        for entry in self.room.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
