@@ -15,7 +15,7 @@ def measure(scene: Scene) -> None:
     peers = scene.peers(application.root, *ALL)
 
     scene.clock.say("d: the first copy")
-    costs = interleaved(scene.few, first_copies((ours, *peers.values())))
+    costs = interleaved(scene.few, first_copies((ours, *peers.values())), reads=application.root)
     own = costs.pop(NAME)
     scene.table.compare("d, full", own, costs, {})
     for peer in peers.values():
@@ -26,7 +26,7 @@ def measure(scene: Scene) -> None:
     scene.clock.say("d: some customers came")
     others = [peer for peer in peers.values() if peer.name not in (TarZstd.name, TarPigz.name)]
     runs = {tool.name: tool.again for tool in (ours, *others)}
-    costs = interleaved(scene.rounds, runs, application.work)
+    costs = interleaved(scene.rounds, runs, application.work, application.root)
     own = costs.pop(NAME)
     scene.table.compare("d, 1 % changed", own, costs, {})
     scene.memory("d, 1 % changed", own)

@@ -20,7 +20,7 @@ def measure(scene: Scene) -> None:
     tree = trees.mixed(scene.room / "tree", scene.scaled(200_000), scene.scaled(4_000_000_000))
     ours = scene.handover(tree.root)
     peers = scene.peers(tree.root, TarZstd, Restic, Borg)
-    full = _full(scene, ours, peers)
+    full = _full(scene, tree, ours, peers)
     unchanged = _unchanged(scene, tree, ours, peers)
     _changed(scene, tree, ours, peers, full, unchanged)
     _transport(scene, tree, ours)
@@ -31,10 +31,10 @@ def measure(scene: Scene) -> None:
     ours.close()
 
 
-def _full(scene: Scene, ours: Handover, peers: dict[str, Peer]) -> Cost:
+def _full(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:
     scene.clock.say("a: the first copy")
     runs = first_copies((ours, *peers.values()))
-    costs = interleaved(scene.few, runs)
+    costs = interleaved(scene.few, runs, reads=tree.root)
     own = costs.pop(NAME)
     case = "a, full"
     scene.table.compare(
@@ -80,7 +80,7 @@ def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: C
             sizes.append(_compressed(scene, paths))
 
         others = [peer for name, peer in peers.items() if name != TarZstd.name]
-        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before)
+        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before, tree.root)
         own = costs.pop(NAME)
         case = f"a, 1 % changed, {how}"
         scene.table.compare(case, own, costs, {})
@@ -164,7 +164,7 @@ def _nothing_differs(scene: Scene, tree, ours: Handover, unchanged: Cost) -> Non
         "by contents": lambda: ours.restore(Path("live")),
         "sha256sum, all cores": lambda: shell(hashes),
     }
-    costs = interleaved(scene.rounds, runs)
+    costs = interleaved(scene.rounds, runs, reads=tree.root)
     case = "a, restore, nothing differs"
     scene.table.add(case, "unchanged collect", "wall, s", costs["by times"].wall, unchanged.wall, 1.2)
     scene.table.add(

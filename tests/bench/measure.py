@@ -57,6 +57,11 @@ def settle() -> None:
     os.sync()
 
 
+def warm(tree: Path) -> None:
+    """The tree is in the page cache. borg drops what it has read from there: whoever came next would read the medium."""
+    subprocess.run(f"find {tree} -type f -print0 | xargs -0 -n 500 cat > /dev/null", shell=True, check=True)
+
+
 def forget() -> None:
     """Nothing is in the page cache."""
     os.sync()

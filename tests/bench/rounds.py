@@ -2,20 +2,26 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from measure import Cost, middle, settle
+from measure import Cost, middle, settle, warm
 
 Runs = dict[str, Callable[[], Cost]]
 
 
-def interleaved(rounds: int, runs: Runs, before: Callable[[], None] = lambda: None) -> dict[str, Cost]:
-    """Each run once per round, every round beginning with another one; the medians. `before` each round something may change."""
+def interleaved(
+    rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, reads: Path | None = None
+) -> dict[str, Cost]:
+    """Each run once per round, every round beginning with another one; the medians. `before` each round something may change.
+    The tree that they read is in the page cache for each of them."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     names = list(runs)
     for number in range(rounds):
         before()
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
+            if reads is not None:
+                warm(reads)
             settle()
             cost = runs[name]()
             costs[name].append(cost)
