@@ -10,12 +10,12 @@ from scene import Scene
 def measure(scene: Scene) -> None:
     """A full, runs after some work of the application, and how long it stands still."""
     scene.clock.say("d: the application writes its data")
-    application = trees.Application(scene.room / "tree", scene.scaled(100), 6_000)
+    application = trees.Application(scene.room / "tree", scene.scaled(50), 6_000)
     ours = scene.handover(application.root)
     peers = scene.peers(application.root, *ALL)
 
     scene.clock.say("d: the first copy")
-    costs = interleaved(scene.few, first_copies((ours, *peers.values())), reads=application.root)
+    costs = interleaved(scene.few, first_copies((ours, *peers.values())), reads=application.paths())
     own = costs.pop(NAME)
     scene.table.compare("d, full", own, costs, {})
     for peer in peers.values():
@@ -26,7 +26,7 @@ def measure(scene: Scene) -> None:
     scene.clock.say("d: some customers came")
     others = [peer for peer in peers.values() if peer.name not in (TarZstd.name, TarPigz.name)]
     runs = {tool.name: tool.again for tool in (ours, *others)}
-    costs = interleaved(scene.rounds, runs, application.work, application.root)
+    costs = interleaved(scene.rounds, runs, application.work, application.paths())
     own = costs.pop(NAME)
     scene.table.compare("d, 1 % changed", own, costs, {})
     scene.memory("d, 1 % changed", own)

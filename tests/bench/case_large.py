@@ -17,7 +17,7 @@ def measure(scene: Scene, size: int) -> None:
     scene.clock.say("c: the first copy")
     for tool in (ours, *peers.values()):
         tool.fresh()
-    costs = interleaved(1, {tool.name: tool.full for tool in (ours, *peers.values())}, reads=large.path)
+    costs = interleaved(1, {tool.name: tool.full for tool in (ours, *peers.values())}, reads=[large.path])
     own = costs.pop(NAME)
     scene.table.compare("c, full", own, costs, {})
     scene.memory("c, full", own)
@@ -26,7 +26,7 @@ def measure(scene: Scene, size: int) -> None:
     for what, change, bound in (("extents", large.extents, 0.013), ("pages", large.pages, 0.18)):
         scene.clock.say(f"c: 1 % written in place, {what}")
         case = f"c, 1 % in {what}"
-        costs = interleaved(scene.few, {tool.name: tool.again for tool in (ours, *peers.values())}, change, large.path)
+        costs = interleaved(scene.few, {tool.name: tool.again for tool in (ours, *peers.values())}, change, [large.path])
         own = costs.pop(NAME)
         scene.table.compare(case, own, costs, {(Restic.name, "wall, s"): 0.7})
         scene.memory(case, own)

@@ -34,7 +34,7 @@ def measure(scene: Scene) -> None:
 def _full(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:
     scene.clock.say("a: the first copy")
     runs = first_copies((ours, *peers.values()))
-    costs = interleaved(scene.few, runs, reads=tree.root)
+    costs = interleaved(scene.few, runs, reads=tree.paths())
     own = costs.pop(NAME)
     case = "a, full"
     scene.table.compare(
@@ -80,7 +80,7 @@ def _changed(scene: Scene, tree, ours: Handover, peers: dict[str, Peer], full: C
             sizes.append(_compressed(scene, paths))
 
         others = [peer for name, peer in peers.items() if name != TarZstd.name]
-        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before, tree.root)
+        costs = interleaved(scene.rounds, {tool.name: tool.again for tool in (ours, *others)}, before, paths)
         own = costs.pop(NAME)
         case = f"a, 1 % changed, {how}"
         scene.table.compare(case, own, costs, {})
@@ -164,7 +164,7 @@ def _nothing_differs(scene: Scene, tree, ours: Handover, unchanged: Cost) -> Non
         "by contents": lambda: ours.restore(Path("live")),
         "sha256sum, all cores": lambda: shell(hashes),
     }
-    costs = interleaved(scene.rounds, runs, reads=tree.root)
+    costs = interleaved(scene.rounds, runs, reads=tree.paths())
     case = "a, restore, nothing differs"
     scene.table.add(case, "unchanged collect", "wall, s", costs["by times"].wall, unchanged.wall, 1.2)
     scene.table.add(

@@ -1,7 +1,7 @@
 """Runs of ours and of the peers, in turn."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from measure import Cost, middle, settle, warm
@@ -10,18 +10,17 @@ Runs = dict[str, Callable[[], Cost]]
 
 
 def interleaved(
-    rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, reads: Path | None = None
+    rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, reads: Iterable[Path] = ()
 ) -> dict[str, Cost]:
     """Each run once per round, every round beginning with another one; the medians. `before` each round something may change.
-    The tree that they read is in the page cache for each of them."""
+    What all of them read is in the page cache for each."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     names = list(runs)
     for number in range(rounds):
         before()
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            if reads is not None:
-                warm(reads)
+            warm(reads)
             settle()
             cost = runs[name]()
             costs[name].append(cost)

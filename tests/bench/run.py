@@ -52,7 +52,7 @@ def main() -> int:
     size = 20 * GB if asked.large else 4 * GB
     with tempfile.TemporaryDirectory(prefix="handover-bench-", dir=asked.room) as folder:
         room = Path(folder)
-        need = max(24 * GB, 4 * size) * asked.scale
+        need = max(40 * GB, 4 * size) * asked.scale
         if shutil.disk_usage(room).free < need:
             print(f"error: {room} has no {need / GB:.0f} GB of room; name another place with --room", file=sys.stderr)
             return 1

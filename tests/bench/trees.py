@@ -189,6 +189,10 @@ class Application:
             kind = f"kind-{self.random.randrange(50)}"
             yield (1_700_000_000 + number, kind, self.contents.file(self.random.randint(100, 1_500)))
 
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [path for path in self.root.rglob("*") if path.is_file()]
+
     def work(self, share: float = 0.01) -> None:
         """Some customers come, always the same ones, and change and add rows; the application writes its log of today."""
         for customer in range(max(1, round(self.customers * share))):
