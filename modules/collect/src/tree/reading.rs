@@ -20,7 +20,7 @@ use backup_core::job::Tolerance;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// So many groups, of about 128 KiB each, are read before what came of it is noted.
+/// So many groups, of about 144 KiB each, are read before what came of it is noted.
 const AT_ONCE: usize = 1024;
 
 /// A unit of reading.
