@@ -17,7 +17,7 @@ def measure(scene: Scene) -> None:
     scene.clock.say("b: the first copy")
     for tool in (ours, *peers.values()):
         tool.fresh()
-    own = interleaved(1, {tool.name: tool.full for tool in (ours, *peers.values())}, reads=tree.paths())[NAME]
+    own = interleaved(1, {tool.name: tool.full for tool in (ours, *peers.values())})[NAME]
     scene.memory("b, full", own)
     scene.carry(ours)
 

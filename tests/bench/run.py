@@ -108,7 +108,7 @@ def about(scene: Scene, asked: argparse.Namespace) -> dict:
             "memory, GiB": round(int(memory) / 2**20),
             "kernel": platform.release(),
             "file system": subprocess.run(
-                ["stat", "-f", "-c", "%T", scene.room], capture_output=True, text=True, check=True
+                ["findmnt", "-no", "FSTYPE", "-T", scene.room], capture_output=True, text=True, check=True
             ).stdout.strip(),
         },
         "versions": {"handover": Handover(scene.room, scene.room, scene.libexec).version(), **versions},

@@ -96,7 +96,7 @@ class Scene:
         store = ours.room / "sink/home/store/here/bench/data"
         ours.stop_at_sink()
         own, theirs = [], []
-        for _ in range(self.rounds):
+        for _ in range(self.few):
             # What was read within the last second is not read again.
             time.sleep(1.1)
             forget()
