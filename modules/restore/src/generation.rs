@@ -75,19 +75,19 @@ impl Part {
 
     /// The catalog, whatever is wanted of it.
     pub(crate) fn whole_catalog(&self) -> Result<Catalog> {
-        Ok(self.adapted(self.lines()?))
+        Ok(self.adapted(Catalog::new(self.lines()?)))
     }
 
-    fn lines(&self) -> Result<Catalog> {
-        Ok(Catalog::new(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?))
+    fn lines(&self) -> Result<Plain> {
+        Ok(self.open(CATALOG)?.ok_or_else(|| self.without(CATALOG))?)
     }
 
     /// What its catalog has of a selection, unless it is much.
     fn excerpt(&self, selection: &Selection) -> Result<Option<Arc<Vec<Entry>>>> {
         let wanted = selection.clone();
-        let mut lines = self.lines()?.only(move |path| wanted.touches(path));
+        let mut catalog = Catalog::only(self.lines()?, move |path| wanted.touches(path));
         let mut entries = Vec::new();
-        while let Some(entry) = lines.next_entry()? {
+        while let Some(entry) = catalog.next_entry()? {
             entries.push(entry);
             if entries.len() > EXCERPT {
                 return Ok(None);

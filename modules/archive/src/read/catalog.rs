@@ -1,4 +1,5 @@
-//! The catalog as a stream of entries in the order of the format.
+//! The catalog as a stream of entries in the order of the format. Its lines are parsed in a thread of their own, ahead of what
+//! the caller does with the entries: that asks the system about each of them, and waits.
 
 use super::{Plain, ReadError, Result};
 use crate::entry::MAX_LINE;
@@ -6,6 +7,8 @@ use crate::{Entry, EntryError, order};
 use std::cmp::Ordering;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::{thread, vec};
 
 /// Makes an entry what it is on this host.
 type Adapt = Box<dyn Fn(&mut Entry) + Send>;
@@ -13,8 +16,14 @@ type Adapt = Box<dyn Fn(&mut Entry) + Send>;
 /// Whether the entry of a path is wanted.
 type Wanted = Box<dyn Fn(&[u8]) -> bool + Send>;
 
+/// So many bytes of lines are parsed together. A single line may be longer, and up to three batches are in memory.
+const BATCH: usize = 128 << 10;
+
 enum Source {
-    Lines(BufReader<Plain>),
+    /// Nothing was read yet.
+    Unread(Box<Lines>),
+    /// What of a batch is left, and those that come; an empty one is the end.
+    Parsed(vec::IntoIter<Entry>, Receiver<Result<Vec<Entry>>>),
     /// Entries that were read before, and how many of them were handed out.
     Kept(Arc<Vec<Entry>>, usize),
     Ended,
@@ -23,16 +32,18 @@ enum Source {
 /// Reads a catalog entry by entry. At its end the digest has been compared.
 pub struct Catalog {
     source: Source,
-    line: Vec<u8>,
-    last: Vec<u8>,
-    wanted: Option<Wanted>,
     adapt: Option<Adapt>,
 }
 
 impl Catalog {
     /// Begins to read.
     pub fn new(source: Plain) -> Self {
-        Self::of(Source::Lines(BufReader::with_capacity(256 << 10, source)))
+        Self::only(source, |_| true)
+    }
+
+    /// Only the entries of wanted paths; most others are not even parsed, and cost a tenth.
+    pub fn only(source: Plain, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Self {
+        Self::of(Source::Unread(Box::new(Lines::new(source, Box::new(wanted)))))
     }
 
     /// Entries that were read of a catalog before, to its end.
@@ -41,14 +52,7 @@ impl Catalog {
     }
 
     const fn of(source: Source) -> Self {
-        Self { source, line: Vec::new(), last: Vec::new(), wanted: None, adapt: None }
-    }
-
-    /// Hands out entries of wanted paths only; most others are not even parsed, and cost a tenth.
-    #[must_use]
-    pub fn only(mut self, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Self {
-        self.wanted = Some(Box::new(wanted));
-        self
+        Self { source, adapt: None }
     }
 
     /// Gives every entry to `adapt` before it is handed out: owners and attributes may become those of this host.
@@ -58,46 +62,104 @@ impl Catalog {
         self
     }
 
-    /// The next entry, or `None` at the end, when the catalog is known to be whole.
+    /// The next entry, or `None` at the end, when the catalog is known to be whole. An error may come before entries that precede it.
     ///
     /// # Errors
     /// [`ReadError`]: a line that is not acceptable, names out of order, or a digest that does not match.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
-        let is_wanted = |path: &[u8]| self.wanted.as_ref().is_none_or(|wanted| wanted(path));
-        let mut entry = loop {
+        let mut entry = self.next_as_it_is()?;
+        if let (Some(entry), Some(adapt)) = (&mut entry, &self.adapt) {
+            adapt(entry);
+        }
+        Ok(entry)
+    }
+
+    fn next_as_it_is(&mut self) -> Result<Option<Entry>> {
+        loop {
             match &mut self.source {
                 Source::Ended => return Ok(None),
                 Source::Kept(entries, next) => {
-                    let Some(entry) = entries.get(*next) else { return Ok(None) };
+                    let entry = entries.get(*next).cloned();
                     *next += 1;
-                    if is_wanted(&entry.path) {
-                        break entry.clone();
+                    return Ok(entry);
+                }
+                Source::Parsed(batch, batches) => {
+                    if let Some(entry) = batch.next() {
+                        return Ok(Some(entry));
+                    }
+                    // It stopped without an end only if it panicked, or gave an error that was handed out before.
+                    let next =
+                        batches.recv().unwrap_or_else(|_| Err(ReadError::damaged("the catalog", "reading stopped")));
+                    if next.as_ref().is_ok_and(Vec::is_empty) {
+                        self.source = Source::Ended;
+                    } else {
+                        *batch = next?.into_iter();
                     }
                 }
-                Source::Lines(source) => {
-                    if !read_line(source, &mut self.line)? {
-                        if let Source::Lines(source) = std::mem::replace(&mut self.source, Source::Ended) {
-                            source.into_inner().finish()?;
-                        }
-                        return Ok(None);
-                    }
-                    let what = source.get_ref().name();
-                    if let Some(path) = Entry::plain_path(&self.line).filter(|path| !is_wanted(path)) {
-                        in_order(&mut self.last, path, what)?;
-                        continue;
-                    }
-                    let entry = Entry::parse(&self.line)?;
-                    in_order(&mut self.last, &entry.path, what)?;
-                    if is_wanted(&entry.path) {
-                        break entry;
-                    }
+                Source::Unread(_) => {
+                    let Source::Unread(lines) = std::mem::replace(&mut self.source, Source::Ended) else { continue };
+                    self.source = Source::Parsed(Vec::new().into_iter(), lines.begin()?);
                 }
             }
-        };
-        if let Some(adapt) = &self.adapt {
-            adapt(&mut entry);
         }
-        Ok(Some(entry))
+    }
+}
+
+/// The lines of a catalog, on their way to be entries.
+struct Lines {
+    source: BufReader<Plain>,
+    wanted: Wanted,
+    line: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl Lines {
+    fn new(source: Plain, wanted: Wanted) -> Self {
+        let source = BufReader::with_capacity(256 << 10, source);
+        Self { source, wanted, line: Vec::new(), last: Vec::new() }
+    }
+
+    /// Has a thread parse them. It ends by itself: at the end, at an error, or when nobody listens any more.
+    fn begin(self) -> Result<Receiver<Result<Vec<Entry>>>> {
+        let what = self.source.get_ref().name().to_owned();
+        let (sender, batches) = sync_channel(1);
+        let thread = thread::Builder::new().name("catalog".into()).spawn(move || self.parse(&sender));
+        thread.map_err(|error| ReadError::from_io(&what, error))?;
+        Ok(batches)
+    }
+
+    fn parse(mut self, sender: &SyncSender<Result<Vec<Entry>>>) {
+        loop {
+            let batch = self.batch();
+            let is_last = batch.as_ref().map_or(true, Vec::is_empty);
+            if is_last {
+                let end = batch.and_then(|none| self.source.into_inner().finish().map(|()| none));
+                let _ = sender.send(end);
+                return;
+            }
+            if sender.send(batch).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Some entries; none at all: the end.
+    fn batch(&mut self) -> Result<Vec<Entry>> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while bytes < BATCH && read_line(&mut self.source, &mut self.line)? {
+            let what = self.source.get_ref().name();
+            if let Some(path) = Entry::plain_path(&self.line).filter(|path| !(self.wanted)(path)) {
+                in_order(&mut self.last, path, what)?;
+                continue;
+            }
+            let entry = Entry::parse(&self.line)?;
+            in_order(&mut self.last, &entry.path, what)?;
+            if (self.wanted)(&entry.path) {
+                batch.push(entry);
+                bytes += self.line.len();
+            }
+        }
+        Ok(batch)
     }
 }
 

@@ -1,22 +1,24 @@
 //! What one path differs in: all that takes system calls, for several threads.
 
-use super::pairs::{Both, Pair, same_type};
+use super::links::File;
+use super::pairs::{Pair, same_type};
 use super::{Compare, How};
 use crate::error::{RestoreError, Result};
 use crate::policy::is_hosts;
+use crate::tree::is_gone;
 use crate::unpack::digest;
 use backup_archive::{Entry, EntryKind};
 use backup_core::Kind;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A path, looked at.
 pub(super) enum Seen {
-    /// On both sides, and what it differs in.
-    Both(Entry, Vec<&'static str>),
+    /// On both sides: what it is a name of, unless it is of another type, and what it differs in but for that.
+    Both(Entry, Option<File>, Vec<&'static str>),
     /// Wanted, and not there.
     Missing(Entry),
     /// There, and not in the generation.
@@ -25,36 +27,42 @@ pub(super) enum Seen {
     LeftOut(Vec<u8>),
 }
 
-/// Looks at one path.
-pub(super) fn look(pair: Pair, how: How) -> Result<Seen> {
-    Ok(match pair {
-        Pair::Both(both) => {
-            let why = match differences(&both, how) {
+/// Looks at one path. `None`: a running application removed what nobody wanted.
+pub(super) fn look(pair: Pair, how: How) -> Result<Option<Seen>> {
+    Ok(Some(match pair {
+        Pair::Both(entry, place) => {
+            let Some(metadata) = there(&place)? else { return Ok(Some(Seen::Missing(entry))) };
+            if !same_type(&entry, metadata.file_type()) {
+                return Ok(Some(Seen::Both(entry, None, vec!["type"])));
+            }
+            let why = match differences(&entry, &metadata, &place, how) {
                 // A running application removes files as it likes.
                 Err(error) if error.failure().kind() == Kind::NotFound => vec!["contents"],
                 why => why?,
             };
-            Seen::Both(both.entry, why)
+            Seen::Both(entry, Some(File::of(&metadata)), why)
         }
         Pair::Missing(entry) => Seen::Missing(entry),
-        Pair::Extra(path) => Seen::Extra(path),
+        Pair::Extra(path, place) => return Ok(there(&place)?.map(|_| Seen::Extra(path))),
         Pair::LeftOut(path) => Seen::LeftOut(path),
-    })
+    }))
 }
 
-fn differences(both: &Both, how: How) -> Result<Vec<&'static str>> {
-    let Both { entry, metadata, path, linked } = both;
-    let mut why = Vec::new();
-    if !same_type(entry, metadata) {
-        return Ok(vec!["type"]);
+fn there(place: &Path) -> Result<Option<Metadata>> {
+    match place.symlink_metadata() {
+        Err(error) if is_gone(&error) => Ok(None),
+        found => Ok(Some(found.map_err(RestoreError::io("read", place))?)),
     }
+}
+
+fn differences(entry: &Entry, metadata: &Metadata, path: &Path, how: How) -> Result<Vec<&'static str>> {
+    let mut why = Vec::new();
     let mut differ = |different: bool, name| {
         if different {
             why.push(name);
         }
     };
     let mtime = (metadata.mtime(), metadata.mtime_nsec());
-    differ(*linked, "links");
     differ((entry.uid, entry.gid) != (metadata.uid(), metadata.gid()), "owner");
     differ(!metadata.is_symlink() && entry.mode != metadata.mode() & 0o7777, "mode");
     differ((entry.mtime.seconds, i64::from(entry.mtime.nanoseconds)) != mtime, "mtime");
@@ -90,7 +98,7 @@ fn same_attributes(entry: &Entry, found: &BTreeMap<String, Vec<u8>>) -> bool {
 
 fn contents(path: &Path) -> Result<[u8; 32]> {
     let failed = || RestoreError::io("read", path);
-    Ok(digest(&File::open(path).map_err(failed())?).map_err(failed())?)
+    Ok(digest(&std::fs::File::open(path).map_err(failed())?).map_err(failed())?)
 }
 
 fn attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {

@@ -2,8 +2,9 @@
 //!
 //! Metadata first; contents are read and hashed only where everything else is equal. So a tree that is as it should be
 //! costs one reading of it, on all processors, and a different one little. [`pairs`] walks along both trees, [`look`] finds
-//! out what takes system calls, several threads at once; here it comes together again, in order.
+//! out what takes system calls, several threads at once; here it comes together again, in order: for [`links`], too.
 
+mod links;
 mod look;
 mod pairs;
 
@@ -13,10 +14,11 @@ use backup_archive::{Entry, EntryKind, order};
 use backup_common::pipeline;
 use backup_core::exclude::Exclude;
 use backup_core::job::Stream;
+use links::Links;
 use look::{Seen, look};
 use pairs::Pairs;
 use std::collections::HashSet;
-use std::fs::Metadata;
+use std::fs::FileType;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -87,14 +89,18 @@ pub(crate) fn compare(generation: &Generation, stream: &Stream, top: &Path, how:
     let mut workers = vec![(); pipeline::threads()];
     let (mut items, mut stays) = (Vec::new(), Vec::new());
     let mut replaced = Replaced { each: how.each, ..Replaced::default() };
+    let mut links = Links::default();
     pipeline::run(
         &mut workers,
         &mut pairs,
-        |(), batch| batch?.into_iter().map(|pair| look(pair, how)).collect::<Result<Vec<_>>>(),
+        |(), batch| batch?.into_iter().filter_map(|pair| look(pair, how).transpose()).collect::<Result<Vec<_>>>(),
         |seen| {
             for one in seen {
                 match one {
-                    Seen::Both(entry, why) => {
+                    Seen::Both(entry, file, mut why) => {
+                        if file.is_some_and(|file| links.differ(&entry, file)) {
+                            why.insert(0, "links");
+                        }
                         let why = replaced.follow(&entry, why);
                         if !why.is_empty() {
                             items.push(Item { path: entry.path, change: Change::Changed(why) });
@@ -140,8 +146,7 @@ impl LeftOut {
     }
 
     /// Whether a path is left out.
-    pub(crate) fn covers(&self, path: &[u8], metadata: &Metadata) -> bool {
-        let kind = metadata.file_type();
+    pub(crate) fn covers(&self, path: &[u8], kind: FileType) -> bool {
         let special = kind.is_fifo() || kind.is_char_device() || kind.is_block_device();
         (special && !self.special_files) || self.exclude.covers(path, kind.is_dir())
     }

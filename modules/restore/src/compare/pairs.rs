@@ -8,9 +8,8 @@ use crate::select::View;
 use crate::tree::Walk;
 use backup_archive::{Entry, EntryKind, order};
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::fs::Metadata;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::fs::FileType;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 /// So many paths, or files of so many bytes, are looked at together: taking work costs more than a small file.
@@ -18,26 +17,14 @@ const BATCH: (usize, u64) = (64, 4 << 20);
 
 /// One path of either tree.
 pub(super) enum Pair {
-    /// On both sides.
-    Both(Box<Both>),
+    /// On both sides: what is wanted, and where it lies.
+    Both(Entry, PathBuf),
     /// Wanted, and not there.
     Missing(Entry),
-    /// There, and not in the generation.
-    Extra(Vec<u8>),
+    /// There, and not in the generation: its name, and where it lies.
+    Extra(Vec<u8>, PathBuf),
     /// There, and never to be collected.
     LeftOut(Vec<u8>),
-}
-
-/// A path that is on both sides.
-pub(super) struct Both {
-    /// What is wanted.
-    pub entry: Entry,
-    /// What is there.
-    pub metadata: Metadata,
-    /// Where.
-    pub path: PathBuf,
-    /// It is, or is not, a further name of another one, and should not, or should, be.
-    pub linked: bool,
 }
 
 /// Walks along both trees, batch by batch.
@@ -49,9 +36,8 @@ pub(super) struct Pairs<'a> {
     sizes: Vec<Size>,
     left_out: LeftOut,
     how: How,
-    links: Links,
     wanted: Option<Entry>,
-    found: Option<(Vec<u8>, Metadata)>,
+    found: Option<(Vec<u8>, FileType)>,
     failed: bool,
 }
 
@@ -68,7 +54,6 @@ impl<'a> Pairs<'a> {
             roots,
             left_out,
             how,
-            links: Links::default(),
             wanted: None,
             found: None,
             failed: false,
@@ -92,7 +77,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    fn next_found(&mut self) -> Result<Option<(Vec<u8>, Metadata)>> {
+    fn next_found(&mut self) -> Result<Option<(Vec<u8>, FileType)>> {
         Ok(self.walk.next_path().map_err(RestoreError::io("read", &self.top))?)
     }
 
@@ -115,24 +100,24 @@ impl<'a> Pairs<'a> {
             }
             let found = if which == Ordering::Less { None } else { self.found.take() };
             let pair = match (wanted, found) {
-                (Some(entry), Some((_, metadata))) => {
-                    if !same_type(&entry, &metadata) {
+                (Some(entry), Some((_, kind))) => {
+                    if !same_type(&entry, kind) {
                         self.walk.skip_contents();
                     }
-                    let linked = self.links.differ(&entry, &metadata);
-                    let path = self.walk.locate(&entry.path);
-                    Some(Pair::Both(Box::new(Both { entry, metadata, path, linked })))
+                    let place = self.walk.locate(&entry.path);
+                    Some(Pair::Both(entry, place))
                 }
                 (Some(entry), None) => Some(Pair::Missing(entry)),
-                (None, Some((path, metadata))) => {
+                (None, Some((path, kind))) => {
                     self.walk.skip_contents();
                     if self.how.each && is_container(&path) {
                         // Ours, and gone at the end.
                         None
-                    } else if self.left_out.covers(&path, &metadata) {
+                    } else if self.left_out.covers(&path, kind) {
                         Some(Pair::LeftOut(path))
                     } else {
-                        Some(Pair::Extra(path))
+                        let place = self.walk.locate(&path);
+                        Some(Pair::Extra(path, place))
                     }
                 }
                 (None, None) => None,
@@ -150,8 +135,8 @@ impl<'a> Pairs<'a> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while batch.len() < BATCH.0 && bytes < BATCH.1 {
             let Some(pair) = self.next_pair()? else { break };
-            if let Pair::Both(both) = &pair {
-                bytes += both.metadata.len();
+            if let Pair::Both(Entry { kind: EntryKind::File { size, .. }, .. }, _) = &pair {
+                bytes = bytes.saturating_add(*size);
             }
             batch.push(pair);
         }
@@ -186,34 +171,8 @@ fn count(sizes: &mut [Size], roots: &[Vec<u8>], entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Which files are names of one file, on both sides.
-#[derive(Default)]
-struct Links {
-    /// Of the catalog's files that have further names here: device and inode.
-    first: HashMap<Vec<u8>, (u64, u64)>,
-    /// Whose first name was seen.
-    seen: HashMap<(u64, u64), Vec<u8>>,
-}
-
-impl Links {
-    fn differ(&mut self, entry: &Entry, metadata: &Metadata) -> bool {
-        let inode = (metadata.dev(), metadata.ino());
-        match &entry.kind {
-            _ if !same_type(entry, metadata) => false,
-            EntryKind::Hardlink { target } => self.first.get(target) != Some(&inode),
-            EntryKind::Directory => false,
-            _ if metadata.nlink() > 1 => {
-                self.first.insert(entry.path.clone(), inode);
-                self.seen.insert(inode, entry.path.clone()).is_some()
-            }
-            _ => false,
-        }
-    }
-}
-
 /// Whether what is there is of the kind that is wanted.
-pub(super) fn same_type(entry: &Entry, metadata: &Metadata) -> bool {
-    let kind = metadata.file_type();
+pub(super) fn same_type(entry: &Entry, kind: FileType) -> bool {
     match entry.kind {
         EntryKind::File { .. } => kind.is_file(),
         EntryKind::Directory => kind.is_dir(),

@@ -75,8 +75,8 @@ fn reason_to_stay(path: &[u8], left_out: &LeftOut) -> Result<Option<String>> {
         }
     }
     let mut walk = Walk::new("/".as_ref(), &[path.to_vec()]);
-    while let Some((found, metadata)) = walk.next_path().map_err(failed)? {
-        if left_out.covers(&found, &metadata) {
+    while let Some((found, kind)) = walk.next_path().map_err(failed)? {
+        if left_out.covers(&found, kind) {
             return Ok(Some(format!("the job does not collect {}", shown(&found).display())));
         }
     }

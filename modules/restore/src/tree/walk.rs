@@ -2,19 +2,20 @@
 
 use backup_archive::order;
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::FileType;
 use std::io::{self, ErrorKind};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// Lists paths below some roots, directories right before what they hold. Sockets are left out: they are never stored,
-/// and a restored application makes its own.
+/// Lists paths below some roots, directories right before what they hold, and asks the system for no more than lists of names: what
+/// else there is to know of a path costs a call, for which several threads are there. Sockets are left out: they are never stored, and a
+/// restored application makes its own.
 #[derive(Debug)]
 pub(crate) struct Walk {
     top: PathBuf,
-    /// Still to be visited, the next one last.
-    waiting: Vec<Vec<u8>>,
+    /// Still to be visited, the next one last; of a root it is not known yet what it is.
+    waiting: Vec<(Vec<u8>, Option<FileType>)>,
     /// What was given last, whose contents are still to be visited if it is a directory.
     entered: Option<Vec<u8>>,
 }
@@ -22,8 +23,7 @@ pub(crate) struct Walk {
 impl Walk {
     /// `roots` are catalog names below the directory `top`, in catalog order. A root that is not there is left out.
     pub(crate) fn new(top: &Path, roots: &[Vec<u8>]) -> Self {
-        let mut waiting = roots.to_vec();
-        waiting.reverse();
+        let waiting = roots.iter().rev().map(|root| (root.clone(), None)).collect();
         Self { top: top.to_owned(), waiting, entered: None }
     }
 
@@ -37,41 +37,46 @@ impl Walk {
         self.entered = None;
     }
 
-    /// The next path. What vanishes meanwhile is left out.
-    pub(crate) fn next_path(&mut self) -> io::Result<Option<(Vec<u8>, Metadata)>> {
+    /// The next path, and what its directory said that it is. What vanishes meanwhile may be among them or not.
+    pub(crate) fn next_path(&mut self) -> io::Result<Option<(Vec<u8>, FileType)>> {
         if let Some(directory) = self.entered.take() {
             self.enter(&directory)?;
         }
-        while let Some(path) = self.waiting.pop() {
-            let metadata = match self.locate(&path).symlink_metadata() {
-                Err(error) if gone(&error) => continue,
-                found => found?,
+        while let Some((path, kind)) = self.waiting.pop() {
+            let kind = match kind.map_or_else(|| Ok(self.locate(&path).symlink_metadata()?.file_type()), Ok) {
+                Err(error) if is_gone(&error) => continue,
+                kind => kind?,
             };
-            if metadata.file_type().is_socket() {
-                continue;
-            }
-            self.entered = metadata.is_dir().then(|| path.clone());
-            return Ok(Some((path, metadata)));
+            self.entered = kind.is_dir().then(|| path.clone());
+            return Ok(Some((path, kind)));
         }
         Ok(None)
     }
 
     fn enter(&mut self, directory: &[u8]) -> io::Result<()> {
         let entries = match std::fs::read_dir(self.locate(directory)) {
-            Err(error) if gone(&error) => return Ok(()),
+            Err(error) if is_gone(&error) => return Ok(()),
             entries => entries?,
         };
         let start = self.waiting.len();
         for entry in entries {
-            let name = entry?.file_name().into_vec();
-            self.waiting.push([directory, b"/", &name].concat());
+            let entry = entry?;
+            // A file system that does not tell it with the name is asked.
+            let kind = match entry.file_type() {
+                Err(error) if is_gone(&error) => continue,
+                kind => kind?,
+            };
+            if !kind.is_socket() {
+                self.waiting.push(([directory, b"/", entry.file_name().as_bytes()].concat(), Some(kind)));
+            }
         }
-        self.waiting[start..].sort_unstable_by(|a, b| order::compare(b, a));
+        self.waiting[start..].sort_unstable_by(|(a, _), (b, _)| order::compare(b, a));
         Ok(())
     }
 }
 
-fn gone(error: &io::Error) -> bool {
+/// Whether a path is not there any more.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
