@@ -33,6 +33,8 @@ def first_copies(tools) -> Runs:
 
     def first(tool) -> Cost:
         tool.fresh()
+        # What was forgotten is gone from the disk, too.
+        settle()
         return tool.full()
 
     return {tool.name: (lambda tool=tool: first(tool)) for tool in tools}
