@@ -16,7 +16,7 @@ def measure(scene: Scene) -> None:
 
     scene.clock.say("d: the first copy")
     costs = interleaved(scene.few, first_copies((ours, *peers.values())), reads=application.paths())
-    own = costs.pop(NAME)
+    own, whole = costs.pop(NAME), costs[TarZstd.name]
     scene.table.compare("d, full", own, costs, {})
     for peer in peers.values():
         scene.table.add("d, full", peer.name, "stored, MB", own.told["stored"] / 1e6, peer.stored() / 1e6)
@@ -33,5 +33,5 @@ def measure(scene: Scene) -> None:
     ours.full()
     scene.carry(ours)
     changed = [application.root / "db" / "customer-000.sqlite", application.root / "log" / "app-29.log"]
-    scene.downtime("d", ours, application.root, changed[: max(1, scene.scaled(1))], application.contents)
+    scene.downtime("d", ours, application.root, changed[: max(1, scene.scaled(1))], application.contents, whole)
     ours.close()

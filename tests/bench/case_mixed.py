@@ -20,18 +20,18 @@ def measure(scene: Scene) -> None:
     tree = trees.mixed(scene.room / "tree", scene.scaled(200_000), scene.scaled(4_000_000_000))
     ours = scene.handover(tree.root)
     peers = scene.peers(tree.root, TarZstd, Restic, Borg)
-    full = _full(scene, tree, ours, peers)
+    full, tar = _full(scene, tree, ours, peers)
     unchanged = _unchanged(scene, tree, ours, peers)
     _changed(scene, tree, ours, peers, full, unchanged)
     _transport(scene, tree, ours)
     _restore(scene, tree, ours, peers)
     _nothing_differs(scene, tree, ours, unchanged)
     scene.digests("a", ours)
-    scene.downtime("a", ours, tree.root, tree.paths()[::100], tree.contents)
+    scene.downtime("a", ours, tree.root, tree.paths()[::100], tree.contents, tar)
     ours.close()
 
 
-def _full(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:
+def _full(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> tuple[Cost, Cost]:
     scene.clock.say("a: the first copy")
     runs = first_copies((ours, *peers.values()))
     costs = interleaved(scene.few, runs, reads=tree.paths())
@@ -48,7 +48,7 @@ def _full(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:
     scene.memory(case, own)
     scene.clock.say("a: the first transport")
     scene.carry(ours)
-    return own
+    return own, costs[TarZstd.name]
 
 
 def _unchanged(scene: Scene, tree, ours: Handover, peers: dict[str, Peer]) -> Cost:

@@ -59,7 +59,7 @@ def settle() -> None:
 
 
 def warm(paths: Iterable[Path]) -> None:
-    """These files are in the page cache. borg drops what it has read from there: whoever came next would read the medium."""
+    """These files are in the page cache."""
     names = "\0".join(map(str, paths)).encode()
     subprocess.run(["xargs", "-0", "-n", "500", "cat"], input=names, stdout=subprocess.DEVNULL, check=True)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from measure import Cost, middle, settle, warm
+from peers import Borg
 
 Runs = dict[str, Callable[[], Cost]]
 
@@ -13,16 +14,19 @@ def interleaved(
     rounds: int, runs: Runs, before: Callable[[], None] = lambda: None, reads: Iterable[Path] = ()
 ) -> dict[str, Cost]:
     """Each run once per round, every round beginning with another one; the medians. `before` each round something may change.
-    What all of them read is in the page cache for each."""
+    What they read is in the page cache for each: borg drops what it has read, and whoever came next would read the medium."""
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     names = list(runs)
+    is_warm = False
     for number in range(rounds):
         before()
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            warm(reads)
+            if not is_warm:
+                warm(reads)
             settle()
             cost = runs[name]()
+            is_warm = name != Borg.name
             costs[name].append(cost)
             print(f"      round {number + 1}: {name:<24} {cost.wall:7.2f} s wall {cost.cpu:7.2f} s CPU {cost.rss:6.0f} MiB", flush=True)
     return {name: middle(of_name) for name, of_name in costs.items()}

@@ -91,8 +91,9 @@ def measure(scene: Scene, cases: list[str], size: int) -> bool:
             # An sshd of a case that was broken off; nothing else lives on.
             subprocess.run(["pkill", "-f", f"sshd -D -f {scene.room}"], check=False)
         scene.table.write(RESULTS / "results.json")
-        for left in scene.room.iterdir():
-            subprocess.run(["rm", "-rf", str(left)], check=True)
+        for removal in [subprocess.Popen(["rm", "-rf", str(left)]) for left in scene.room.iterdir()]:
+            if removal.wait() != 0:
+                raise Failed(f"{removal.args} ended with {removal.returncode}")
     return failures > 0
 
 

@@ -58,11 +58,12 @@ class Scene:
         """Holds the largest process against the bound."""
         self.table.add(case, f"{MEMORY} MiB", "peak memory, MiB", own.rss, MEMORY, 1)
 
-    def downtime(self, case: str, ours: Handover, tree: Path, changed: list[Path], contents: trees.Contents) -> None:
-        """How long an application stands still while nothing changes, and while `changed` was written during the first pass."""
+    def downtime(
+        self, case: str, ours: Handover, tree: Path, changed: list[Path], contents: trees.Contents, whole: Cost
+    ) -> None:
+        """How long an application stands still while nothing changes, and while `changed` was written during the first pass.
+        `whole`: tar and zstd of the tree."""
         self.clock.say(f"{case}: the application stands still")
-        whole = middle([shell(f"tar -C {tree} -cf - . | zstd -q -3 -T0 > {self.room}/whole") for _ in range(3)])
-        (self.room / "whole").unlink()
         walk = middle([shell(f"find {tree} -printf '%s %T@ %C@ %i\\n' > /dev/null") for _ in range(self.rounds)])
         running, after = self.room / "running", self.room / "after"
         running.touch()
