@@ -277,7 +277,8 @@ fn failures_have_their_kinds() {
         ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", Kind::Unreachable),
         ("exit 255", Kind::Unreachable),
         ("head -c 4 >/dev/null; exit 1", Kind::Unreachable),
-        ("echo rubbish; exit 0", Kind::VersionMismatch),
+        // It stays until it was greeted: else rsync may find nobody to write to before it has read.
+        ("echo rubbish; head -c 4 >/dev/null; exit 0", Kind::VersionMismatch),
     ];
     for (before, kind) in cases {
         let room = Room::new(before);

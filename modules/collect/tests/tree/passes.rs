@@ -81,7 +81,7 @@ fn groups_with_long_names_are_more_than_one_frame() {
     // Names after which no group ends by chance: all of them are one group by weight.
     let stays = |path: &Path| {
         let digest = backup_core::Digest::of(&path.as_os_str().as_encoded_bytes()[1..]);
-        u32::from_str_radix(&digest.as_str()[..8], 16).unwrap() > 1 << 26
+        u32::from_str_radix(&digest.as_str()[..8], 16).unwrap() > 1 << 27
     };
     let links: Vec<_> = (0..1500).map(|n| place.path(&format!("link{n:04}"))).filter(|path| stays(path)).collect();
     for (n, link) in links.iter().enumerate() {
