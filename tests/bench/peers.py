@@ -127,7 +127,7 @@ class Borg(Peer):
         run(["borg", "init", "--encryption", "none"], self._env())
 
     def full(self) -> Cost:
-        return run(["borg", "create", "--compression", "zstd,3", "::{now}", str(self.tree)], self._env())[0]
+        return run(["borg", "create", "--compression", "zstd,3", "::{now:%Y%m%dT%H%M%S%f}", str(self.tree)], self._env())[0]
 
     again = full
 
