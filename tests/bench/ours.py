@@ -231,8 +231,12 @@ class Handover:
 
     def stored(self) -> int:
         """Bytes of the newest generation in the sink's store."""
+        return sum(path.stat().st_size for path in self.newest())
+
+    def newest(self) -> list[Path]:
+        """The files of the newest generation in the sink's store."""
         newest = max((self.room / "sink/home/store/here/bench/data").glob("2*Z"))
-        return sum(path.stat().st_size for path in newest.rglob("*") if path.is_file())
+        return [path for path in newest.rglob("*") if path.is_file()]
 
 
 def _processor() -> str:
