@@ -112,7 +112,10 @@ impl Hosts {
         wait_for("nobody has anything open there", || {
             Command::new("umount").arg(&at).stderr(Stdio::null()).status().unwrap().success()
         });
-        sh(&format!("mount -o loop {} {}", image.display(), at.display()));
+        // A copy has the UUID of what was there, which XFS refuses as long as that is mounted anywhere: a test beside us may have
+        // taken it along into a mount namespace of its own.
+        let option = if self.kind == "xfs" { "loop,nouuid" } else { "loop" };
+        sh(&format!("mount -o {option} {} {}", image.display(), at.display()));
     }
 
     /// A host's own disk comes back, whatever is in its place.
