@@ -75,7 +75,7 @@ impl Part {
 
     /// The catalog, whatever is wanted of it.
     pub(crate) fn whole_catalog(&self) -> Result<Catalog> {
-        Ok(self.adapted(Catalog::new(self.lines()?)))
+        Ok(self.adapted(Catalog::new(self.lines()?)?))
     }
 
     fn lines(&self) -> Result<Plain> {
@@ -85,7 +85,7 @@ impl Part {
     /// What its catalog has of a selection, unless it is much.
     fn excerpt(&self, selection: &Selection) -> Result<Option<Arc<Vec<Entry>>>> {
         let wanted = selection.clone();
-        let mut catalog = Catalog::only(self.lines()?, move |path| wanted.touches(path));
+        let mut catalog = Catalog::only(self.lines()?, move |path| wanted.touches(path))?;
         let mut entries = Vec::new();
         while let Some(entry) = catalog.next_entry()? {
             entries.push(entry);

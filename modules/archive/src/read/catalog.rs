@@ -20,8 +20,6 @@ type Wanted = Box<dyn Fn(&[u8]) -> bool + Send>;
 const BATCH: usize = 128 << 10;
 
 enum Source {
-    /// Nothing was read yet.
-    Unread(Box<Lines>),
     /// What of a batch is left, and those that come; an empty one is the end.
     Parsed(vec::IntoIter<Entry>, Receiver<Result<Vec<Entry>>>),
     /// Entries that were read before, and how many of them were handed out.
@@ -37,13 +35,20 @@ pub struct Catalog {
 
 impl Catalog {
     /// Begins to read.
-    pub fn new(source: Plain) -> Self {
+    ///
+    /// # Errors
+    /// [`ReadError::Io`] if the system refuses a thread.
+    pub fn new(source: Plain) -> Result<Self> {
         Self::only(source, |_| true)
     }
 
     /// Only the entries of wanted paths; most others are not even parsed, and cost a tenth.
-    pub fn only(source: Plain, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Self {
-        Self::of(Source::Unread(Box::new(Lines::new(source, Box::new(wanted)))))
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn only(source: Plain, wanted: impl Fn(&[u8]) -> bool + Send + 'static) -> Result<Self> {
+        let batches = Lines::new(source, Box::new(wanted)).begin()?;
+        Ok(Self::of(Source::Parsed(Vec::new().into_iter(), batches)))
     }
 
     /// Entries that were read of a catalog before, to its end.
@@ -95,10 +100,6 @@ impl Catalog {
                     } else {
                         *batch = next?.into_iter();
                     }
-                }
-                Source::Unread(_) => {
-                    let Source::Unread(lines) = std::mem::replace(&mut self.source, Source::Ended) else { continue };
-                    self.source = Source::Parsed(Vec::new().into_iter(), lines.begin()?);
                 }
             }
         }

@@ -165,7 +165,7 @@ mod tests {
             };
             entry.write_line(&mut bytes);
         }
-        Catalog::new(plain("catalog", bytes))
+        Catalog::new(plain("catalog", bytes)).unwrap()
     }
 
     impl Catalog {

@@ -5,8 +5,8 @@ use super::pairs::{Pair, same_type};
 use super::{Compare, How};
 use crate::error::{RestoreError, Result};
 use crate::policy::is_hosts;
-use crate::tree::is_gone;
 use crate::unpack::digest;
+use backup_adapters::there;
 use backup_archive::{Entry, EntryKind};
 use backup_core::Kind;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(super) enum Seen {
 pub(super) fn look(pair: Pair, how: How) -> Result<Option<Seen>> {
     Ok(Some(match pair {
         Pair::Both(entry, place) => {
-            let Some(metadata) = there(&place)? else { return Ok(Some(Seen::Missing(entry))) };
+            let Some(metadata) = there::look(&place)? else { return Ok(Some(Seen::Missing(entry))) };
             if !same_type(&entry, metadata.file_type()) {
                 return Ok(Some(Seen::Both(entry, None, vec!["type"])));
             }
@@ -43,16 +43,9 @@ pub(super) fn look(pair: Pair, how: How) -> Result<Option<Seen>> {
             Seen::Both(entry, Some(File::of(&metadata)), why)
         }
         Pair::Missing(entry) => Seen::Missing(entry),
-        Pair::Extra(path, place) => return Ok(there(&place)?.map(|_| Seen::Extra(path))),
+        Pair::Extra(path, place) => return Ok(there::is_there(&place)?.then_some(Seen::Extra(path))),
         Pair::LeftOut(path) => Seen::LeftOut(path),
     }))
-}
-
-fn there(place: &Path) -> Result<Option<Metadata>> {
-    match place.symlink_metadata() {
-        Err(error) if is_gone(&error) => Ok(None),
-        found => Ok(Some(found.map_err(RestoreError::io("read", place))?)),
-    }
 }
 
 fn differences(entry: &Entry, metadata: &Metadata, path: &Path, how: How) -> Result<Vec<&'static str>> {

@@ -9,4 +9,4 @@ mod walk;
 
 pub(crate) use attributes::{Attributes, drop_inherited};
 pub(crate) use room::{Room, Special, Spot, lost};
-pub(crate) use walk::{Walk, is_gone};
+pub(crate) use walk::Walk;

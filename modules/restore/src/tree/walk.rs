@@ -76,7 +76,7 @@ impl Walk {
 }
 
 /// Whether a path is not there any more.
-pub(crate) fn is_gone(error: &io::Error) -> bool {
+fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
