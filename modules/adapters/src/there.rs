@@ -32,9 +32,14 @@ impl Failure for LookError {
 pub fn look(path: &Path) -> Result<Option<Metadata>, LookError> {
     match path.symlink_metadata() {
         Ok(found) => Ok(Some(found)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(None),
         Err(source) => Err(LookError { path: path.to_owned(), source }),
     }
+}
+
+/// Whether an error says that nothing lies at a path: nothing of that name, or what should be a directory above it is none.
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Whether anything lies there.

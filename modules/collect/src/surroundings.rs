@@ -3,10 +3,9 @@
 use crate::error::{CollectError, Result};
 use crate::limits::room_needed;
 use crate::tree::named;
-use backup_adapters::space;
+use backup_adapters::{space, there};
 use backup_core::job::{StreamOf, Tolerance};
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -48,9 +47,7 @@ fn look(path: &Path, unreadable: Tolerance) -> Result<Look> {
     };
     let kind = match path.symlink_metadata() {
         Ok(found) => found.file_type(),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Look::Missing);
-        }
+        Err(error) if there::is_gone(&error) => return Ok(Look::Missing),
         Err(error) => return failed("inspect", error),
     };
     if !kind.is_dir() {

@@ -20,7 +20,7 @@ use crate::live::Replacement;
 use crate::merge;
 use crate::tree::{Room, drop_inherited};
 use backup_adapters::publish;
-use backup_adapters::there::{is_there, look};
+use backup_adapters::there::{is_gone, is_there, look};
 use backup_adapters::{fault, selinux, space};
 use backup_core::GenerationId;
 use backup_core::state::RESTORE_JOURNAL;
@@ -384,7 +384,7 @@ fn pending(state: &Path) -> Result<Option<Journal>> {
 pub(crate) fn leftovers(live: &Path) -> Result<Vec<PathBuf>> {
     let (Some(parent), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let entries = match fs::read_dir(parent) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
         entries => entries.map_err(RestoreError::io("read", parent))?,
     };
     let mut found = Vec::new();

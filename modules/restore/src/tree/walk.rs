@@ -1,9 +1,10 @@
 //! The tree that is there, in the order of a catalog.
 
+use backup_adapters::there::is_gone;
 use backup_archive::order;
 use std::ffi::OsStr;
 use std::fs::FileType;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -73,11 +74,6 @@ impl Walk {
         self.waiting[start..].sort_unstable_by(|(a, _), (b, _)| order::compare(b, a));
         Ok(())
     }
-}
-
-/// Whether a path is not there any more.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 #[cfg(test)]
