@@ -277,10 +277,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
     let mut warnings = Vec::new();
     for name in streams {
         let place = place(&named, name, &interrupt)?;
-        let here = if place.is_sink {
-            LocalSink { place: place.clone() }.handle(Status {})?
+        let (here, alone) = if place.is_sink {
+            (LocalSink { place: place.clone() }.handle(Status {})?, Vec::new())
         } else {
-            LocalSource { place: place.clone() }.handle(Status {})?
+            LocalSource { place: place.clone() }.standing()?
         };
         let begins = (place.of().stream.transport.mode == Mode::Pull) == place.is_sink;
         let peer = match args.peer.then(|| remote(&place).handle(Status {})) {
@@ -291,14 +291,10 @@ pub(crate) fn status(args: &StatusArgs) -> Result<Outcome> {
             }
             _ => None,
         };
-        if !place.is_sink {
-            let kept = place.store().list()?.generations;
-            let ids: Vec<_> =
-                kept.iter().filter(|stored| stored.receipt.is_none()).map(|stored| stored.id.to_string()).collect();
-            if !ids.is_empty() {
-                let ids = ids.join(", ");
-                warnings.push(format!("{name}: no rotation deletes what the sink gave no receipt for: {ids}"));
-            }
+        if !alone.is_empty() {
+            let ids: Vec<_> = alone.iter().map(ToString::to_string).collect();
+            let ids = ids.join(", ");
+            warnings.push(format!("{name}: no rotation deletes what the sink gave no receipt for: {ids}"));
         }
         warnings.extend(access::warning(&place, host::now().timestamp()));
         report.streams.push(StreamStatus { stream: name, here, peer, certificate_until: access::until(&place) });

@@ -113,14 +113,21 @@ impl Handle<Recheck> for LocalSource {
 
 impl Handle<Status> for LocalSource {
     fn handle(&self, _: Status) -> Result<Standing> {
-        let handover = self.place.handover();
-        let outstanding = handover.list()?.generations.iter().map(|stored| stored.id).collect();
-        let free_bytes = shelf::free(handover.dir().path())?;
-        Ok(standing(&self.place.store().list()?, outstanding, free_bytes))
+        Ok(self.standing()?.0)
     }
 }
 
 impl LocalSource {
+    /// How it stands, and which generations of its store no sink gave a receipt for.
+    pub(crate) fn standing(&self) -> Result<(Standing, Vec<GenerationId>)> {
+        let handover = self.place.handover();
+        let outstanding = handover.list()?.generations.iter().map(|stored| stored.id).collect();
+        let free_bytes = shelf::free(handover.dir().path())?;
+        let kept = self.place.store().list()?;
+        let alone = kept.generations.iter().filter(|stored| stored.receipt.is_none()).map(|stored| stored.id).collect();
+        Ok((standing(&kept, outstanding, free_bytes), alone))
+    }
+
     /// What there is to tell a sink about a generation, if all of it is there.
     fn offer(&self, handover: &StreamStore, id: GenerationId) -> Result<Offered> {
         handover.get(id)?;
