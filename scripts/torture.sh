@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Goes through all faults of which `make test` tries some: every call of collect, transport, rotate and restore with which they reach
 # files and processes is killed and fails, in every way in which it can; the power of both hosts is cut more than a hundred times.
-# FILTER="test(restore)" restricts it, in nextest's words; FAULTS=200 tries so many of each test's faults, other ones each time.
+# FILTER="test(restore)" restricts it, in nextest's words; FAULTS=200 tries so many of each test's faults, other ones each time, and
+# FAULTS=2/3 the second of three parts: hours can be cut into pieces, and go on elsewhere.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
