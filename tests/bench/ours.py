@@ -148,7 +148,7 @@ class Handover:
                 "home": f"{room}/sink/home",
                 "receipt_key": f"{room}/receipt",
                 "protect": "0s",
-                "retention": {"generations": 3},
+                "retention": {"generations": 1},
                 "verify_max_age": "1s",
             },
             "checks": {"max_shrink": "100%"},
