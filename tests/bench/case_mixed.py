@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from statistics import median
 
@@ -110,6 +111,8 @@ def _transport(scene: Scene, tree, ours: Handover) -> None:
         wires.append(wire / stored)
         print(f"      round {number + 1}: {wire / 1e6:.1f} of {stored / 1e6:.1f} MB, {cost.wall:.1f} s", flush=True)
         tree.rewrite(paths)
+        # Of what was written right before a copy, each collection that follows would read the contents again.
+        time.sleep(3)
         ours.full()
         first = ours.cut_transport(wire // 2)
         _, rest = ours.transport()
