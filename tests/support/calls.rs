@@ -2,10 +2,10 @@
 //!
 //! What the suite goes through: everything that may become of each call that a run makes. Several threads make them, so the
 //! number of a call is not the same in every run; what was hit is written down where it happens, and nothing is missed for
-//! long. `HANDOVER_TORTURE=all` goes through all, as `make torture` does, `2/3` through the second of three parts, a number through as many,
-//! other ones each time; else some, spread evenly.
+//! long.
 
 use crate::executables::Done;
+use crate::torture;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -94,26 +94,7 @@ impl Suite {
 
     /// Those that this run goes through.
     pub fn chosen(&self) -> Vec<Fault> {
-        let asked = std::env::var("HANDOVER_TORTURE").ok();
-        let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("HANDOVER_TORTURE: {text} is not a number"));
-        let wanted = match asked.as_deref() {
-            None => None,
-            Some("all") => return self.faults.clone(),
-            Some(asked) => match asked.split_once('/') {
-                Some((part, parts)) => return self.part(number(part), number(parts)),
-                None => Some(number(asked)),
-            },
-        };
-        let step = self.faults.len().div_ceil(wanted.unwrap_or(SOME)).max(1);
-        let first = if wanted.is_some() { std::process::id() as usize % step } else { step / 2 };
-        self.faults.iter().skip(first).step_by(step).cloned().collect()
-    }
-
-    /// One of so many parts, the first being 1: together they are all.
-    fn part(&self, part: usize, parts: usize) -> Vec<Fault> {
-        assert!((1..=parts).contains(&part), "HANDOVER_TORTURE: there is no part {part} of {parts}");
-        let upto = |part| self.faults.len() * part / parts;
-        self.faults[upto(part - 1)..upto(part)].to_vec()
+        torture::chosen(&self.faults, SOME)
     }
 
     /// The environment of the process that the fault is for.

@@ -17,3 +17,5 @@ pub mod service;
 pub mod sshd;
 pub mod strace;
 pub mod tree;
+
+mod torture;

@@ -2,6 +2,7 @@
 //! what it follows.
 
 use crate::executables::Done;
+use crate::torture;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -84,12 +85,7 @@ impl Traced {
                 steps = (steps.1, steps.0 + steps.1);
             }
         }
-        let wanted = match std::env::var("HANDOVER_TORTURE").ok().as_deref() {
-            Some("all") => return all,
-            asked => asked.and_then(|count| count.parse().ok()).unwrap_or(SOME),
-        };
-        let step = all.len().div_ceil(wanted).max(1);
-        all.into_iter().skip(step / 2).step_by(step).collect()
+        torture::chosen(&all, SOME)
     }
 
     /// Runs a command in which the fault happens; its answer, if it says that it did its work.
